@@ -1,0 +1,41 @@
+# Everything a stranger needs: make run | test | lint | bench.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8080
+DEV_STAMP := $(VENV)/.dev
+RUN_STAMP := $(VENV)/.run
+
+.PHONY: run test lint bench peers clean
+
+run: $(RUN_STAMP)
+	$(BIN)/room-appliance demo --port $(PORT)
+
+test: $(DEV_STAMP) peers
+	$(BIN)/python -m pytest
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(DEV_STAMP)
+	$(BIN)/python -m tests.bench
+
+# Debian's packages that the tests talk to; installed where this user may, named where not.
+peers:
+	@sh tests/peers.sh
+
+$(RUN_STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || sh tests/peers.sh python
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(DEV_STAMP): pyproject.toml $(RUN_STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage bench.json

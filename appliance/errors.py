@@ -1,0 +1,261 @@
+"""Every error this program raises on purpose.
+
+ApplianceError
+|- ConfigError                  a file, key or value; names where and what is allowed
+|- RestartsExceededError        a supervisor gave up
+|- HookError                    a private touch point of aiortc or aioice moved
+`- RtcError(code, operation, state)           capabilities T3-I, T3-R
+   |- InvalidStateError
+   |  |- AlreadyJoinedError     IL01
+   |  |- NotJoinedError         IL02 IL16 IL19 IL20
+   |  |- ReconnectingError      IL02 in RECONNECTING
+   |  |- ApiOrderError          IL07 IL11
+   |  `- ClientDestroyedError   IL27
+   |- InvalidArgumentError      IL08 IL09 IL29
+   |- UnknownEventError         IL28
+   |- RoleError                 IL03
+   |- EmptyStreamError          IL04
+   |- StreamNotFoundError       IL06
+   |- JoinError
+   |  |- JoinCancelledError     TR04
+   |  |- JoinTimeoutError       RS19
+   |  |- TokenMissingError      RS15
+   |  |- TokenInvalidError      RS13
+   |  |- TokenExpiredError      RS14
+   |  |- RoomFullError          RS16
+   |  |- DuplicateUserError     RS17
+   |  |- BannedError            RS06
+   |  `- ServiceUnavailableError RS04
+   `- RateLimitError
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import ClassVar
+
+
+class ApplianceError(Exception):
+    """Root of the errors of this program."""
+
+
+class ConfigError(ApplianceError):
+    """What is wrong in a configuration: one line a problem, each with key path, value, allowed values and line."""
+
+
+class RestartsExceededError(ApplianceError):
+    """A supervised child failed too often within its window."""
+
+
+class HookError(ApplianceError):
+    """A self-test of `aiortc_hooks` failed: names the hook and what it found."""
+
+
+class LeaveReason(IntEnum):
+    """Why a user left a room (capabilities X17, RS01 to RS12). Same numbers on the wire, at peers and for oneself."""
+
+    USER_LEFT = 0
+    SERVER_ERROR = 1
+    SFU_ERROR = 2
+    SERVICE_UNAVAILABLE = 3
+    INTERNAL_ERROR = 4
+    KICKED = 5
+    TOKEN_EXPIRED = 6
+    RECONNECT_TIMEOUT = 7
+    NETWORK_PROBE = 8
+    REMOVED = 9
+    ROOM_DISMISSED = 10
+    ROLE_CHANGED = 11
+
+
+class RtcErrorCode(StrEnum):
+    """Codes of room errors: on the wire in `Error.code`, in `RtcError.code` and in the `error` event (X10)."""
+
+    INVALID_STATE = "invalid-state"
+    ALREADY_JOINED = "already-joined"
+    NOT_JOINED = "not-joined"
+    NOT_LOGGED_IN = "not-logged-in"
+    RECONNECTING = "reconnecting"
+    API_ORDER = "api-order"
+    CLIENT_DESTROYED = "client-destroyed"
+    INVALID_ARGUMENT = "invalid-argument"
+    UNKNOWN_EVENT = "unknown-event"
+    ROLE = "role"
+    EMPTY_STREAM = "empty-stream"
+    STREAM_NOT_FOUND = "stream-not-found"
+    JOIN_CANCELLED = "join-cancelled"
+    JOIN_TIMEOUT = "join-timeout"
+    JOIN_FAILED = "join-failed"
+    TOKEN_MISSING = "token-missing"
+    TOKEN_INVALID = "token-invalid"
+    TOKEN_EXPIRED = "token-expired"
+    ROOM_FULL = "room-full"
+    DUPLICATE_USER = "duplicate-user"
+    BANNED = "banned"
+    SERVICE_UNAVAILABLE = "service-unavailable"
+    RATE_LIMIT = "rate-limit"
+    RECONNECT_TIMEOUT = "reconnect-timeout"
+    KICKED = "kicked"
+    PEER_NOT_FOUND = "peer-not-found"
+    MESSAGE_MALFORMED = "message-malformed"
+    MESSAGE_TOO_LARGE = "message-too-large"
+    MESSAGE_UNKNOWN = "message-unknown"
+    INTERNAL = "internal"
+
+
+class RtcError(ApplianceError):
+    """A room operation that cannot be done: `code`, the `operation` and the connection `state` it was called in."""
+
+    default_code: ClassVar[RtcErrorCode] = RtcErrorCode.INTERNAL
+
+    def __init__(self, message: str, *, operation: str = "", state: str = "", code: RtcErrorCode | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.operation = operation
+        self.state = state
+        self.code = code if code is not None else self.default_code
+
+
+class InvalidStateError(RtcError):
+    """The call is not legal in this connection state (IL10)."""
+
+    default_code = RtcErrorCode.INVALID_STATE
+
+
+class AlreadyJoinedError(InvalidStateError):
+    """join() while joining, joined or leaving (IL01)."""
+
+    default_code = RtcErrorCode.ALREADY_JOINED
+
+
+class NotJoinedError(InvalidStateError):
+    """A room call outside a room (IL02, IL16, IL19, IL20)."""
+
+    default_code = RtcErrorCode.NOT_JOINED
+
+
+class ReconnectingError(InvalidStateError):
+    """A network call while the link is being restored (IL02)."""
+
+    default_code = RtcErrorCode.RECONNECTING
+
+
+class ApiOrderError(InvalidStateError):
+    """A setter that is only legal before join (IL07, IL11)."""
+
+    default_code = RtcErrorCode.API_ORDER
+
+
+class ClientDestroyedError(InvalidStateError):
+    """Any call after destroy() (IL27)."""
+
+    default_code = RtcErrorCode.CLIENT_DESTROYED
+
+
+class InvalidArgumentError(RtcError):
+    """An argument outside its documented range (IL08, IL09, IL29)."""
+
+    default_code = RtcErrorCode.INVALID_ARGUMENT
+
+
+class UnknownEventError(RtcError):
+    """on() with a name that no event has (IL28)."""
+
+    default_code = RtcErrorCode.UNKNOWN_EVENT
+
+
+class RoleError(RtcError):
+    """The role does not allow it (IL03)."""
+
+    default_code = RtcErrorCode.ROLE
+
+
+class EmptyStreamError(RtcError):
+    """publish() of a stream without a track (IL04)."""
+
+    default_code = RtcErrorCode.EMPTY_STREAM
+
+
+class StreamNotFoundError(RtcError):
+    """The stream is no longer there (IL06)."""
+
+    default_code = RtcErrorCode.STREAM_NOT_FOUND
+
+
+class RateLimitError(RtcError):
+    """Too many calls in a second."""
+
+    default_code = RtcErrorCode.RATE_LIMIT
+
+
+class JoinError(RtcError):
+    """join() did not get into the room."""
+
+    default_code = RtcErrorCode.JOIN_FAILED
+
+
+class JoinCancelledError(JoinError):
+    """leave() was called during join() (TR04)."""
+
+    default_code = RtcErrorCode.JOIN_CANCELLED
+
+
+class JoinTimeoutError(JoinError):
+    """No accept in time (RS19, TM09)."""
+
+    default_code = RtcErrorCode.JOIN_TIMEOUT
+
+
+class TokenMissingError(JoinError):
+    """The hub is in secure mode and no token was given (RS15)."""
+
+    default_code = RtcErrorCode.TOKEN_MISSING
+
+
+class TokenInvalidError(JoinError):
+    """Signature, claims or form of the token are wrong (RS13)."""
+
+    default_code = RtcErrorCode.TOKEN_INVALID
+
+
+class TokenExpiredError(JoinError):
+    """The token's `exp` is in the past (RS14)."""
+
+    default_code = RtcErrorCode.TOKEN_EXPIRED
+
+
+class RoomFullError(JoinError):
+    """The room is at its capacity (RS16)."""
+
+    default_code = RtcErrorCode.ROOM_FULL
+
+
+class DuplicateUserError(JoinError):
+    """The user id is taken and the hub's policy is reject_new (RS17)."""
+
+    default_code = RtcErrorCode.DUPLICATE_USER
+
+
+class BannedError(JoinError):
+    """The user may not come back into this room (RS06)."""
+
+    default_code = RtcErrorCode.BANNED
+
+
+class ServiceUnavailableError(JoinError):
+    """The server cannot be reached or refuses for now (RS04)."""
+
+    default_code = RtcErrorCode.SERVICE_UNAVAILABLE
+
+
+def _subclasses(cls: type[RtcError]) -> list[type[RtcError]]:
+    return [cls, *(deep for sub in cls.__subclasses__() for deep in _subclasses(sub))]
+
+
+def rtc_error(code: str, message: str, *, operation: str = "", state: str = "") -> RtcError:
+    """The error that a `code` from the wire stands for; an unknown code gives a plain RtcError with INTERNAL."""
+    for cls in _subclasses(RtcError):
+        if cls.default_code == code and "default_code" in vars(cls) and cls is not RtcError:
+            return cls(message, operation=operation, state=state)
+    known = RtcErrorCode(code) if code in {known.value for known in RtcErrorCode} else RtcErrorCode.INTERNAL
+    return RtcError(message, operation=operation, state=state, code=known)

@@ -1,0 +1,1 @@
+"""Being in a room: `RoomClient` is the public surface."""

@@ -1,0 +1,242 @@
+"""The events of a room (capabilities T2): what `RoomClient.on` takes, by class or by hyphenated name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, Literal
+
+from appliance.errors import LeaveReason, RtcErrorCode
+from appliance.events import Event
+
+if TYPE_CHECKING:
+    from appliance.room.signaling import Kind, Role
+    from appliance.room.streams import RemoteStream
+
+
+class ConnectionState(StrEnum):
+    """S1 to S6 of T3-S."""
+
+    DISCONNECTED = "DISCONNECTED"
+    CONNECTING = "CONNECTING"
+    CONNECTED = "CONNECTED"
+    RECONNECTING = "RECONNECTING"
+    RECONNECTED = "RECONNECTED"
+    DISCONNECTING = "DISCONNECTING"
+
+
+class ConnectionReason(StrEnum):
+    """Why the connection state changed (T3-T)."""
+
+    JOIN = "JOIN"
+    JOIN_SUCCESS = "JOIN_SUCCESS"
+    INTERRUPTED = "INTERRUPTED"
+    RECONNECTED = "RECONNECTED"
+    LEAVE = "LEAVE"
+    ERROR = "ERROR"
+    KICKED = "KICKED"
+    ROOM_CLOSED = "ROOM_CLOSED"
+    TOKEN_EXPIRED = "TOKEN_EXPIRED"
+
+
+class MediaStatus(StrEnum):
+    """U43 to U46."""
+
+    AVAILABLE = "AVAILABLE"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+class MediaStatusReason(IntEnum):
+    """Why a track became (un)available (SPARK-V16 to V19, X28)."""
+
+    PEER_OFFLINE = 0
+    PEER_MUTE = 1
+    PEER_UNMUTE = 2
+
+
+class NetworkQuality(IntEnum):
+    """0..6 of Appendix B."""
+
+    UNKNOWN = 0
+    EXCELLENT = 1
+    GOOD = 2
+    POOR = 3
+    BAD = 4
+    VERY_BAD = 5
+    DOWN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class RtcErrorInfo:
+    """X12."""
+
+    code: RtcErrorCode
+    name: str
+    message: str
+    vendor_code: int | None = None
+    recoverable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionStateChanged(Event, retained=True):
+    """U07."""
+
+    prev_state: ConnectionState
+    cur_state: ConnectionState
+    reason: ConnectionReason
+    reconnect: bool = False
+    resumed: bool = False
+    will_reconnect: bool = False
+    error: RtcErrorInfo | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerJoined(Event):
+    """U14."""
+
+    user_id: str
+    user_name: str = ""
+    role: Role = "host"
+    rejoined: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerLeft(Event):
+    """U15."""
+
+    user_id: str
+    user_name: str = ""
+    reason: LeaveReason = LeaveReason.USER_LEFT
+    message: str = ""
+    role_change: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamAdded(Event):
+    """U32."""
+
+    stream: RemoteStream
+    kinds: tuple[Kind, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamRemoved(Event):
+    """U33."""
+
+    stream: RemoteStream
+    reason: Literal["unpublished", "peer_left", "role_changed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamUpdated(Event):
+    """U34. `video_spec` is (width, height) in pixels when it changed."""
+
+    stream: RemoteStream
+    added: tuple[Kind, ...] = ()
+    removed: tuple[Kind, ...] = ()
+    replaced: tuple[Kind, ...] = ()
+    video_spec: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamSubscribed(Event):
+    """U35: one a kind (X24)."""
+
+    stream: RemoteStream
+    kind: Kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class _MuteChanged(Event):
+    room_id: str
+    user_id: str
+    status: MediaStatus
+    reason: MediaStatusReason
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioMuted(_MuteChanged):
+    """U43."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioUnmuted(_MuteChanged):
+    """U44."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoMuted(_MuteChanged):
+    """U45."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoUnmuted(_MuteChanged):
+    """U46."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkQualityChanged(Event, retained=True):
+    """U55, every 2 s. RTT in ms and loss 0..1; None while nothing was measured."""
+
+    uplink: NetworkQuality
+    downlink: NetworkQuality
+    uplink_rtt_ms: float | None = None
+    uplink_loss: float | None = None
+    downlink_rtt_ms: float | None = None
+    downlink_loss: float | None = None
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeItem:
+    """One entry of U51: volume 0..100."""
+
+    user_id: str
+    volume: int
+    is_local: bool
+    stream: RemoteStream | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioVolume(Event):
+    """U51, loudest first."""
+
+    result: tuple[VolumeItem, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActiveSpeaker(Event):
+    """U52."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kicked(Event):
+    """U24."""
+
+    user_id: str
+    reason: Literal["kick", "banned", "removed", "token_expired"]
+    message: str = ""
+    code: LeaveReason = LeaveReason.KICKED
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoomClosed(Event):
+    """U25."""
+
+    room_id: str
+    reason: LeaveReason = LeaveReason.ROOM_DISMISSED
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorRaised(Event):
+    """U10: unrecoverable faults only; named `error`."""
+
+    error: RtcErrorInfo
+
+
+# The contract's names are `error` and `network-quality`; the classes avoid Python's and the enum's names.
+ErrorRaised.event_name = "error"
+NetworkQualityChanged.event_name = "network-quality"

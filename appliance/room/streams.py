@@ -1,0 +1,64 @@
+"""What is published in a room: one's own stream and everybody else's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from appliance.room.signaling import Kind, StreamInfo, StreamName, TrackInfo
+
+if TYPE_CHECKING:
+    from appliance.media.playout import RemoteAudio
+    from appliance.media.video_in import RemoteVideo
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStream:
+    """What `RoomClient.publish` announces; the media itself comes from the client's Uplink."""
+
+    audio: bool = True
+    video: bool = True
+    name: StreamName = "main"
+    width: int = 0
+    height: int = 0
+
+
+class RemoteStream:
+    """One stream of one remote user, the same object from stream_added to stream_removed.
+
+    `audio` and `video` are there while that kind is subscribed and its leg carries media.
+    """
+
+    def __init__(self, user_id: str, info: StreamInfo) -> None:
+        self.user_id = user_id
+        self.info = info
+        self.audio: RemoteAudio | None = None
+        self.video: RemoteVideo | None = None
+
+    @property
+    def name(self) -> StreamName:
+        return self.info.name
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds that its user publishes, subscribed or not."""
+        return tuple(kind for kind in ("audio", "video") if self.track(kind) is not None)  # type: ignore[misc]
+
+    @property
+    def has_audio(self) -> bool:
+        return self.info.audio is not None
+
+    @property
+    def has_video(self) -> bool:
+        return self.info.video is not None
+
+    def track(self, kind: Kind) -> TrackInfo | None:
+        return self.info.audio if kind == "audio" else self.info.video
+
+    def is_muted(self, kind: Kind) -> bool:
+        """Whether the track is muted; a track that isn't published counts as muted."""
+        track = self.track(kind)
+        return track is None or track.muted
+
+    def __repr__(self) -> str:
+        return f"RemoteStream({self.user_id!r}, {self.name!r}, kinds={self.kinds})"

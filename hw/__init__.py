@@ -1,0 +1,130 @@
+"""What touches the world: the Protocols that every driver keeps, and what passes through them.
+
+Drivers call their sinks from a thread of their own (the capture thread); a sink must be quick, must not block and must
+not raise. `start` returns once the device is open or raises `HardwareError`; `close` is idempotent, may be called from
+the event loop and returns within 1 s with the thread gone. A device that vanishes while open says so through its
+`on_lost` callback, once, from its own thread.
+
+Units: audio is mono signed 16 bit at 48 kHz in blocks of 480 frames (10 ms); pictures are `av.VideoFrame` in yuv420p;
+times are `time.monotonic()` seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+SAMPLE_RATE_HZ = 48_000
+BLOCK_FRAMES = 480  # 10 ms: the period of every audio device here
+
+Samples = npt.NDArray[np.int16]
+
+LedName = Literal["mute", "connection", "quality1", "quality2", "quality3", "quality4", "quality5"]
+LED_NAMES: tuple[LedName, ...] = ("mute", "connection", "quality1", "quality2", "quality3", "quality4", "quality5")
+ButtonName = Literal["mute", "call"]
+BUTTON_NAMES: tuple[ButtonName, ...] = ("mute", "call")
+
+
+class HardwareError(Exception):
+    """A device cannot be opened or has failed. The message names the device and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioBlock:
+    """One period from a microphone: `samples` int16 of shape (480,), captured at `captured_s` (its last sample)."""
+
+    samples: Samples
+    captured_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One raw picture, yuv420p, captured at `captured_s`."""
+
+    frame: av.VideoFrame
+    captured_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AccessUnit:
+    """One H.264 access unit in Annex B, no B-frames, SPS and PPS before each key frame."""
+
+    data: bytes
+    keyframe: bool
+    captured_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChange:
+    """A device came or went (capabilities U66 to U68)."""
+
+    kind: Literal["camera", "recording", "playback"]
+    device_id: str
+    state: Literal["ADD", "REMOVE"]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonEdge:
+    """A debounced edge of a button at `at_s`."""
+
+    button: ButtonName
+    pressed: bool
+    at_s: float
+
+
+@runtime_checkable
+class Microphone(Protocol):
+    device_id: str
+
+    def start(self, sink: Callable[[AudioBlock], None], on_lost: Callable[[HardwareError], None]) -> None: ...
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Speaker(Protocol):
+    device_id: str
+
+    def start(self, source: Callable[[], Samples], on_lost: Callable[[HardwareError], None]) -> None:
+        """Call `source` each 10 ms from the playback thread; it gives the next 480 samples."""
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Camera(Protocol):
+    device_id: str
+    width: int
+    height: int
+    fps: int
+
+    def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: Callable[[HardwareError], None]) -> None: ...
+    def request_keyframe(self) -> None:
+        """Only a camera that encodes acts on it."""
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Display(Protocol):
+    def show(self, picture: av.VideoFrame | None) -> None: ...
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Leds(Protocol):
+    def set(self, brightness: dict[LedName, float]) -> None:
+        """Brightness 0..1 of each named LED; those not named stay as they are."""
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Buttons(Protocol):
+    def start(self, sink: Callable[[ButtonEdge], None]) -> None: ...
+    def close(self) -> None: ...

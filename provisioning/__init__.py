@@ -1,0 +1,1 @@
+"""Getting a unit onto the network and claimed."""
