@@ -1,0 +1,224 @@
+"""Adaptive jitter buffer for one audio stream: packets in as they come, packets out in order when they are due.
+
+Pure: every time is passed in. The measure of everything is the DELAY of a sample: when it is played, less when it
+would be played had it come over the fastest path seen lately (the smallest `arrival - timestamp` of the last 4 s). Fill
+levels play no part, so a lost packet never makes the stream late for good.
+
+    target = 94th percentile of the packets' own delays over the last 4 s + 10 ms + guard, 10..200 ms
+
+The guard covers what arrival times don't show (a playback thread that pulls unevenly): 5 ms more with each packet that
+came after its turn, 5 ms less after each 5 s without one. A stall makes the stream late by its length once; `excess_s`
+tells the caller how much to shorten (or, negative, to lengthen) the sound to come back to the target.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+CLOCK_HZ = 48_000  # Opus' RTP clock (RFC 7587)
+
+MIN_TARGET_S = 0.010
+MAX_TARGET_S = 0.200
+MAX_DELAY_S = 0.300  # over this, packets are dropped instead of played late
+MARGIN_S = 0.010  # one pull of the playback thread
+WINDOW_S = 4.0  # how long a late packet is remembered
+QUANTILE = 0.94  # one stall of 200 ms, 10 packets of 200, is no reason to be late for 4 s
+GUARD_STEP_S = 0.005
+MAX_GUARD_S = 0.040
+GUARD_HOLD_S = 5.0
+RESTART_STEP = 1_000  # packets: a larger jump in sequence is another stream
+RESTART_S = 2.0  # the same in time
+
+_BUCKET_S = 0.5
+_MAX_PACKETS = 160  # 300 ms of 2.5 ms packets, and some
+_MAX_LOST_FRAMES = 5_760  # 120 ms, the longest Opus packet
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One RTP payload; `frames` is its duration in samples at 48 kHz."""
+
+    sequence_number: int
+    timestamp: int
+    frames: int
+    payload: bytes
+    arrival_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A packet of `frames` that didn't come: conceal it, or recover it from `fec`, the payload of the packet after it.
+
+    Only the last `play_frames` are still to be played; concealment while waiting has covered the rest.
+    """
+
+    frames: int
+    play_frames: int
+    fec: bytes | None
+
+
+def _signed(difference: int, bits: int) -> int:
+    half = 1 << (bits - 1)
+    return ((difference + half) & ((1 << bits) - 1)) - half
+
+
+class JitterBuffer:
+    """`push` as packets arrive, `pop` when more sound is needed. Counters are cumulative."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.lost = 0
+        self.late = 0  # came after its place had been played
+        self.duplicates = 0
+        self.discarded = 0  # thrown away to keep within MAX_DELAY_S
+        self.underruns = 0  # nothing to play when it was needed, and the packet came later
+        self.target_s = MIN_TARGET_S
+        self._probation: Packet | None = None
+        self._guard_s = 0.0
+        self._guard_until_s = -math.inf
+        self._forget()
+
+    def _forget(self) -> None:
+        self._packets: dict[int, Packet] = {}  # by extended sequence number
+        self._times: dict[int, int] = {}  # extended timestamp, by extended sequence number
+        self._highest: int | None = None
+        self._highest_ts = 0
+        self._next: int | None = None  # the next to be played
+        self._next_ts = 0
+        self._starving = False
+        self._transits: deque[tuple[float, float]] = deque()  # (arrival, transit)
+        self._base_s = 0.0
+
+    # --- in
+
+    def push(self, packet: Packet) -> None:
+        """Takes a packet; one that is late, double or from nowhere is counted and dropped."""
+        if self._highest is None:
+            extended, extended_ts = packet.sequence_number, packet.timestamp
+        else:
+            step = _signed(packet.sequence_number - self._highest, 16)
+            extended = self._highest + step
+            extended_ts = self._highest_ts + _signed(packet.timestamp - self._highest_ts, 32)
+            transit_s = packet.arrival_s - extended_ts / CLOCK_HZ
+            if abs(step) > RESTART_STEP or abs(transit_s - self._base_s) > RESTART_S:
+                self._restart(packet)
+                return
+        self._probation = None
+        self.received += 1
+        self._observe(packet.arrival_s, packet.arrival_s - extended_ts / CLOCK_HZ)
+        if self._next is not None and extended < self._next:
+            self.late += 1
+            self._raise_guard(packet.arrival_s)
+            return
+        if extended in self._packets:
+            self.duplicates += 1
+            return
+        self._packets[extended] = packet
+        self._times[extended] = extended_ts
+        if self._highest is None or extended > self._highest:
+            self._highest, self._highest_ts = extended, extended_ts
+        while len(self._packets) > _MAX_PACKETS:
+            self._discard_first()
+
+    def _restart(self, packet: Packet) -> None:
+        """A second packet that goes on where the first stray one was makes it the stream (RFC 3550 appendix A.1)."""
+        before, self._probation = self._probation, packet
+        if before is None or _signed(packet.sequence_number - before.sequence_number, 16) != 1:
+            return
+        self._probation = None
+        self._forget()
+        self.push(before)
+        self.push(packet)
+
+    def _observe(self, arrival_s: float, transit_s: float) -> None:
+        transits = self._transits
+        transits.append((arrival_s, transit_s))
+        while transits[0][0] < arrival_s - WINDOW_S or len(transits) > 1 + WINDOW_S / 0.0025:
+            transits.popleft()
+        ordered = sorted(transit for _, transit in transits)
+        self._base_s = ordered[0]
+        spread_s = ordered[math.ceil(QUANTILE * len(ordered)) - 1] - ordered[0]
+        if arrival_s > self._guard_until_s and self._guard_s > 0.0:
+            self._guard_s = max(0.0, self._guard_s - GUARD_STEP_S)
+            self._guard_until_s = arrival_s + GUARD_HOLD_S
+        self.target_s = min(MAX_TARGET_S, max(MIN_TARGET_S, spread_s + MARGIN_S + self._guard_s))
+
+    def _raise_guard(self, now_s: float) -> None:
+        self._guard_s = min(MAX_GUARD_S, self._guard_s + GUARD_STEP_S)
+        self._guard_until_s = now_s + GUARD_HOLD_S
+
+    # --- out
+
+    def pop(self, play_s: float) -> Packet | Lost | None:
+        """What follows in a stream whose next sample is played at `play_s`. None: nothing yet, ask again later."""
+        while self._packets:
+            if self._too_late(play_s):
+                self._discard_first()
+                continue
+            first = min(self._packets)
+            gap = self._times[first] - self._next_ts
+            if self._next is None or (first == self._next and gap > 0):
+                # A beginning, or the sender paused (DTX): start afresh, at the target.
+                if play_s < self._base_s + self._times[first] / CLOCK_HZ + self.target_s:
+                    return None
+            elif first > self._next:
+                if self.delay_s(play_s) < self.target_s:
+                    break
+                self._starving = False
+                lost = self._lose_next(first, gap, play_s)
+                if lost.play_frames == 0:
+                    continue
+                return lost
+            elif self._starving:
+                self.underruns += 1
+                self._raise_guard(play_s)
+            self._starving = False
+            packet = self._packets.pop(first)
+            self._next, self._next_ts = first + 1, self._times.pop(first) + packet.frames
+            return packet
+        self._starving = self._next is not None
+        return None
+
+    def delay_s(self, play_s: float) -> float:
+        """Delay of the sample that is played at `play_s`; 0 before the first one."""
+        return 0.0 if self._next is None else play_s - self._base_s - self._next_ts / CLOCK_HZ
+
+    def excess_s(self, play_s: float) -> float:
+        """Seconds of sound too much (only what is really there) or, negative, too little for the target."""
+        if self._next is None:
+            return 0.0
+        return min(self.delay_s(play_s) - self.target_s, self.buffered_s)
+
+    @property
+    def buffered_s(self) -> float:
+        """Seconds from the next sample to the end of the newest packet here."""
+        if not self._packets or self._next is None:
+            return 0.0
+        newest = max(self._packets)
+        return max(0.0, (self._times[newest] + self._packets[newest].frames - self._next_ts) / CLOCK_HZ)
+
+    def _too_late(self, play_s: float) -> bool:
+        return len(self._packets) > 1 and self.delay_s(play_s) > MAX_DELAY_S and self.excess_s(play_s) > 0.0
+
+    def _discard_first(self) -> None:
+        first = min(self._packets)
+        packet, timestamp = self._packets.pop(first), self._times.pop(first)
+        self.discarded += 1
+        if self._next is not None:
+            self._next, self._next_ts = first + 1, timestamp + packet.frames
+
+    def _lose_next(self, first: int, gap: int, play_s: float) -> Lost:
+        assert self._next is not None
+        missing = first - self._next
+        frames = gap // missing // 120 * 120
+        if not 0 < frames <= _MAX_LOST_FRAMES:  # a pause with a loss in it: its length doesn't matter
+            frames = self._packets[first].frames
+            self._next_ts = self._times[first] - missing * frames
+        fec = self._packets[first].payload if missing == 1 else None
+        spare = max(0, round((self.delay_s(play_s) - self.target_s) * CLOCK_HZ))
+        self.lost += 1
+        self._next += 1
+        self._next_ts += frames
+        return Lost(frames, frames - min(frames, spare), fec)

@@ -1,0 +1,123 @@
+"""Everybody's sound to the one speaker: the playback thread pulls 10 ms from each peer, mixes and hands it over.
+
+    loop thread      RemoteAudio.push ------> inbox (bounded)
+    playback thread  inbox -> jitter buffer -> Opus decoder -> mixer -> limiter -> speaker
+
+The playback thread is the speaker's own. Without a speaker, or after one was lost, a paced thread takes its place, so
+that levels and statistics live on. Nothing here decodes or waits on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from appliance.media.jitter import CLOCK_HZ
+from appliance.media.mixer import Mixer
+from appliance.media.remote_audio import AudioInStats, RemoteAudio
+from hw import BLOCK_FRAMES, HardwareError, Samples, Speaker
+
+__all__ = ["AudioInStats", "Playout", "RemoteAudio"]
+
+_log = logging.getLogger(__name__)
+
+_BLOCK_S = BLOCK_FRAMES / CLOCK_HZ
+_CATCH_UP_S = 0.1  # what the paced thread missed by more is skipped
+
+
+class Playout:
+    """Mixes any number of peers; peers come and go while it runs. Its methods belong to the event loop."""
+
+    def __init__(self) -> None:
+        self.on_device_lost: Callable[[HardwareError], None] = lambda error: None  # called on the loop
+        self._mixer = Mixer()
+        self._peers: tuple[RemoteAudio, ...] = ()
+        self._peers_lock = threading.Lock()  # held only to replace the tuple
+        self._speaker: Speaker | None = None
+
+    def start(self, speaker: Speaker | None) -> None:
+        """Plays to `speaker`, or to nobody. Again with another one at any time.
+
+        HardwareError when the speaker can't be opened; then it goes on as without one.
+        """
+        if self._speaker is not None:
+            self._speaker.close()
+        try:
+            self._open(speaker if speaker is not None else _NoSpeaker())
+        except HardwareError:
+            self._open(_NoSpeaker())
+            raise
+
+    def add(self, user_id: str) -> RemoteAudio:
+        """A new stream in the mix, until its `close`."""
+        audio = RemoteAudio(user_id)
+        with self._peers_lock:
+            stays = self._peers if self._speaker is not None else (peer for peer in self._peers if not peer.closed)
+            self._peers = (*stays, audio)
+        return audio
+
+    async def close(self) -> None:
+        """Stops, closes the speaker and every stream; no thread is left. May be started again."""
+        speaker, self._speaker = self._speaker, None
+        if speaker is not None:
+            await asyncio.to_thread(speaker.close)
+        with self._peers_lock:
+            peers, self._peers = self._peers, ()
+        for peer in peers:
+            peer.close()
+
+    def _open(self, speaker: Speaker) -> None:
+        loop = asyncio.get_running_loop()
+
+        def on_lost(error: HardwareError) -> None:
+            with suppress(RuntimeError):  # the loop is gone, and so is everybody who would care
+                loop.call_soon_threadsafe(self._lose, speaker, error)
+
+        self._speaker = None
+        speaker.start(self._render, on_lost)
+        self._speaker = speaker
+
+    def _lose(self, speaker: Speaker, error: HardwareError) -> None:
+        if self._speaker is not speaker:
+            return
+        _log.warning("speaker lost: %s", error)
+        self.start(None)
+        self.on_device_lost(error)
+
+    def _render(self) -> Samples:
+        now_s = time.monotonic()
+        peers = self._peers
+        mixed = self._mixer.mix([peer.render(now_s) for peer in peers])
+        if any(peer.faded_out for peer in peers):
+            with self._peers_lock:
+                self._peers = tuple(peer for peer in self._peers if not peer.faded_out)
+        return mixed
+
+
+class _NoSpeaker:
+    """Pulls 10 ms each 10 ms and throws it away."""
+
+    device_id = "none"
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, source: Callable[[], Samples], on_lost: Callable[[HardwareError], None]) -> None:
+        self._thread = threading.Thread(target=self._run, args=(source,), name="playout-paced", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(timeout=1.0)
+
+    def _run(self, source: Callable[[], Samples]) -> None:
+        due_s = time.monotonic()
+        while not self._stopped.wait(max(0.0, due_s - time.monotonic())):
+            source()
+            due_s = max(due_s + _BLOCK_S, time.monotonic() - _CATCH_UP_S)

@@ -1,0 +1,185 @@
+"""One received audio stream: packets in on the event loop, blocks of sound out on the playback thread."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from appliance.media.jitter import CLOCK_HZ, JitterBuffer, Lost, Packet
+from appliance.media.level import Meter, dbov
+from appliance.media.mixer import Sound, ramped
+from appliance.media.opus_decoder import CONCEAL_STEP_FRAMES, OpusDecoder, OpusError, packet_frames
+from appliance.media.stretch import join, lengthen, shorten
+from hw import BLOCK_FRAMES
+
+_INBOX_PACKETS = 256  # 5 s of 20 ms packets; the oldest go while no playback thread comes
+_FADED_FRAMES = CLOCK_HZ // 5  # concealment has faded out after 200 ms
+_TOLERANCE_S = 0.010  # off the target by more: sound is taken out or put in
+_CHANGE_EVERY = 2  # packets: at most 12 ms in 40
+_BLOCK_S = BLOCK_FRAMES / CLOCK_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInStats:
+    """Counters are cumulative; `target_ms`, `delay_ms` and `buffer_ms` are of now."""
+
+    packets: int = 0
+    lost: int = 0
+    late: int = 0
+    duplicates: int = 0
+    discarded: int = 0  # to keep the delay bounded
+    malformed: int = 0  # not Opus
+    underruns: int = 0
+    concealed_ms: int = 0  # made up, with or without FEC
+    removed_ms: int = 0  # to catch up
+    inserted_ms: int = 0  # to fall back
+    target_ms: float = 0.0
+    delay_ms: float = 0.0
+    buffer_ms: float = 0.0
+
+
+class RemoteAudio:
+    """Made by `Playout.add`. `push`, `gain`, `level`, `stats` and `close` are for the event loop's thread."""
+
+    def __init__(self, user_id: str) -> None:
+        self.user_id = user_id
+        self.gain = 1.0  # a change takes 10 ms
+        self.closed = False
+        self._inbox: deque[tuple[int, int, bytes, float]] = deque(maxlen=_INBOX_PACKETS)
+        self._meter = Meter()
+        self._stats = AudioInStats()
+        # From here on only the playback thread's.
+        self._jitter = JitterBuffer()
+        self._decoder = OpusDecoder()
+        self._pending = np.zeros(0, np.float32)
+        self._last = 0.0  # the last sample handed out of the decoder
+        self._seam = False  # what comes next doesn't follow from `_last`
+        self._made_up = _FADED_FRAMES  # frames of concealment since the last packet
+        self._unchanged = 0  # packets since sound was taken out or put in
+        self._applied_gain = 1.0
+        self._malformed = self._concealed = self._removed = self._inserted = 0
+
+    def push(self, sequence_number: int, timestamp: int, payload: bytes, arrival_s: float) -> None:
+        """Takes one RTP packet that arrived at `arrival_s` (monotonic)."""
+        self._inbox.append((sequence_number, timestamp, payload, arrival_s))
+
+    @property
+    def level(self) -> int:
+        """Volume 0..100 before `gain`: over 10 is speech (media/level.py)."""
+        return self._meter.volume
+
+    def stats(self) -> AudioInStats:
+        return self._stats
+
+    def close(self) -> None:
+        """Fades out within 10 ms and goes."""
+        self.closed = True
+
+    @property
+    def faded_out(self) -> bool:
+        """Closed, and nothing of it is left to be heard."""
+        return self.closed and self._applied_gain == 0.0
+
+    def render(self, now_s: float) -> Sound:
+        """The next 480 samples, gain applied, played from `now_s` on. For the playback thread alone."""
+        self._take_inbox()
+        while self._pending.size < BLOCK_FRAMES:
+            more = self._more(now_s + self._pending.size / CLOCK_HZ)
+            self._pending = np.concatenate((self._pending, more))
+        block, self._pending = self._pending[:BLOCK_FRAMES], self._pending[BLOCK_FRAMES:]
+        self._meter.feed(dbov(block), _BLOCK_S)
+        self._note(now_s + _BLOCK_S)
+        before, self._applied_gain = self._applied_gain, 0.0 if self.closed else self.gain
+        return ramped(block, before, self._applied_gain)
+
+    def _take_inbox(self) -> None:
+        while self._inbox:
+            sequence_number, timestamp, payload, arrival_s = self._inbox.popleft()
+            try:
+                frames = packet_frames(payload)
+            except OpusError:
+                self._malformed += 1
+                continue
+            self._jitter.push(Packet(sequence_number, timestamp, frames, payload, arrival_s))
+
+    def _more(self, play_s: float) -> Sound:
+        match self._jitter.pop(play_s):
+            case Packet() as packet:
+                return self._decoded(packet, play_s)
+            case Lost() as lost:
+                return self._recovered(lost)
+            case None:
+                return self._conceal(BLOCK_FRAMES)
+
+    def _decoded(self, packet: Packet, play_s: float) -> Sound:
+        try:
+            sound = self._decoder.decode(packet.payload)
+        except OpusError:
+            self._malformed += 1
+            return self._conceal(packet.frames)
+        self._made_up = 0
+        return self._smooth(self._fit(sound, play_s))
+
+    def _recovered(self, lost: Lost) -> Sound:
+        if lost.fec is None:
+            return self._conceal(lost.play_frames)
+        try:
+            sound = self._decoder.recover(lost.fec, lost.frames)
+        except OpusError:
+            return self._conceal(lost.play_frames)
+        self._concealed += lost.play_frames
+        self._seam |= lost.play_frames < lost.frames
+        return self._smooth(sound[-lost.play_frames :])
+
+    def _conceal(self, frames: int) -> Sound:
+        if self._made_up >= _FADED_FRAMES:
+            silence = self._smooth(np.zeros(frames, np.float32))
+            self._seam = True
+            return silence
+        self._made_up += frames
+        self._concealed += frames
+        whole = -(-frames // CONCEAL_STEP_FRAMES) * CONCEAL_STEP_FRAMES
+        sound = self._smooth(self._decoder.conceal(whole)[:frames])
+        self._seam = whole > frames
+        return sound
+
+    def _fit(self, sound: Sound, play_s: float) -> Sound:
+        """Brings the delay nearer to its target, a pitch period at a time."""
+        excess_s = self._jitter.excess_s(play_s + sound.size / CLOCK_HZ)
+        self._unchanged += 1
+        if abs(excess_s) < _TOLERANCE_S or self._unchanged < _CHANGE_EVERY:
+            return sound
+        frames = round((abs(excess_s) - _TOLERANCE_S / 2) * CLOCK_HZ)
+        fitted = shorten(sound, frames) if excess_s > 0 else lengthen(sound, frames)
+        if fitted.size != sound.size:
+            self._unchanged = 0
+        self._removed += max(0, sound.size - fitted.size)
+        self._inserted += max(0, fitted.size - sound.size)
+        return fitted
+
+    def _smooth(self, sound: Sound) -> Sound:
+        if self._seam:
+            sound, self._seam = join(self._last, sound), False
+        if sound.size:
+            self._last = float(sound[-1])
+        return sound
+
+    def _note(self, play_s: float) -> None:
+        jitter = self._jitter
+        self._stats = AudioInStats(
+            packets=jitter.received,
+            lost=jitter.lost,
+            late=jitter.late,
+            duplicates=jitter.duplicates,
+            discarded=jitter.discarded,
+            malformed=self._malformed,
+            underruns=jitter.underruns,
+            concealed_ms=self._concealed * 1000 // CLOCK_HZ,
+            removed_ms=self._removed * 1000 // CLOCK_HZ,
+            inserted_ms=self._inserted * 1000 // CLOCK_HZ,
+            target_ms=jitter.target_s * 1000,
+            delay_ms=jitter.delay_s(play_s + self._pending.size / CLOCK_HZ) * 1000,
+            buffer_ms=(jitter.buffered_s + self._pending.size / CLOCK_HZ) * 1000,
+        )
