@@ -1,0 +1,345 @@
+// The call: link, roster, legs and devices held together. The view reads it and listens to its events:
+// "change" (anything to draw anew), "notice" {text}, "ended" {code, message}.
+
+import { Downlink, Uplinks } from "./legs.js";
+import { Link } from "./link.js";
+import { Meter, audioContext, listen, quiet } from "./meter.js";
+import { Quality, inbound, outbound } from "./quality.js";
+import * as roster from "./roster.js";
+
+const STATS_MS = 2000;
+const LEVEL_MS = 100;
+const STALL_REPORTS = 2; // reports without a packet of audio before a leg is made anew
+
+export class Call extends EventTarget {
+  members = roster.empty;
+  room;
+  role = "host";
+  uplink = new Quality();
+  speaking = quiet;
+  level = 0;
+  #link;
+  #media;
+  #uplinks;
+  #remotes = new Map(); // "user_id/stream" -> Remote
+  #iceServers = [];
+  #published = "";
+  #meter = null;
+  #sending = { audio: null, video: null };
+  #timers;
+
+  constructor({ url, room, credentials, media, codec }) {
+    super();
+    this.room = room;
+    this.#media = media;
+    this.#link = new Link({ url, room, credentials });
+    this.#uplinks = new Uplinks({
+      send: (peer, leg) => this.#signal(peer, leg),
+      offered: () => (this.role === "audience" ? {} : media.offered()),
+      codec,
+    });
+    this.#link.addEventListener("state", () => this.#changed());
+    this.#link.addEventListener("joined", ({ detail }) => this.#joined(detail));
+    this.#link.addEventListener("message", ({ detail }) => this.#receive(detail));
+    this.#link.addEventListener("ended", ({ detail }) => this.#ended(detail));
+    media.addEventListener("change", this.#mediaChanged);
+    this.#timers = [
+      setInterval(() => void this.#measure(), STATS_MS),
+      setInterval(() => this.#listen(), LEVEL_MS),
+    ];
+  }
+
+  start() {
+    this.#mediaChanged();
+    void this.#link.run();
+  }
+
+  get state() {
+    return this.#link.state;
+  }
+
+  get ending() {
+    return this.#link.ending;
+  }
+
+  get userId() {
+    return this.#link.userId;
+  }
+
+  /** Failed tries to connect since the link was last up. */
+  get attempts() {
+    return this.#link.attempt;
+  }
+
+  get remotes() {
+    return [...this.#remotes.values()];
+  }
+
+  get uplinkConnections() {
+    return this.#uplinks.connections;
+  }
+
+  /** After a tap: the browser lets us play. */
+  hear() {
+    audioContext().resume().catch(() => {});
+  }
+
+  wake() {
+    this.#link.wake();
+  }
+
+  leave() {
+    return this.#link.leave();
+  }
+
+  leaveNow() {
+    this.#link.leaveNow();
+  }
+
+  #signal(to, leg) {
+    return this.#link.state === "connected" && this.#link.send({ type: "signal", to, leg });
+  }
+
+  #joined({ joined, resumed }) {
+    this.role = joined.role;
+    this.#iceServers = this.#uplinks.iceServers = joined.ice_servers ?? [];
+    this.#published = "";
+    this.#publish();
+    const before = this.remotes;
+    this.#roster(roster.reset(this.members, joined.members ?? []));
+    for (const remote of before) resumed ? remote.downlink.wake() : remote.downlink.ask();
+  }
+
+  #receive(message) {
+    const { type } = message;
+    if (type === "joined") this.#roster(roster.reset(this.members, message.members ?? []));
+    else if (type === "member-changed") this.#memberChanged(message);
+    else if (type === "member-left") this.#roster(roster.remove(this.members, message.user_id));
+    else if (type === "signal") this.#routed(message.sender, message.leg);
+    else if (type === "error") console.warn(`hub: ${message.code}: ${message.message} ${message.field ?? ""}`);
+  }
+
+  #memberChanged({ member, rejoined }) {
+    const before = this.#of(member.user_id);
+    this.#roster(roster.change(this.members, member));
+    if (rejoined) before.forEach((remote) => remote.downlink.ask());
+  }
+
+  #routed(sender, leg) {
+    if (leg.type !== "leg-offer") void this.#uplinks.handle(sender, leg);
+    if (leg.type === "leg-request" || leg.type === "leg-answer") return;
+    for (const remote of this.#of(sender)) void remote.downlink.handle(leg);
+  }
+
+  #of(userId) {
+    return this.remotes.filter((remote) => remote.userId === userId);
+  }
+
+  #roster([members, notes]) {
+    this.members = members;
+    this.#uplinks.keep(Object.keys(members));
+    const wanted = Object.values(members).flatMap(remoteStreams);
+    for (const [key, remote] of this.#remotes) {
+      if (!wanted.some((stream) => stream.key === key)) {
+        remote.close();
+        this.#remotes.delete(key);
+      }
+    }
+    for (const { key, member, stream } of wanted) {
+      let remote = this.#remotes.get(key);
+      if (!remote) {
+        remote = new Remote(key, member, stream.name, {
+          iceServers: () => this.#iceServers,
+          send: (leg) => this.#signal(member.user_id, leg),
+          changed: () => this.#changed(),
+        });
+        this.#remotes.set(key, remote);
+      }
+      remote.update(member, stream);
+    }
+    for (const { what, member } of notes) {
+      this.#notice(what === "joined" ? `${roster.nameOf(member)} joined` : `${roster.nameOf(member)} left`);
+    }
+    this.#changed();
+  }
+
+  #mediaChanged = () => {
+    const { tracks } = this.#media;
+    for (const kind of ["audio", "video"]) {
+      if (tracks[kind] === this.#sending[kind]) continue;
+      this.#sending[kind] = tracks[kind];
+      this.#uplinks.setTrack(kind, tracks[kind]);
+    }
+    if (this.#meter?.track !== (tracks.audio ?? undefined)) {
+      this.#meter?.close();
+      this.#meter = tracks.audio ? new Meter(tracks.audio) : null;
+    }
+    this.#publish();
+    this.#changed();
+  };
+
+  /** Tells the hub what we send; a mute alone goes as SetMute. */
+  #publish() {
+    if (this.#link.state !== "connected" || this.role === "audience") return;
+    const stream = published(this.#media);
+    const now = JSON.stringify(stream);
+    const before = this.#published;
+    if (now === before) return;
+    this.#published = now;
+    let message;
+    if (!stream) message = before && before !== "null" ? { type: "unpublish" } : null;
+    else message = onlyMuteDiffers(before && JSON.parse(before), stream) ?? { type: "publish", stream };
+    if (message) this.#link.request(message).catch((error) => this.#publishFailed(error));
+  }
+
+  #publishFailed(error) {
+    this.#published = ""; // told again with the next change or join
+    if (error.code !== "not-connected") this.#notice(`The room does not take your sound and picture: ${error.message}`);
+  }
+
+  #listen() {
+    const now = performance.now();
+    this.level = this.#media.muted.audio || !this.#meter ? 0 : this.#meter.level();
+    this.speaking = listen(this.speaking, this.level, now);
+    for (const remote of this.remotes) remote.listen(now);
+    this.dispatchEvent(new Event("levels"));
+  }
+
+  async #measure() {
+    const now = performance.now();
+    await Promise.all(this.remotes.map((remote) => remote.measure(now, this.state === "connected")));
+    const reports = await Promise.all(this.#uplinks.connections.map((pc) => pc.getStats()));
+    const counts = reports.map((report) => outbound(report, now)).filter((count) => count.packets);
+    if (counts.length) {
+      const worst = counts.reduce((a, b) => (b.lost / b.packets > a.lost / a.packets ? b : a));
+      const total = (field) => counts.reduce((sum, count) => sum + count[field], 0);
+      this.uplink.add({ packets: total("packets"), lost: total("lost"), rtt_ms: worst.rtt_ms, at_ms: now }, false);
+    } else this.uplink = new Quality();
+    this.#changed();
+  }
+
+  #ended(detail) {
+    this.#timers.forEach(clearInterval);
+    this.#media.removeEventListener("change", this.#mediaChanged);
+    this.#uplinks.close();
+    this.remotes.forEach((remote) => remote.close());
+    this.#remotes.clear();
+    this.members = roster.empty;
+    this.#meter?.close();
+    this.#changed();
+    this.dispatchEvent(new CustomEvent("ended", { detail }));
+  }
+
+  #notice(text) {
+    this.dispatchEvent(new CustomEvent("notice", { detail: { text } }));
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+/** A member without a stream still has a tile: its "main" stream carries nothing. */
+function remoteStreams(member) {
+  const streams = member.streams?.length ? member.streams : [{ name: "main" }];
+  return streams.map((stream) => ({ key: `${member.user_id}/${stream.name}`, member, stream }));
+}
+
+/** The StreamInfo of our devices, or null. */
+function published(media) {
+  const offered = media.offered();
+  const size = offered.video?.getSettings() ?? {};
+  const stream = { name: "main" };
+  if (offered.audio !== undefined) stream.audio = { muted: media.muted.audio };
+  if (offered.video !== undefined) {
+    stream.video = { muted: media.muted.video, width: size.width ?? 0, height: size.height ?? 0 };
+  }
+  return stream.audio || stream.video ? stream : null;
+}
+
+/** A SetMute when nothing but one mute flag is different. */
+function onlyMuteDiffers(before, after) {
+  if (!before || roster.kindsOf(before).join() !== roster.kindsOf(after).join()) return null;
+  const kinds = roster.kindsOf(after).filter((kind) => before[kind].muted !== after[kind].muted);
+  return kinds.length === 1 ? { type: "set-mute", kind: kinds[0], muted: after[kinds[0]].muted } : null;
+}
+
+/** One remote stream: who, its leg, its level and its network. */
+class Remote {
+  quality = new Quality();
+  speaking = quiet;
+  level = 0;
+  counts = null;
+  #meter = null;
+  #silentReports = 0;
+
+  constructor(key, member, name, { iceServers, send, changed }) {
+    this.key = key;
+    this.userId = member.user_id;
+    this.name = name;
+    this.downlink = new Downlink({
+      stream: name,
+      iceServers,
+      send,
+      changed: () => {
+        this.#meterAnew();
+        changed();
+      },
+    });
+  }
+
+  update(member, stream) {
+    this.member = member;
+    this.stream = stream;
+    this.downlink.want(roster.kindsOf(stream));
+  }
+
+  isMuted(kind) {
+    return roster.isMuted(this.stream, kind);
+  }
+
+  get tracks() {
+    return this.downlink.tracks;
+  }
+
+  frequency() {
+    return this.#meter?.frequency() ?? 0;
+  }
+
+  listen(nowMs) {
+    this.level = this.#meter && !this.isMuted("audio") ? this.#meter.level() : 0;
+    this.speaking = listen(this.speaking, this.level, nowMs);
+  }
+
+  async measure(nowMs, linked) {
+    const { pc } = this.downlink;
+    if (!pc) {
+      this.quality = new Quality();
+      this.counts = null;
+      return;
+    }
+    const counts = inbound(await pc.getStats(), nowMs);
+    const expected = Boolean(this.stream.audio) || !this.isMuted("video");
+    const moved = !this.counts || counts.packets !== this.counts.packets;
+    this.counts = counts;
+    this.quality.add(counts, expected);
+    this.#silentReports = moved || !expected ? 0 : this.#silentReports + 1;
+    if (linked && this.#silentReports >= STALL_REPORTS) {
+      this.#silentReports = 0;
+      this.downlink.stalled();
+    }
+  }
+
+  close() {
+    this.downlink.close();
+  }
+
+  #meterAnew() {
+    const track = this.downlink.tracks.audio;
+    if (this.#meter?.track === track) return;
+    this.#meter?.close();
+    this.#meter = track ? new Meter(track) : null;
+    this.counts = null;
+    this.quality = new Quality();
+  }
+}

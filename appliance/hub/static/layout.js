@@ -1,0 +1,24 @@
+// Where tiles go: pure geometry.
+
+const WIDEST = 16 / 9;
+const NARROWEST = 3 / 4;
+const CROP = 1.5; // a picture may lose a third to fill its tile, no more
+
+/** The largest equal tiles for `count` in a stage of so many pixels: {columns, width, height}. */
+export function shape(count, stageWidth, stageHeight, gap) {
+  let best = { columns: 1, width: 0, height: 0 };
+  for (let columns = 1; columns <= Math.max(1, count); columns++) {
+    const rows = Math.ceil(count / columns);
+    const cellWidth = Math.max(0, (stageWidth - gap * (columns - 1)) / columns);
+    const cellHeight = Math.max(0, (stageHeight - gap * (rows - 1)) / rows);
+    const width = Math.floor(Math.min(cellWidth, cellHeight * WIDEST));
+    const height = Math.floor(Math.min(cellHeight, width / NARROWEST));
+    if (width * height > best.width * best.height) best = { columns, width, height };
+  }
+  return best;
+}
+
+/** "cover" fills the tile, "contain" shows all of a picture that would lose too much. */
+export function fit(pictureAspect, tileAspect) {
+  return Math.max(pictureAspect / tileAspect, tileAspect / pictureAspect) > CROP ? "contain" : "cover";
+}

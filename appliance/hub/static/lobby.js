@@ -1,0 +1,97 @@
+// Before the call: name, preview, level, devices. Also the device choice during the call.
+
+import { Meter } from "./meter.js";
+import { put } from "./tile.js";
+import { renderMute, renderProblems } from "./view.js";
+import { hue, initials } from "./words.js";
+
+const LEVEL_MS = 80;
+const $ = (id) => document.getElementById(id);
+
+const filled = (select) => [...select.options].map(({ value, text }) => value + text).join();
+
+/** Fills and serves every select with `data-device` under `root`; `chosen(kind)` and `choose(kind, id)`. */
+export function deviceChoice(root, media, { chosen, choose, signal }) {
+  const selects = [...root.querySelectorAll("select[data-device]")];
+  const fill = async () => {
+    const lists = await media.devices();
+    for (const select of selects) {
+      const kind = select.dataset.device;
+      const none = kind === "speaker" ? "System default" : lists[kind].length ? "" : "None found";
+      const options = lists[kind].map(({ id, label }) => new Option(label, id));
+      if (none) options.unshift(new Option(none, ""));
+      const same = options.map(({ value, text }) => value + text).join() === filled(select);
+      if (!same) select.replaceChildren(...options);
+      select.disabled = !lists[kind].length && kind !== "speaker";
+      const id = chosen(kind) || media.tracks[kind]?.getSettings().deviceId || "";
+      if (lists[kind].some((device) => device.id === id)) select.value = id;
+    }
+  };
+  for (const select of selects) select.addEventListener("change", () => choose(select.dataset.device, select.value), { signal });
+  media.addEventListener("devices", fill, { signal });
+  media.addEventListener("change", fill, { signal });
+  void fill();
+}
+
+/** Shows the lobby; resolves to the name when somebody joins. */
+export function lobby({ media, room, name, choose }) {
+  const stop = new AbortController();
+  const { signal } = stop;
+  let meter = null;
+  $("lobby").hidden = false;
+  $("lobby-title").textContent = room;
+  $("name").value = name;
+
+  const render = () => {
+    const { video, audio } = media.tracks;
+    const preview = $("preview");
+    if (preview.track !== video) {
+      preview.track = video;
+      preview.srcObject = video ? new MediaStream([video]) : null;
+    }
+    put(preview, "hidden", !video);
+    renderAvatar();
+    renderMute($("lobby-mic"), "audio", media.muted.audio, Boolean(media.problems.audio));
+    renderMute($("lobby-camera"), "video", media.muted.video, Boolean(media.problems.video));
+    renderProblems($("lobby-problems"), media, (kind) => void media.setMuted(kind, false));
+    if (meter?.track !== (audio ?? undefined)) {
+      meter?.close();
+      meter = audio ? new Meter(audio) : null;
+    }
+  };
+  const renderAvatar = () => {
+    put($("preview-avatar"), "textContent", initials($("name").value));
+    $("preview-avatar").style.setProperty("--hue", hue($("name").value));
+  };
+  const levels = setInterval(() => {
+    const level = media.muted.audio ? 0 : (meter?.level() ?? 0);
+    $("lobby-level").style.setProperty("--level", level / 100);
+    $("lobby-level").setAttribute("aria-valuenow", level);
+  }, LEVEL_MS);
+
+  media.addEventListener("change", render, { signal });
+  $("name").addEventListener("input", renderAvatar, { signal });
+  $("lobby-mic").addEventListener("click", () => toggle(media, "audio"), { signal });
+  $("lobby-camera").addEventListener("click", () => toggle(media, "video"), { signal });
+  deviceChoice($("lobby"), media, { chosen: (kind) => media.chosen(kind), choose, signal });
+  render();
+  if (!name) $("name").focus();
+
+  return new Promise((resolve) => {
+    const join = (event) => {
+      event.preventDefault();
+      stop.abort();
+      clearInterval(levels);
+      meter?.close();
+      $("preview").srcObject = $("preview").track = null;
+      $("lobby").hidden = true;
+      resolve($("name").value.trim() || "Guest");
+    };
+    $("join-form").addEventListener("submit", join, { signal });
+  });
+}
+
+/** A device that failed is tried again, one that works is muted or unmuted. */
+export function toggle(media, kind) {
+  return media.setMuted(kind, !media.problems[kind] && !media.muted[kind]);
+}

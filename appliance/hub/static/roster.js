@@ -1,0 +1,38 @@
+// Who is in the room, as pure state: roster = {[user_id]: member}. Every change answers [roster, notes], and a
+// resync after a lost link is a change like any other.
+//
+// member: as on the wire {user_id, user_name, role, streams: [{name, audio: {muted} | null, video}]}
+// note:   {what: "joined" | "left", member}
+
+export const empty = Object.freeze({});
+
+export const nameOf = (member) => member.user_name || member.user_id || "Guest";
+
+/** The stream of this name, or undefined. */
+export const streamOf = (member, name = "main") => member?.streams?.find((stream) => stream.name === name);
+
+/** The kinds that a stream carries, in one fixed order. */
+export const kindsOf = (stream) => ["audio", "video"].filter((kind) => stream?.[kind]);
+
+/** A track that isn't published counts as muted. */
+export const isMuted = (stream, kind) => stream?.[kind]?.muted ?? true;
+
+/** Replaces everything: what `Joined` says. */
+export function reset(roster, members) {
+  const next = Object.fromEntries(members.map((member) => [member.user_id, member]));
+  const notes = [
+    ...Object.values(roster).filter((member) => !next[member.user_id]).map((member) => ({ what: "left", member })),
+    ...members.filter((member) => !roster[member.user_id]).map((member) => ({ what: "joined", member })),
+  ];
+  return [Object.freeze(next), notes];
+}
+
+export function change(roster, member) {
+  const notes = roster[member.user_id] ? [] : [{ what: "joined", member }];
+  return [Object.freeze({ ...roster, [member.user_id]: member }), notes];
+}
+
+export function remove(roster, userId) {
+  const { [userId]: member, ...rest } = roster;
+  return [Object.freeze(rest), member ? [{ what: "left", member }] : []];
+}

@@ -1,0 +1,101 @@
+// One participant's tile.
+
+import { fit } from "./layout.js";
+import { hue, initials, qualityWords } from "./words.js";
+
+const BARS = [0, 4, 3, 2, 1, 1, 0]; // lit bars for quality 0..6
+
+/** Sets a property only when it is another one: nothing is laid out or read aloud for nothing. */
+export function put(element, property, value) {
+  if (element[property] !== value) element[property] = value;
+}
+
+function attach(element, track) {
+  if (element.track === track) return false;
+  element.track = track;
+  element.srcObject = track ? new MediaStream([track]) : null;
+  return Boolean(track);
+}
+
+export class Tile {
+  #video;
+  #audio;
+  #avatar;
+  #parts;
+  #blocked;
+
+  /** `blocked()` is called when the browser refuses to play sound before a tap. */
+  constructor({ userId, stream = "main", own = false, blocked = () => {} }) {
+    const template = document.getElementById("tile-template");
+    this.element = template.content.firstElementChild.cloneNode(true);
+    this.element.classList.toggle("own", own);
+    this.element.dataset.user = userId;
+    this.element.dataset.stream = stream;
+    this.#blocked = blocked;
+    const part = (name) => this.element.querySelector(name);
+    this.#video = part("video");
+    this.#audio = part("audio");
+    this.#avatar = part(".avatar");
+    this.#parts = { name: part(".name"), states: part(".states"), bars: part(".bars"), waiting: part(".waiting") };
+    this.#video.addEventListener("resize", () => this.refit());
+  }
+
+  /** `state`: {name, video, audio (tracks or undefined), audioMuted, videoMuted, quality, waiting, screen}. */
+  render(state) {
+    const { dataset } = this.element;
+    const shown = Boolean(state.video) && !state.videoMuted;
+    dataset.video = shown;
+    dataset.muted = state.audioMuted;
+    dataset.quality = state.quality;
+    dataset.bars = BARS[state.quality];
+    dataset.waiting = state.waiting;
+    put(this.#parts.name, "textContent", state.name);
+    put(this.#avatar, "textContent", initials(state.name));
+    this.#avatar.style.setProperty("--hue", hue(state.name));
+    const states = [
+      state.audioMuted ? "microphone off" : "",
+      state.videoMuted ? "camera off" : "",
+      state.quality ? qualityWords(state.quality) : "",
+    ];
+    put(this.#parts.states, "textContent", states.filter(Boolean).join(", "));
+    put(this.#parts.bars, "title", qualityWords(state.quality));
+    put(this.#parts.waiting, "hidden", !state.waiting);
+    if (attach(this.#video, shown ? state.video : null)) this.#video.play().catch(() => {});
+    if (attach(this.#audio, state.audio ?? null)) this.play();
+  }
+
+  renderLevel(level, speaking) {
+    const { dataset, style } = this.element;
+    if (dataset.speaking !== String(speaking)) dataset.speaking = speaking;
+    style.setProperty("--level", (level / 100).toFixed(2));
+  }
+
+  play() {
+    this.#audio.play().catch((error) => error.name === "NotAllowedError" && this.#blocked());
+  }
+
+  /** Plays on this output, "" for the system's. */
+  async speakTo(deviceId) {
+    await this.#audio.setSinkId?.(deviceId).catch(() => {}); // unplugged: stays where it was
+  }
+
+  refit() {
+    const { videoWidth, videoHeight } = this.#video;
+    const { clientWidth, clientHeight } = this.element;
+    if (!videoWidth || !clientHeight) return;
+    const screen = this.element.dataset.stream === "screen";
+    this.#video.style.objectFit = screen ? "contain" : fit(videoWidth / videoHeight, clientWidth / clientHeight);
+  }
+
+  /** {width, height, frames} of the shown picture. */
+  get picture() {
+    const { videoWidth, videoHeight } = this.#video;
+    return { width: videoWidth, height: videoHeight, frames: this.#video.getVideoPlaybackQuality().totalVideoFrames };
+  }
+
+  close() {
+    attach(this.#video, null);
+    attach(this.#audio, null);
+    this.element.remove();
+  }
+}
