@@ -1,0 +1,53 @@
+"""What many legs ask of one encoder, merged. Pure; times are monotonic seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+KEYFRAME_INTERVAL_S = 0.5  # a broken stream was seen asking 30 times a second
+REPORT_LIFE_S = 10.0  # receivers report about every 0.5 s (REMB) or 1 s (RR): one that stopped no longer counts
+
+
+@dataclass(frozen=True, slots=True)
+class KeyframeRequests:
+    """At most one key frame every 500 ms; a request within that time waits for its end, and many become one."""
+
+    asked: bool = False
+    last_s: float = float("-inf")
+
+    def request(self) -> KeyframeRequests:
+        return replace(self, asked=True)
+
+    def due(self, now_s: float) -> bool:
+        """Whether the picture that is about to be encoded must be a key frame."""
+        return self.asked and now_s - self.last_s >= KEYFRAME_INTERVAL_S
+
+    def made(self, now_s: float) -> KeyframeRequests:
+        """A key frame was made at `now_s`, asked for or not: it serves everybody who asked before."""
+        return KeyframeRequests(False, now_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The newest figure of one leg."""
+
+    value: float
+    at_s: float
+
+
+def _fresh(reports: Iterable[Report], now_s: float) -> list[float]:
+    return [report.value for report in reports if now_s - report.at_s <= REPORT_LIFE_S]
+
+
+def merge_bitrate(reports: Iterable[Report], floor_bps: int, start_bps: int, ceiling_bps: int, now_s: float) -> int:
+    """The slowest leg's estimate within floor and ceiling; the start rate while nobody reports."""
+    fresh = _fresh(reports, now_s)
+    if not fresh:
+        return start_bps
+    return max(floor_bps, min(ceiling_bps, int(min(fresh))))
+
+
+def merge_loss(reports: Iterable[Report], now_s: float) -> float:
+    """The worst leg's loss, 0..1."""
+    return max(0.0, min(1.0, max(_fresh(reports, now_s), default=0.0)))
