@@ -4,8 +4,9 @@ Pure: every time is passed in. The measure of everything is the DELAY of a sampl
 would be played had it come over the fastest path seen lately (the smallest `arrival - timestamp` of the last 4 s). Fill
 levels play no part, so a lost packet never makes the stream late for good.
 
-    target = 94th percentile of the packets' own delays over the last 4 s + 10 ms + guard, 10..200 ms
+    target = the worst packet delay of each 100 ms in the last 4 s, without the two worst of these + 10 ms + guard
 
+so that one stall, however many packets it held up, costs nothing for good, and three in 4 s are waited for. 10..200 ms.
 The guard covers what arrival times don't show (a playback thread that pulls unevenly): 5 ms more with each packet that
 came after its turn, 5 ms less after each 5 s without one. A stall makes the stream late by its length once; `excess_s`
 tells the caller how much to shorten (or, negative, to lengthen) the sound to come back to the target.
@@ -24,15 +25,16 @@ MAX_TARGET_S = 0.200
 MAX_DELAY_S = 0.300  # over this, packets are dropped instead of played late
 MARGIN_S = 0.010  # one pull of the playback thread
 WINDOW_S = 4.0  # how long a late packet is remembered
-QUANTILE = 0.94  # one stall of 200 ms, 10 packets of 200, is no reason to be late for 4 s
+EXEMPT = 0.05  # of the window: late packets there are not waited for
 GUARD_STEP_S = 0.005
 MAX_GUARD_S = 0.040
 GUARD_HOLD_S = 5.0
 RESTART_STEP = 1_000  # packets: a larger jump in sequence is another stream
 RESTART_S = 2.0  # the same in time
 
-_BUCKET_S = 0.5
+_SLICE_S = 0.1
 _MAX_PACKETS = 160  # 300 ms of 2.5 ms packets, and some
+_STEP_FRAMES = 120  # 2.5 ms: every duration of Opus is a multiple of it
 _MAX_LOST_FRAMES = 5_760  # 120 ms, the longest Opus packet
 
 
@@ -51,12 +53,22 @@ class Packet:
 class Lost:
     """A packet of `frames` that didn't come: conceal it, or recover it from `fec`, the payload of the packet after it.
 
-    Only the last `play_frames` are still to be played; concealment while waiting has covered the rest.
+    Only the last `play_frames` are still to be played; concealment while waiting has covered the rest. Both are
+    multiples of 2.5 ms.
     """
 
     frames: int
     play_frames: int
     fec: bytes | None
+
+
+@dataclass(slots=True)
+class _Slice:
+    """The least and the most transit (arrival less timestamp) of the packets in 100 ms."""
+
+    start_s: float
+    least_s: float
+    most_s: float
 
 
 def _signed(difference: int, bits: int) -> int:
@@ -88,7 +100,7 @@ class JitterBuffer:
         self._next: int | None = None  # the next to be played
         self._next_ts = 0
         self._starving = False
-        self._transits: deque[tuple[float, float]] = deque()  # (arrival, transit)
+        self._slices: deque[_Slice] = deque()
         self._base_s = 0.0
 
     # --- in
@@ -110,7 +122,6 @@ class JitterBuffer:
         self._observe(packet.arrival_s, packet.arrival_s - extended_ts / CLOCK_HZ)
         if self._next is not None and extended < self._next:
             self.late += 1
-            self._raise_guard(packet.arrival_s)
             return
         if extended in self._packets:
             self.duplicates += 1
@@ -133,21 +144,21 @@ class JitterBuffer:
         self.push(packet)
 
     def _observe(self, arrival_s: float, transit_s: float) -> None:
-        transits = self._transits
-        transits.append((arrival_s, transit_s))
-        while transits[0][0] < arrival_s - WINDOW_S or len(transits) > 1 + WINDOW_S / 0.0025:
-            transits.popleft()
-        ordered = sorted(transit for _, transit in transits)
-        self._base_s = ordered[0]
-        spread_s = ordered[math.ceil(QUANTILE * len(ordered)) - 1] - ordered[0]
+        slices = self._slices
+        if slices and arrival_s < slices[-1].start_s + _SLICE_S:
+            slices[-1].least_s = min(slices[-1].least_s, transit_s)
+            slices[-1].most_s = max(slices[-1].most_s, transit_s)
+        else:
+            slices.append(_Slice(arrival_s, transit_s, transit_s))
+        while slices[0].start_s < arrival_s - WINDOW_S:
+            slices.popleft()
+        self._base_s = min(part.least_s for part in slices)
+        worst = sorted(part.most_s for part in slices)
+        spread_s = worst[max(0, len(worst) - 1 - math.ceil(EXEMPT * len(worst)))] - self._base_s
         if arrival_s > self._guard_until_s and self._guard_s > 0.0:
             self._guard_s = max(0.0, self._guard_s - GUARD_STEP_S)
             self._guard_until_s = arrival_s + GUARD_HOLD_S
         self.target_s = min(MAX_TARGET_S, max(MIN_TARGET_S, spread_s + MARGIN_S + self._guard_s))
-
-    def _raise_guard(self, now_s: float) -> None:
-        self._guard_s = min(MAX_GUARD_S, self._guard_s + GUARD_STEP_S)
-        self._guard_until_s = now_s + GUARD_HOLD_S
 
     # --- out
 
@@ -173,7 +184,8 @@ class JitterBuffer:
                 return lost
             elif self._starving:
                 self.underruns += 1
-                self._raise_guard(play_s)
+                self._guard_s = min(MAX_GUARD_S, self._guard_s + GUARD_STEP_S)
+                self._guard_until_s = play_s + GUARD_HOLD_S
             self._starving = False
             packet = self._packets.pop(first)
             self._next, self._next_ts = first + 1, self._times.pop(first) + packet.frames
@@ -212,13 +224,14 @@ class JitterBuffer:
     def _lose_next(self, first: int, gap: int, play_s: float) -> Lost:
         assert self._next is not None
         missing = first - self._next
-        frames = gap // missing // 120 * 120
+        frames = gap // missing // _STEP_FRAMES * _STEP_FRAMES
         if not 0 < frames <= _MAX_LOST_FRAMES:  # a pause with a loss in it: its length doesn't matter
             frames = self._packets[first].frames
             self._next_ts = self._times[first] - missing * frames
         fec = self._packets[first].payload if missing == 1 else None
-        spare = max(0, round((self.delay_s(play_s) - self.target_s) * CLOCK_HZ))
+        spare = max(0.0, self.delay_s(play_s) - self.target_s) * CLOCK_HZ
+        played = min(frames, int(spare) // _STEP_FRAMES * _STEP_FRAMES)
         self.lost += 1
         self._next += 1
         self._next_ts += frames
-        return Lost(frames, frames - min(frames, spare), fec)
+        return Lost(frames, frames - played, fec)

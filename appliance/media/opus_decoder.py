@@ -18,7 +18,6 @@ from appliance.errors import ApplianceError
 
 SAMPLE_RATE_HZ = 48_000
 MAX_FRAMES = 5_760  # 120 ms, the longest packet there is
-CONCEAL_STEP_FRAMES = 120  # concealment comes in multiples of 2.5 ms
 
 Sound = npt.NDArray[np.float32]  # mono, -1..1
 
@@ -76,7 +75,7 @@ class OpusDecoder:
         return self._decode(following, frames, fec=True)
 
     def conceal(self, frames: int) -> Sound:
-        """`frames` (a multiple of 120) of sound made up from what came before, fading out as it goes on."""
+        """`frames` (a multiple of 2.5 ms) of sound made up from what came before, fading out as it goes on."""
         return self._decode(b"", frames, fec=False)
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from appliance.media.jitter import CLOCK_HZ, JitterBuffer, Lost, Packet
 from appliance.media.level import Meter, dbov
 from appliance.media.mixer import Sound, ramped
-from appliance.media.opus_decoder import CONCEAL_STEP_FRAMES, OpusDecoder, OpusError, packet_frames
+from appliance.media.opus_decoder import OpusDecoder, OpusError, packet_frames
 from appliance.media.stretch import join, lengthen, shorten
 from hw import BLOCK_FRAMES
 
@@ -140,10 +140,7 @@ class RemoteAudio:
             return silence
         self._made_up += frames
         self._concealed += frames
-        whole = -(-frames // CONCEAL_STEP_FRAMES) * CONCEAL_STEP_FRAMES
-        sound = self._smooth(self._decoder.conceal(whole)[:frames])
-        self._seam = whole > frames
-        return sound
+        return self._smooth(self._decoder.conceal(frames))
 
     def _fit(self, sound: Sound, play_s: float) -> Sound:
         """Brings the delay nearer to its target, a pitch period at a time."""
