@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from appliance.room.signaling import Kind, StreamInfo, StreamName, TrackInfo
+from appliance.room.signaling import Kind, Role, StreamInfo, StreamName, TrackInfo
 
 if TYPE_CHECKING:
     from appliance.media.playout import RemoteAudio
@@ -62,3 +62,16 @@ class RemoteStream:
 
     def __repr__(self) -> str:
         return f"RemoteStream({self.user_id!r}, {self.name!r}, kinds={self.kinds})"
+
+
+class RemoteUser:
+    """One other user in the room, the same object from peer_joined to peer_left; `streams` by name."""
+
+    def __init__(self, user_id: str, user_name: str = "", role: Role = "host") -> None:
+        self.user_id = user_id
+        self.user_name = user_name
+        self.role = role
+        self.streams: dict[StreamName, RemoteStream] = {}
+
+    def __repr__(self) -> str:
+        return f"RemoteUser({self.user_id!r}, {self.role}, streams={list(self.streams)})"

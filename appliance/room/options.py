@@ -1,0 +1,24 @@
+"""The timers of a room client (capabilities T3-D) and what else its caller may set."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+
+from appliance.room.backoff import RECONNECT_DELAYS_S
+
+
+@dataclass(frozen=True, slots=True)
+class RoomOptions:
+    join_timeout_s: float = 10.0  # TM09
+    request_timeout_s: float = 5.0  # any other request to the hub
+    leave_timeout_s: float = 2.0  # TR13: the cap of a teardown
+    heartbeat_s: float = 2.0  # a ping after so much silence
+    lost_after_s: float = 5.0  # silence that means a lost link: found within 6 s
+    reconnect_deadline_s: float = 30.0  # TM04; equals the hub's seat grace
+    reconnect_delays_s: tuple[float, ...] = RECONNECT_DELAYS_S  # TM03
+    attempt_timeout_s: float = 5.0  # one attempt of a reconnect, from name look-up to Joined
+    return_grace_s: float = 5.0  # after a hub's restart: how long the others may take to come back to it
+    subscribe_timeout_s: float = 10.0  # until the first media of every kind
+    quality_interval_s: float = 2.0  # TM06
+    ssl: ssl.SSLContext | None = None  # for wss; None: the system's authorities

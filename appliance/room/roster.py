@@ -1,0 +1,166 @@
+"""Who is in the room and what they publish. Pure: what the hub says in, the exact ordered events out.
+
+The hub sends state, never deltas (`signaling.py`), so a change and a resync after a lost link are one comparison.
+
+Order of the events of one call (capabilities OR02, OR03, OR09, X28): who left (stream_removed of each stream, then
+peer_left), peer_joined, then by stream: stream_removed, stream_added, stream_updated, then the mute events.
+Mute events speak of the main stream; a kind that leaves a stream that stays counts as muted, with reason PEER_OFFLINE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from appliance.errors import LeaveReason
+from appliance.events import Event
+from appliance.room.events import (
+    AudioMuted,
+    AudioUnmuted,
+    MediaStatus,
+    MediaStatusReason,
+    PeerJoined,
+    PeerLeft,
+    StreamAdded,
+    StreamRemoved,
+    StreamUpdated,
+    VideoMuted,
+    VideoUnmuted,
+)
+from appliance.room.signaling import Kind, Member, MemberChanged, MemberLeft, StreamInfo
+from appliance.room.streams import RemoteStream, RemoteUser
+
+KINDS: tuple[Kind, ...] = ("audio", "video")
+
+
+class Roster:
+    """The visible others of `room_id`, in the order in which they came."""
+
+    def __init__(self, room_id: str) -> None:
+        self.room_id = room_id
+        self.users: dict[str, RemoteUser] = {}
+        self._missing: set[str] = set()
+
+    def resync(self, members: Iterable[Member], *, keep_missing: bool = False) -> list[Event]:
+        """Become `members`. `keep_missing`: the hub is a new one and the others are on their way back to it: who is
+        not there yet stays, until a later message names it or `drop_missing`."""
+        present = {member.user_id: member for member in members}
+        absent = [user_id for user_id in self.users if user_id not in present]
+        self._missing = set(absent) if keep_missing else set()
+        events: list[Event] = []
+        if not keep_missing:
+            for user_id in absent:
+                events += self._remove(user_id, LeaveReason.USER_LEFT)
+        for member in present.values():
+            events += self._enter(member, rejoined=False)
+        added: list[Event] = []
+        muted: list[Event] = []
+        for member in present.values():
+            streams, mutes = self._update(member)
+            added += streams
+            muted += mutes
+        return events + added + muted
+
+    def change(self, message: MemberChanged) -> list[Event]:
+        self._missing.discard(message.member.user_id)
+        events = self._enter(message.member, rejoined=message.rejoined)
+        streams, mutes = self._update(message.member)
+        return events + streams + mutes
+
+    def leave(self, message: MemberLeft) -> list[Event]:
+        """Nothing for a user that isn't here."""
+        self._missing.discard(message.user_id)
+        reason = LeaveReason(message.reason) if message.reason in set(LeaveReason) else LeaveReason.SERVER_ERROR
+        return self._remove(message.user_id, reason, message.message, message.role_change)
+
+    def drop_missing(self) -> list[Event]:
+        """Those that `resync` kept and that have not come back are gone."""
+        missing, self._missing = [user_id for user_id in self.users if user_id in self._missing], set()
+        return [
+            event
+            for user_id in missing
+            for event in self._remove(user_id, LeaveReason.RECONNECT_TIMEOUT, "did not come back")
+        ]
+
+    def _enter(self, member: Member, *, rejoined: bool) -> list[Event]:
+        user = self.users.get(member.user_id)
+        if user is not None:
+            user.user_name, user.role = member.user_name, member.role
+            return []
+        self.users[member.user_id] = RemoteUser(member.user_id, member.user_name, member.role)
+        return [PeerJoined(user_id=member.user_id, user_name=member.user_name, role=member.role, rejoined=rejoined)]
+
+    def _remove(self, user_id: str, reason: LeaveReason, message: str = "", role_change: bool = False) -> list[Event]:
+        user = self.users.pop(user_id, None)
+        if user is None:
+            return []
+        why: Literal["role_changed", "peer_left"] = "role_changed" if role_change else "peer_left"
+        events: list[Event] = [StreamRemoved(stream=stream, reason=why) for stream in user.streams.values()]
+        user.streams.clear()
+        events.append(
+            PeerLeft(user_id=user_id, user_name=user.user_name, reason=reason, message=message, role_change=role_change)
+        )
+        return events
+
+    def _update(self, member: Member) -> tuple[list[Event], list[Event]]:
+        """The stream events and the mute events that bring the user's streams to `member`."""
+        user = self.users[member.user_id]
+        now = {info.name: info for info in member.streams if info.audio is not None or info.video is not None}
+        streams: list[Event] = []
+        mutes: list[Event] = []
+        for name in [name for name in user.streams if name not in now]:
+            streams.append(StreamRemoved(stream=user.streams.pop(name), reason="unpublished"))
+        for name, info in now.items():
+            stream = user.streams.get(name)
+            before = stream.info if stream is not None else StreamInfo(name=name)
+            if stream is None:
+                stream = user.streams[name] = RemoteStream(user.user_id, info)
+                streams.append(StreamAdded(stream=stream, kinds=stream.kinds))
+            else:
+                stream.info = info
+                streams += _updated(stream, before)
+            if name == "main":
+                mutes += self._mutes(user.user_id, stream, before)
+        return streams, mutes
+
+    def _mutes(self, user_id: str, stream: RemoteStream, before: StreamInfo) -> list[Event]:
+        events: list[Event] = []
+        was_there = before.audio is not None or before.video is not None
+        for kind in KINDS:
+            old = before.audio if kind == "audio" else before.video
+            new = stream.track(kind)
+            # Of a new stream only what is muted is worth a word; of a known one a kind that is not there is muted.
+            old_muted = was_there if old is None else old.muted
+            new_muted = new.muted if new is not None else was_there
+            if old_muted == new_muted:
+                continue
+            reason = MediaStatusReason.PEER_UNMUTE
+            if new_muted:
+                reason = MediaStatusReason.PEER_OFFLINE if new is None else MediaStatusReason.PEER_MUTE
+            status = MediaStatus.UNAVAILABLE if new_muted else MediaStatus.AVAILABLE
+            events.append(
+                _MUTE_EVENTS[kind, new_muted](room_id=self.room_id, user_id=user_id, status=status, reason=reason)
+            )
+        return events
+
+
+_MUTE_EVENTS: dict[tuple[Kind, bool], type[AudioMuted | AudioUnmuted | VideoMuted | VideoUnmuted]] = {
+    ("audio", True): AudioMuted,
+    ("audio", False): AudioUnmuted,
+    ("video", True): VideoMuted,
+    ("video", False): VideoUnmuted,
+}
+
+
+def _updated(stream: RemoteStream, before: StreamInfo) -> list[Event]:
+    old = {kind: before.audio if kind == "audio" else before.video for kind in KINDS}
+    added = tuple(kind for kind in KINDS if old[kind] is None and stream.track(kind) is not None)
+    removed = tuple(kind for kind in KINDS if old[kind] is not None and stream.track(kind) is None)
+    video, old_video = stream.info.video, old["video"]
+    spec = None
+    if video is not None and old_video is not None:
+        size = (video.width, video.height)
+        spec = size if size != (old_video.width, old_video.height) else None
+    if not added and not removed and spec is None:
+        return []
+    return [StreamUpdated(stream=stream, added=added, removed=removed, video_spec=spec)]
