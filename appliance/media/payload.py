@@ -1,0 +1,88 @@
+"""RTP payloads of encoded pictures: H.264 in packetization mode 1 (RFC 6184) and VP8 (RFC 7741). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+MAX_PAYLOAD_BYTES = 1200  # with RTP, header extensions, SRTP and RTX within 1280 bytes of IPv6 (as libwebrtc)
+
+NAL_IDR = 5
+NAL_SEI = 6
+NAL_SPS = 7
+NAL_PPS = 8
+_STAP_A = 24
+_FU_A = 28
+_START_CODE = b"\x00\x00\x01"
+
+
+def nal_units(annex_b: bytes) -> Iterator[bytes]:
+    """The NAL units of an Annex B byte stream, without start codes and trailing zeros; none if it has no start code."""
+    start = annex_b.find(_START_CODE)
+    while start != -1:
+        start += len(_START_CODE)
+        end = annex_b.find(_START_CODE, start)
+        unit = annex_b[start:] if end == -1 else annex_b[start:end]
+        unit = unit.rstrip(b"\x00")  # a NAL unit ends in a one bit; zeros belong to the next start code
+        if unit:
+            yield unit
+        start = end
+
+
+def h264_is_keyframe(annex_b: bytes) -> bool:
+    """Whether this access unit holds an IDR picture."""
+    return any(unit[0] & 0x1F == NAL_IDR for unit in nal_units(annex_b))
+
+
+def packetize_h264(annex_b: bytes, limit: int = MAX_PAYLOAD_BYTES) -> tuple[bytes, ...]:
+    """One access unit: small NAL units together (STAP-A), large ones in equal parts (FU-A)."""
+    payloads: list[bytes] = []
+    group: list[bytes] = []
+    size = 1  # of a STAP-A with `group`
+    for unit in nal_units(annex_b):
+        if size + 2 + len(unit) > limit:
+            payloads += _aggregate(group)
+            group, size = [], 1
+        if len(unit) > limit:
+            payloads += _fragment(unit, limit)
+        else:
+            group.append(unit)
+            size += 2 + len(unit)
+    return (*payloads, *_aggregate(group))
+
+
+def _aggregate(units: list[bytes]) -> list[bytes]:
+    if len(units) < 2:
+        return units
+    importance = max(unit[0] & 0x60 for unit in units)
+    return [bytes([importance | _STAP_A]) + b"".join(len(unit).to_bytes(2, "big") + unit for unit in units)]
+
+
+def _fragment(unit: bytes, limit: int) -> list[bytes]:
+    indicator = (unit[0] & 0xE0) | _FU_A
+    kind = unit[0] & 0x1F
+    body = memoryview(unit)[1:]
+    count = -(-len(body) // (limit - 2))
+    payloads = []
+    for index in range(count):
+        part = body[len(body) * index // count : len(body) * (index + 1) // count]
+        flags = (0x80 if index == 0 else 0) | (0x40 if index == count - 1 else 0)
+        payloads.append(bytes([indicator, flags | kind]) + part)
+    return payloads
+
+
+def packetize_vp8(frame: bytes, picture_id: int, limit: int = MAX_PAYLOAD_BYTES) -> tuple[bytes, ...]:
+    """One frame in equal parts, each with the 15-bit `picture_id`."""
+    tail = bytes([0x80]) + (0x8000 | picture_id & 0x7FFF).to_bytes(2, "big")
+    body = memoryview(frame)
+    count = -(-len(body) // (limit - 4))
+    return tuple(
+        bytes([0x90 if index == 0 else 0x80])
+        + tail
+        + body[len(body) * index // count : len(body) * (index + 1) // count]
+        for index in range(count)
+    )
+
+
+def vp8_is_keyframe(frame: bytes) -> bool:
+    """RFC 6386 section 9.1: the lowest bit of a frame is 0 in a key frame."""
+    return bool(frame) and not frame[0] & 1

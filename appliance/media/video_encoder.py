@@ -1,0 +1,143 @@
+"""Raw pictures to H.264 (libx264) or VP8 (libvpx) for a call: no delay, no B-frames, key frames only on request.
+
+A new bit rate changes a running x264 within its buffer model; what PyAV cannot change takes a new encoder, which costs
+a key frame: `rate_action` does that rarely.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import av
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
+
+from appliance.media.frames import VIDEO_CLOCK_HZ, VideoCodec
+from appliance.media.payload import h264_is_keyframe, packetize_h264, packetize_vp8, vp8_is_keyframe
+
+PIXEL_FORMAT = "yuv420p"
+BUFFER_S = 0.5  # of the VBV: a key frame takes at most this long on a link that just carries the bit rate
+RISE_INTERVAL_S = 6.0  # between new encoders for more
+FALL_INTERVAL_S = 2.0  # between new encoders for less: a link that is full cannot wait
+RISE = 1.3
+FALL = 0.8
+_TIME_BASE = Fraction(1, VIDEO_CLOCK_HZ)
+
+RateAction = Literal["keep", "adjust", "reopen"]
+
+
+def rate_action(codec: VideoCodec, opened_bps: int, current_bps: int, target_bps: int, open_for_s: float) -> RateAction:
+    """What to do to an encoder, opened for `opened_bps` and at `current_bps` now, when `target_bps` is wanted."""
+    if abs(target_bps - current_bps) < 0.05 * current_bps:
+        return "keep"
+    if codec == "h264" and FALL / 2 * opened_bps <= target_bps <= opened_bps:
+        return "adjust"
+    if target_bps < FALL * current_bps and open_for_s >= FALL_INTERVAL_S:
+        return "reopen"
+    if target_bps > RISE * current_bps and open_for_s >= RISE_INTERVAL_S:
+        return "reopen"
+    return "keep"
+
+
+def fit(width: int, height: int, max_width: int, max_height: int) -> tuple[int, int]:
+    """The even size that a picture is encoded in: as it is, or made smaller in its own aspect ratio."""
+    scale = min(1.0, max_width / width, max_height / height)
+    return max(2, round(width * scale) & ~1), max(2, round(height * scale) & ~1)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPicture:
+    payloads: tuple[bytes, ...]
+    keyframe: bool
+
+
+class VideoEncoder:
+    """One stream in one codec, used from one thread. A picture of another size opens a new encoder."""
+
+    def __init__(self, codec: VideoCodec, max_width: int, max_height: int, fps: int) -> None:
+        self.codec = codec
+        self.opened = 0  # encoders so far
+        self.encoded = 0  # pictures so far
+        self._max_size = (max_width, max_height)
+        self._fps = fps
+        self._context: VideoCodecContext | None = None
+        self._opened_bps = 0
+        self._opened_s = 0.0
+        self._picture_id = random.randrange(1 << 15)
+
+    def encode(
+        self, frame: av.VideoFrame, timestamp: int, *, keyframe: bool, bitrate_bps: int, now_s: float
+    ) -> EncodedPicture | None:
+        """One picture at `timestamp` (90 kHz, growing). None if the encoder dropped it to keep the rate.
+
+        Sets `pts` and `pict_type` of `frame`. Raises av.FFmpegError.
+        """
+        width, height = fit(frame.width, frame.height, *self._max_size)
+        if (frame.width, frame.height, frame.format.name) != (width, height, PIXEL_FORMAT):
+            frame = frame.reformat(width, height, PIXEL_FORMAT)
+        context = self._ready(width, height, bitrate_bps, now_s)
+        frame.pts, frame.time_base = timestamp, _TIME_BASE
+        frame.pict_type = PictureType.I if keyframe else PictureType.NONE
+        data = b"".join(bytes(packet) for packet in context.encode(frame))
+        self.encoded += 1
+        if not data:
+            return None
+        if self.codec == "h264":
+            return EncodedPicture(packetize_h264(data), h264_is_keyframe(data))
+        self._picture_id = (self._picture_id + 1) % (1 << 15)
+        return EncodedPicture(packetize_vp8(data, self._picture_id), vp8_is_keyframe(data))
+
+    def _ready(self, width: int, height: int, bitrate_bps: int, now_s: float) -> VideoCodecContext:
+        context = self._context
+        if context is not None and (context.width, context.height) == (width, height):
+            current_bps = context.bit_rate or self._opened_bps
+            action = rate_action(self.codec, self._opened_bps, current_bps, bitrate_bps, now_s - self._opened_s)
+            if action == "adjust":
+                context.bit_rate = bitrate_bps  # libx264 takes it over with the next picture
+            if action != "reopen":
+                return context
+        context = _open(self.codec, width, height, self._fps, bitrate_bps)
+        self._context, self._opened_bps, self._opened_s = context, bitrate_bps, now_s
+        self.opened += 1
+        return context
+
+
+def _open(codec: VideoCodec, width: int, height: int, fps: int, bitrate_bps: int) -> VideoCodecContext:
+    context = av.CodecContext.create("libx264" if codec == "h264" else "libvpx", "w")
+    context.width, context.height, context.pix_fmt = width, height, PIXEL_FORMAT
+    context.time_base, context.framerate = _TIME_BASE, Fraction(fps)
+    context.bit_rate = bitrate_bps
+    context.thread_count = max(1, min(4, (os.cpu_count() or 1) // 2))
+    buffer_bits = round(BUFFER_S * bitrate_bps)
+    if codec == "h264":
+        context.gop_size = 1 << 20  # key frames only on request
+        context.profile = "Baseline"
+        context.options = {
+            "preset": "superfast",
+            "tune": "zerolatency",  # sliced threads, no look-ahead, no B-frames
+            "level": "3.1",
+            "forced-idr": "1",
+            "maxrate": str(bitrate_bps),
+            "bufsize": str(buffer_bits),
+            "x264-params": "scenecut=0:repeat-headers=1:annexb=1",
+        }
+    else:
+        context.gop_size = 1 << 15
+        context.qmin, context.qmax = 2, 56
+        context.options = {
+            "deadline": "realtime",
+            "cpu-used": "-8",
+            "lag-in-frames": "0",
+            "minrate": str(bitrate_bps),  # minrate = maxrate = bit rate: CBR
+            "maxrate": str(bitrate_bps),
+            "bufsize": str(buffer_bits),
+            "undershoot-pct": "100",
+            "overshoot-pct": "15",
+            "max-intra-rate": "300",  # per cent of an average frame: a key frame takes three frames' time
+            "static-thresh": "1",
+        }
+    return context
