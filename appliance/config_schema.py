@@ -1,0 +1,83 @@
+"""What a configuration struct says about its own keys: range, unit, help, secret. Error messages, the README's table
+and a settings page are all made from this.
+
+A key's metadata stands in its annotation: `msgspec.Meta(description=help, extra={"unit", "allowed", "secret"})`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of one section. `allowed` is a phrase such as "an integer from 1 to 60", `allowed_item` the one for an
+    item of a list (else empty)."""
+
+    section: str
+    name: str
+    default: Any
+    allowed: str
+    help: str
+    unit: str
+    secret: bool
+    allowed_item: str
+
+
+def sections(config: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
+    """The struct of each table, in the order of the file."""
+    described = inspect.type_info(config)
+    assert isinstance(described, inspect.StructType)
+    return {
+        field.encode_name: field.type.cls for field in described.fields if isinstance(field.type, inspect.StructType)
+    }
+
+
+def keys(config: type[msgspec.Struct]) -> Iterator[Key]:
+    """Every key of every section, in the order of the file."""
+    for section, struct in sections(config).items():
+        described = inspect.type_info(struct)
+        assert isinstance(described, inspect.StructType)
+        for field in described.fields:
+            yield _key(section, field)
+
+
+def _key(section: str, field: inspect.Field) -> Key:
+    kind, extra, help_ = field.type, {}, ""
+    if isinstance(kind, inspect.Metadata):
+        extra, help_ = kind.extra or {}, (kind.extra_json_schema or {}).get("description", "")
+        kind = kind.type
+    unit = extra.get("unit", "")
+    return Key(
+        section=section,
+        name=field.encode_name,
+        default=field.default,
+        allowed=extra.get("allowed") or _allowed(kind) + (f" ({unit})" if unit else ""),
+        help=help_,
+        unit=unit,
+        secret=extra.get("secret", False),
+        allowed_item=_allowed(kind.item_type) if isinstance(kind, inspect.VarTupleType) else "",
+    )
+
+
+def _allowed(kind: inspect.Type) -> str:
+    match kind:
+        case inspect.Metadata(type=inner, extra=extra):
+            return (extra or {}).get("allowed") or _allowed(inner)
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.IntType(ge=low, le=high, multiple_of=step):
+            return f"an {'even ' if step == 2 else ''}integer from {low} to {high}"
+        case inspect.LiteralType(values=values):
+            names = [f'"{value}"' for value in values]
+            return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        case inspect.StrType(min_length=low, max_length=high):
+            return f"text of {low or 0} to {high} characters"
+        case inspect.VarTupleType(item_type=item, max_length=high):
+            return f"a list of at most {high}, each {_allowed(item)}"
+    raise TypeError(f"no words for a configuration key of type {kind}")
