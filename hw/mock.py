@@ -1,0 +1,171 @@
+"""Every Protocol of `hw` without hardware, drivable and assertable; and absent devices."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from hw import (
+    BUTTON_NAMES,
+    LED_NAMES,
+    AccessUnit,
+    AudioBlock,
+    ButtonEdge,
+    ButtonName,
+    Camera,
+    HardwareError,
+    LedName,
+    Picture,
+    Samples,
+)
+from hw.mock_audio import MockMicrophone, MockSpeaker
+from hw.plug import OnLost, Pluggable
+from hw.synthetic import SyntheticCamera
+
+__all__ = [
+    "AbsentCamera",
+    "AbsentMicrophone",
+    "AbsentSpeaker",
+    "MockButtons",
+    "MockCamera",
+    "MockLeds",
+    "MockMicrophone",
+    "MockSpeaker",
+]
+
+_LED_HISTORY = 1000
+
+
+class MockCamera(Pluggable):
+    """Another camera (a synthetic one when none is given) with a plug, and a stall switch.
+
+    `stalled = True` keeps the pictures back while the camera counts as open. `keyframe_requests` counts.
+    """
+
+    def __init__(self, source: Camera | None = None, *, device_id: str = "mock-camera") -> None:
+        super().__init__(device_id)
+        self.stalled = False
+        self.keyframe_requests = 0
+        self._source = SyntheticCamera() if source is None else source
+        self.width, self.height, self.fps = self._source.width, self._source.height, self._source.fps
+
+    def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: OnLost) -> None:
+        def deliver(picture: Picture | AccessUnit) -> None:
+            if not self.stalled:
+                sink(picture)
+
+        self._opened(on_lost)
+        self._source.start(deliver, on_lost)
+
+    def request_keyframe(self) -> None:
+        self.keyframe_requests += 1
+        self._source.request_keyframe()
+
+    def close(self) -> None:
+        self._on_lost = None
+        self._source.close()
+
+
+class MockLeds:
+    """`brightness` of every LED now, the last changes in `history` as (monotonic seconds, what was set)."""
+
+    def __init__(self, on_change: Callable[[dict[LedName, float]], None] | None = None) -> None:
+        self.brightness: dict[LedName, float] = dict.fromkeys(LED_NAMES, 0.0)
+        self.history: deque[tuple[float, dict[LedName, float]]] = deque(maxlen=_LED_HISTORY)
+        self.closed = False
+        self._on_change = on_change
+
+    def set(self, brightness: Mapping[LedName, float]) -> None:
+        """ValueError, and nothing changed, for an unknown LED or a brightness outside 0..1."""
+        for name, level in brightness.items():
+            if name not in LED_NAMES or not 0.0 <= level <= 1.0:
+                raise ValueError(f"LED {name} = {level}: allowed are 0..1 for {', '.join(LED_NAMES)}")
+        self.brightness |= brightness
+        self.history.append((time.monotonic(), dict(brightness)))
+        if self._on_change is not None:
+            self._on_change(dict(self.brightness))
+
+    def close(self) -> None:
+        self.set(dict.fromkeys(LED_NAMES, 0.0))
+        self.closed = True
+
+
+class MockButtons:
+    """Buttons pressed by program. An edge that changes nothing (pressed again) is no edge. ValueError: unknown name."""
+
+    def __init__(self) -> None:
+        self.pressed: set[ButtonName] = set()
+        self._sink: Callable[[ButtonEdge], None] | None = None
+
+    def start(self, sink: Callable[[ButtonEdge], None]) -> None:
+        self._sink = sink
+
+    def press(self, button: ButtonName) -> None:
+        self._edge(button, True)
+
+    def release(self, button: ButtonName) -> None:
+        self._edge(button, False)
+
+    def click(self, button: ButtonName) -> None:
+        self.press(button)
+        self.release(button)
+
+    def close(self) -> None:
+        self._sink = None
+
+    def _edge(self, button: ButtonName, pressed: bool) -> None:
+        if button not in BUTTON_NAMES:
+            raise ValueError(f"button {button}: there are {', '.join(BUTTON_NAMES)}")
+        if (button in self.pressed) == pressed:
+            return
+        self.pressed ^= {button}
+        if self._sink is not None:
+            self._sink(ButtonEdge(button, pressed, time.monotonic()))
+
+
+class AbsentMicrophone:
+    """No microphone: `start` raises HardwareError with `why`."""
+
+    def __init__(self, why: str = "there is no microphone") -> None:
+        self.device_id = "absent"
+        self._why = why
+
+    def start(self, sink: Callable[[AudioBlock], None], on_lost: OnLost) -> None:
+        raise HardwareError(self._why)
+
+    def close(self) -> None:
+        pass
+
+
+class AbsentSpeaker:
+    """No speaker: `start` raises HardwareError with `why`."""
+
+    def __init__(self, why: str = "there is no speaker") -> None:
+        self.device_id = "absent"
+        self._why = why
+
+    def start(self, source: Callable[[], Samples], on_lost: OnLost) -> None:
+        raise HardwareError(self._why)
+
+    def close(self) -> None:
+        pass
+
+
+class AbsentCamera:
+    """No camera: `start` raises HardwareError with `why`."""
+
+    width = height = fps = 0
+
+    def __init__(self, why: str = "there is no camera") -> None:
+        self.device_id = "absent"
+        self._why = why
+
+    def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: OnLost) -> None:
+        raise HardwareError(self._why)
+
+    def request_keyframe(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass

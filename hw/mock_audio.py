@@ -1,0 +1,131 @@
+"""Microphone and speaker without hardware: driven and read by a test or by the virtual panel."""
+
+from __future__ import annotations
+
+import threading
+import wave
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, Microphone, Samples
+from hw.pacing import Pacer
+from hw.plug import OnLost, Pluggable
+
+BLOCK_S = BLOCK_FRAMES / SAMPLE_RATE_HZ
+_FLOOR_DBFS = -60.0  # what counts as level 0; full scale is 100
+
+
+def level(samples: Samples) -> int:
+    """Loudness 0..100 of a block: RMS in dBFS, -60 (or less) to 0."""
+    rms = float(np.sqrt(np.mean(np.square(samples.astype(np.float64))))) / 32768 if samples.size else 0.0
+    dbfs = 20 * np.log10(rms) if rms > 0 else _FLOOR_DBFS
+    return round(float(np.clip((dbfs - _FLOOR_DBFS) / -_FLOOR_DBFS, 0, 1)) * 100)
+
+
+class MockMicrophone(Pluggable):
+    """Delivers 10 ms blocks in real time: what was fed, else what `source` (another microphone) hears, else silence.
+
+    A device that its source loses is lost too.
+    """
+
+    def __init__(self, source: Microphone | None = None, *, device_id: str = "mock-microphone") -> None:
+        super().__init__(device_id)
+        self._source = source
+        self._fed: deque[Samples] = deque()
+        self._pacer: Pacer | None = None
+
+    def feed(self, samples: Samples) -> None:
+        """Queue mono int16 at 48 kHz, any length; a last part of a block is filled up with silence."""
+        if samples.dtype != np.int16 or samples.ndim != 1:
+            raise ValueError(f"feed wants mono int16, got {samples.dtype} of shape {samples.shape}")
+        padded = np.append(samples, np.zeros(-samples.size % BLOCK_FRAMES, np.int16))
+        self._fed.extend(padded.reshape(-1, BLOCK_FRAMES))
+
+    def start(self, sink: Callable[[AudioBlock], None], on_lost: OnLost) -> None:
+        self.close()
+        self._opened(on_lost)
+
+        def deliver(block: AudioBlock) -> None:
+            try:
+                sink(AudioBlock(self._fed.popleft(), block.captured_s))
+            except IndexError:
+                sink(block)
+
+        silence = np.zeros(BLOCK_FRAMES, np.int16)
+        if self._source is not None:
+            self._source.start(deliver, on_lost)
+        else:
+            self._pacer = Pacer(
+                "mock-microphone", BLOCK_S, lambda: lambda _n, due_s: deliver(AudioBlock(silence, due_s))
+            )
+
+    def close(self) -> None:
+        pacer, self._pacer, self._on_lost = self._pacer, None, None
+        if pacer is not None:
+            pacer.close()
+        if self._source is not None:
+            self._source.close()
+
+
+class MockSpeaker(Pluggable):
+    """Pulls a block each 10 ms of the monotonic clock and keeps the last `keep_s` seconds.
+
+    `level` is the loudness 0..100 of the newest block, `blocks` how many were pulled since `start`.
+    """
+
+    def __init__(self, *, keep_s: float = 30.0, device_id: str = "mock-speaker") -> None:
+        super().__init__(device_id)
+        self.blocks = 0
+        self._ring: deque[Samples] = deque(maxlen=max(1, round(keep_s / BLOCK_S)))
+        self._changed = threading.Condition()
+        self._pacer: Pacer | None = None
+
+    @property
+    def level(self) -> int:
+        with self._changed:
+            return level(self._ring[-1]) if self._ring and self._pacer is not None else 0
+
+    def start(self, source: Callable[[], Samples], on_lost: OnLost) -> None:
+        self.close()
+        self.blocks = 0
+        self._opened(on_lost)
+
+        def tick(_number: int, _due_s: float) -> None:
+            samples = np.array(source(), dtype=np.int16)
+            with self._changed:
+                self._ring.append(samples)
+                self.blocks += 1
+                self._changed.notify_all()
+
+        self._pacer = Pacer("mock-speaker", BLOCK_S, lambda: tick)
+
+    def samples(self) -> Samples:
+        """What was played, oldest first: int16 mono at 48 kHz, at most the last `keep_s` seconds."""
+        with self._changed:
+            return np.concatenate([np.zeros(0, np.int16), *self._ring])
+
+    def wait_blocks(self, count: int, timeout_s: float) -> bool:
+        """Block the calling thread until `count` more blocks were pulled; False when that takes too long."""
+        with self._changed:
+            goal = self.blocks + count
+            return self._changed.wait_for(lambda: self.blocks >= goal, timeout_s)
+
+    def clear(self) -> None:
+        with self._changed:
+            self._ring.clear()
+
+    def save_wav(self, path: str | Path) -> None:
+        """Write `samples()` as a mono 16 bit WAV file; OSError when that fails."""
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(SAMPLE_RATE_HZ)
+            file.writeframes(self.samples().astype("<i2").tobytes())
+
+    def close(self) -> None:
+        pacer, self._pacer, self._on_lost = self._pacer, None, None
+        if pacer is not None:
+            pacer.close()

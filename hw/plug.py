@@ -1,0 +1,39 @@
+"""The plug of a mock device: it can be pulled while open, and put back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hw import HardwareError
+
+OnLost = Callable[[HardwareError], None]
+
+
+class Pluggable:
+    """`unplug()` closes an open device and tells its `on_lost` once, from the calling thread; then `start` raises
+    HardwareError until `plug_in()`."""
+
+    device_id: str
+
+    def __init__(self, device_id: str) -> None:
+        self.device_id = device_id
+        self._plugged = True
+        self._on_lost: OnLost | None = None
+
+    def _opened(self, on_lost: OnLost) -> None:
+        if not self._plugged:
+            raise HardwareError(f"{self.device_id} is not plugged in")
+        self._on_lost = on_lost
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def unplug(self) -> None:
+        on_lost, self._on_lost = self._on_lost, None
+        self._plugged = False
+        self.close()
+        if on_lost is not None:
+            on_lost(HardwareError(f"{self.device_id} was unplugged; plug it in again"))
+
+    def plug_in(self) -> None:
+        self._plugged = True
