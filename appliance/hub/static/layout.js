@@ -1,18 +1,22 @@
 // Where tiles go: pure geometry.
 
 const WIDEST = 16 / 9;
-const NARROWEST = 3 / 4;
+const NARROWEST = 6 / 5;
+const WIDEST_ALONE = 2; // the only tile may use more of the stage
 const CROP = 1.5; // a picture may lose a third to fill its tile, no more
 
-/** The largest equal tiles for `count` in a stage of so many pixels: {columns, width, height}. */
-export function shape(count, stageWidth, stageHeight, gap) {
+/** The largest equal tiles for `count` in a stage of so many pixels: {columns, width, height}. `aspect` is the picture's
+ *  of a single tile. */
+export function shape(count, stageWidth, stageHeight, gap, aspect = WIDEST) {
+  const widest = count === 1 ? WIDEST_ALONE : WIDEST;
+  const narrowest = count === 1 && aspect < 1 ? aspect : NARROWEST;
   let best = { columns: 1, width: 0, height: 0 };
   for (let columns = 1; columns <= Math.max(1, count); columns++) {
     const rows = Math.ceil(count / columns);
     const cellWidth = Math.max(0, (stageWidth - gap * (columns - 1)) / columns);
     const cellHeight = Math.max(0, (stageHeight - gap * (rows - 1)) / rows);
-    const width = Math.floor(Math.min(cellWidth, cellHeight * WIDEST));
-    const height = Math.floor(Math.min(cellHeight, width / NARROWEST));
+    const width = Math.floor(Math.min(cellWidth, cellHeight * widest));
+    const height = Math.floor(Math.min(cellHeight, width / narrowest));
     if (width * height > best.width * best.height) best = { columns, width, height };
   }
   return best;

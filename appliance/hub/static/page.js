@@ -39,10 +39,10 @@ function chooseDevice(kind, id) {
 
 /** The invitation, or what the demo's hub hands out, or nothing: an open hub takes us without. */
 function credentialsFor(userName) {
-  let demo = "";
+  let demo = null;
   return async (renew) => {
     if (token) return renew ? null : { token, userId: "", userName, role: settings.claimsOf(token).role ?? "host" };
-    if (!demo || renew) {
+    if (demo === null || renew) {
       const answer = await fetch(`/hub/token?${new URLSearchParams({ room, name: userName })}`).catch(() => null);
       if (!answer || answer.status >= 500) throw new HubError("service-unavailable", "the hub can't be reached");
       demo = answer.ok ? (await answer.json()).token : "";
@@ -52,13 +52,13 @@ function credentialsFor(userName) {
   };
 }
 
-async function join(userName) {
+async function join(userName, seen) {
   const url = `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/hub/ws`;
   call = new Call({ url, room, credentials: credentialsFor(userName), media, codec: query.get("codec") ?? "" });
   call.addEventListener("ended", ({ detail }) => ended(detail.code, detail.message));
   $("ended").hidden = true;
   $("room").hidden = false;
-  view = new View(call, media, { speaker: settings.load().speaker, userName });
+  view = new View(call, media, { speaker: settings.load().speaker, userName, seen });
   audioContext().resume().catch(() => {});
   call.start();
 }
@@ -98,10 +98,11 @@ async function start({ direct }) {
     settings.save({ name });
     await opened;
   }
-  await join(name);
+  await join(name, !direct);
 }
 
 async function toggleAndKeep(kind) {
+  view?.remind();
   await toggle(media, kind);
   settings.save({ [`${kind}Muted`]: media.muted[kind] });
 }

@@ -65,6 +65,7 @@ export function inbound(report, atMs) {
     lost: sum(rtps, "packetsLost"),
     bytes: sum(rtps, "bytesReceived"),
     frames: sum(rtps, "framesDecoded"),
+    codecs: codecs(report, rtps),
     audioPackets: sum(rtps.filter((entry) => entry.kind === "audio"), "packetsReceived"),
     rtt_ms: pairRtt(report),
     at_ms: atMs,
@@ -84,10 +85,13 @@ export function outbound(report, atMs) {
     sent,
     lost,
     bytes: sum(rtps, "bytesSent"),
+    codecs: codecs(report, rtps),
     rtt_ms: rtts.length ? Math.max(...rtts) * 1000 : pairRtt(report),
     at_ms: atMs,
   };
 }
+
+const codecs = (report, rtps) => rtps.map((entry) => report.get(entry.codecId)?.mimeType).filter(Boolean);
 
 function sum(entries, field) {
   return entries.reduce((total, entry) => total + (entry[field] ?? 0), 0);

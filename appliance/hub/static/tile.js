@@ -24,8 +24,8 @@ export class Tile {
   #parts;
   #blocked;
 
-  /** `blocked()` is called when the browser refuses to play sound before a tap. */
-  constructor({ userId, stream = "main", own = false, blocked = () => {} }) {
+  /** `blocked()`: the browser refuses to play sound before a tap; `resized()`: the picture has another size. */
+  constructor({ userId, stream = "main", own = false, blocked = () => {}, resized = () => {} }) {
     const template = document.getElementById("tile-template");
     this.element = template.content.firstElementChild.cloneNode(true);
     this.element.classList.toggle("own", own);
@@ -37,10 +37,10 @@ export class Tile {
     this.#audio = part("audio");
     this.#avatar = part(".avatar");
     this.#parts = { name: part(".name"), states: part(".states"), bars: part(".bars"), waiting: part(".waiting") };
-    this.#video.addEventListener("resize", () => this.refit());
+    this.#video.addEventListener("resize", resized);
   }
 
-  /** `state`: {name, video, audio (tracks or undefined), audioMuted, videoMuted, quality, waiting, screen}. */
+  /** `state`: {name, note (after the name), video, audio (tracks or undefined), audioMuted, videoMuted, quality, waiting}. */
   render(state) {
     const { dataset } = this.element;
     const shown = Boolean(state.video) && !state.videoMuted;
@@ -49,7 +49,7 @@ export class Tile {
     dataset.quality = state.quality;
     dataset.bars = BARS[state.quality];
     dataset.waiting = state.waiting;
-    put(this.#parts.name, "textContent", state.name);
+    put(this.#parts.name, "textContent", state.name + (state.note ?? ""));
     put(this.#avatar, "textContent", initials(state.name));
     this.#avatar.style.setProperty("--hue", hue(state.name));
     const states = [
@@ -80,11 +80,15 @@ export class Tile {
   }
 
   refit() {
-    const { videoWidth, videoHeight } = this.#video;
     const { clientWidth, clientHeight } = this.element;
-    if (!videoWidth || !clientHeight) return;
+    if (!this.aspect || !clientHeight) return;
     const screen = this.element.dataset.stream === "screen";
-    this.#video.style.objectFit = screen ? "contain" : fit(videoWidth / videoHeight, clientWidth / clientHeight);
+    this.#video.style.objectFit = screen ? "contain" : fit(this.aspect, clientWidth / clientHeight);
+  }
+
+  /** Width to height of the picture; undefined without one. */
+  get aspect() {
+    return this.#video.videoHeight ? this.#video.videoWidth / this.#video.videoHeight : undefined;
   }
 
   /** {width, height, frames} of the shown picture. */

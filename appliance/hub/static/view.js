@@ -6,6 +6,7 @@ import { Tile, put } from "./tile.js";
 import { deviceProblem, stateWords } from "./words.js";
 
 const TOAST_MS = 4000;
+const GAP = 12; // of .tiles in room.css
 const SLOW_ATTEMPTS = 3; // then the page says that nobody answers
 const $ = (id) => document.getElementById(id);
 
@@ -21,12 +22,22 @@ export function renderMute(button, kind, muted, absent) {
   if (button.getAttribute("aria-label") !== label) button.setAttribute("aria-label", label);
 }
 
-/** Notices on what is wrong with one's own devices, each with a button to try again. */
-export function renderProblems(element, media, retry) {
+const problemKey = ({ problems }) => `${problems.audio} ${problems.video}`;
+
+/** Notices on what is wrong with one's own devices, each with a button to try again and, if `closable`, one to close. */
+export function renderProblems(element, media, retry, closable = false) {
   const problems = ["audio", "video"].filter((kind) => media.problems[kind]);
-  const key = problems.map((kind) => kind + media.problems[kind]).join();
+  const key = problemKey(media);
   if (element.dataset.key === key) return;
   element.dataset.key = key;
+  const action = (label, act) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "button";
+    button.textContent = label;
+    button.addEventListener("click", act);
+    return button;
+  };
   element.replaceChildren(
     ...problems.map((kind) => {
       const notice = document.createElement("div");
@@ -34,14 +45,8 @@ export function renderProblems(element, media, retry) {
       const text = document.createElement("p");
       text.textContent = deviceProblem(kind, media.problems[kind]);
       notice.append(text);
-      if (media.problems[kind] !== "insecure") {
-        const button = document.createElement("button");
-        button.type = "button";
-        button.className = "button";
-        button.textContent = "Try again";
-        button.addEventListener("click", () => retry(kind));
-        notice.append(button);
-      }
+      if (media.problems[kind] !== "insecure") notice.append(action("Try again", () => retry(kind)));
+      if (closable) notice.append(action("Close", () => notice.remove()));
       return notice;
     }),
   );
@@ -56,11 +61,14 @@ export class View {
   #abort = new AbortController();
   #resize;
 
-  constructor(call, media, { speaker, userName }) {
+  /** `seen`: the lobby has told of the devices' problems already. */
+  constructor(call, media, { speaker, userName, seen }) {
     this.#call = call;
     this.#media = media;
     this.#speaker = speaker;
     this.#userName = userName;
+    $("room-problems").replaceChildren();
+    $("room-problems").dataset.key = seen ? problemKey(media) : "";
     const { signal } = this.#abort;
     call.addEventListener("change", () => this.#render(), { signal });
     call.addEventListener("levels", () => this.#levels(), { signal });
@@ -76,6 +84,11 @@ export class View {
   /** The tile of a user's main stream, or undefined. */
   tile(userId) {
     return this.#tiles.get(`${userId}/main`);
+  }
+
+  /** Tells of the devices' problems again. */
+  remind() {
+    $("room-problems").dataset.key = "";
   }
 
   speakTo(deviceId) {
@@ -95,7 +108,7 @@ export class View {
     const call = this.#call;
     document.documentElement.dataset.state = call.state;
     put($("room-name"), "textContent", call.room);
-    put($("status"), "textContent", stateWords(call.state, call.room));
+    put($("status"), "textContent", stateWords(call.state));
     const people = Object.keys(call.members).length + 1;
     put($("count"), "textContent", call.state === "connected" ? `${people} ${people === 1 ? "person" : "people"}` : "");
     put($("alone"), "hidden", call.state !== "connected" || people > 1);
@@ -108,7 +121,7 @@ export class View {
       put($(id), "hidden", listening);
       renderMute($(id), kind, this.#media.muted[kind], Boolean(this.#media.problems[kind]));
     }
-    if (!listening) renderProblems($("room-problems"), this.#media, (kind) => void this.#media.setMuted(kind, false));
+    if (!listening) renderProblems($("room-problems"), this.#media, (kind) => void this.#media.setMuted(kind, false), true);
   }
 
   #waitingWords() {
@@ -124,7 +137,8 @@ export class View {
     const media = this.#media;
     const shown = new Set(["own"]);
     this.#tileOf("own", { userId: call.userId, own: true }).render({
-      name: `${this.#userName} (you)`,
+      name: this.#userName,
+      note: " (you)",
       video: media.tracks.video,
       audioMuted: media.muted.audio || !media.tracks.audio,
       videoMuted: media.muted.video || !media.tracks.video,
@@ -135,7 +149,8 @@ export class View {
       shown.add(remote.key);
       const has = Boolean(remote.stream.audio || remote.stream.video);
       this.#tileOf(remote.key, { userId: remote.userId, stream: remote.name }).render({
-        name: nameOf(remote.member) + (remote.name === "screen" ? ": screen" : ""),
+        name: nameOf(remote.member),
+        note: remote.name === "screen" ? ": screen" : "",
         ...remote.tracks,
         audioMuted: remote.isMuted("audio"),
         videoMuted: remote.isMuted("video"),
@@ -154,7 +169,7 @@ export class View {
   #tileOf(key, options) {
     let tile = this.#tiles.get(key);
     if (!tile) {
-      tile = new Tile({ ...options, blocked: () => ($("unblock").hidden = false) });
+      tile = new Tile({ ...options, blocked: () => ($("unblock").hidden = false), resized: () => this.#arrange() });
       this.#tiles.set(key, tile);
       if (options.own) $("tiles").prepend(tile.element);
       else $("tiles").append(tile.element);
@@ -172,7 +187,8 @@ export class View {
     const width = stage.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
     const height = stage.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
     const floats = this.#tiles.size === 2;
-    const { width: tileWidth, height: tileHeight } = shape(this.#tiles.size - (floats ? 1 : 0), width, height, 12);
+    const large = [...this.#tiles].filter(([key]) => !floats || key !== "own").map(([, tile]) => tile);
+    const { width: tileWidth, height: tileHeight } = shape(large.length, width, height, GAP, large[0]?.aspect);
     tiles.dataset.floats = floats;
     tiles.style.setProperty("--tile-width", `${tileWidth}px`);
     tiles.style.setProperty("--tile-height", `${tileHeight}px`);

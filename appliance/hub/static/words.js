@@ -34,16 +34,16 @@ const ENDINGS = {
 /** What the end screen says: {title, text, detail, action: "" | "paste" | a button's label}. */
 export function ending(code, message = "") {
   const [title, text, action] = ENDINGS[code] ?? ["You can't join right now", "", "Try again"];
-  const detail = code === "left" ? "" : message;
-  return { title, text, detail, action };
+  const told = ["kick", "banned", "removed", "room-closed"].includes(code) || !(code in ENDINGS); // by a person, or unknown
+  return { title, text, detail: told ? message : "", action };
 }
 
 /** Connection state in words. */
-export function stateWords(state, roomName) {
+export function stateWords(state) {
   return (
     {
       connecting: "Connecting…",
-      connected: `In ${roomName}`,
+      connected: "Connected",
       reconnecting: "Connection lost. Reconnecting…",
       leaving: "Leaving…",
     }[state] ?? ""
