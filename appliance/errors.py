@@ -26,6 +26,7 @@ ApplianceError
    |  |- DuplicateUserError     RS17
    |  |- BannedError            RS06
    |  `- ServiceUnavailableError RS04
+   |- MediaTimeoutError
    `- RateLimitError
 """
 
@@ -95,6 +96,7 @@ class RtcErrorCode(StrEnum):
     SERVICE_UNAVAILABLE = "service-unavailable"
     RATE_LIMIT = "rate-limit"
     RECONNECT_TIMEOUT = "reconnect-timeout"
+    MEDIA_TIMEOUT = "media-timeout"
     KICKED = "kicked"
     PEER_NOT_FOUND = "peer-not-found"
     MESSAGE_MALFORMED = "message-malformed"
@@ -186,6 +188,12 @@ class RateLimitError(RtcError):
     """Too many calls in a second."""
 
     default_code = RtcErrorCode.RATE_LIMIT
+
+
+class MediaTimeoutError(RtcError):
+    """subscribe() got no media in time; the wish stands until unsubscribe()."""
+
+    default_code = RtcErrorCode.MEDIA_TIMEOUT
 
 
 class JoinError(RtcError):

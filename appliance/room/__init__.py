@@ -1,1 +1,29 @@
 """Being in a room: `RoomClient` is the public surface."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from appliance.room.client import JoinResult, RoomClient
+    from appliance.room.options import RoomOptions
+    from appliance.room.streams import LocalStream, RemoteStream, RemoteUser
+
+__all__ = ["JoinResult", "LocalStream", "RemoteStream", "RemoteUser", "RoomClient", "RoomOptions"]
+
+_HOMES = {
+    "JoinResult": "client",
+    "LocalStream": "streams",
+    "RemoteStream": "streams",
+    "RemoteUser": "streams",
+    "RoomClient": "client",
+    "RoomOptions": "options",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # On demand: the hub needs the wire messages of this package, but not all of aiortc behind the client.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,7 +1,7 @@
 """One WebSocket to the hub: requests and their replies, pushed messages in order, heartbeats, loss.
 
 Contract:
-- `on_lost(why)` is called once, when the other side closes, the connection breaks or nothing was heard for
+- `on_lost(link, why)` is called once, when the other side closes, the connection breaks or nothing was heard for
   `lost_after_s`; never after `close()`. Requests under way then fail with `LinkLostError`.
 - Pushed messages wait until `deliver` names their reader, so that none overtakes the Joined they follow. What waits,
   out or in, is bounded: a link that cannot keep up is a lost one.
@@ -58,7 +58,7 @@ class Link:
         session: aiohttp.ClientSession,
         socket: aiohttp.ClientWebSocketResponse,
         options: RoomOptions,
-        on_lost: Callable[[str], None],
+        on_lost: Callable[[Link, str], None],
     ) -> None:
         self._session = session
         self._socket = socket
@@ -78,7 +78,7 @@ class Link:
         ]
 
     @classmethod
-    async def open(cls, url: str, options: RoomOptions, on_lost: Callable[[str], None]) -> Link:
+    async def open(cls, url: str, options: RoomOptions, on_lost: Callable[[Link, str], None]) -> Link:
         """Connect to `url` (ws:// or wss://). Raises `LinkLostError`; the caller's time-out bounds it."""
         session = aiohttp.ClientSession()
         try:
@@ -169,7 +169,7 @@ class Link:
             return
         self._lost = why
         self._fail_requests()
-        self._on_lost(why)
+        self._on_lost(self, why)
 
     def _fail_requests(self) -> None:
         waiting: list[asyncio.Future[Any]] = [*self._replies.values(), self._resync]

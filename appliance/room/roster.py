@@ -28,9 +28,7 @@ from appliance.room.events import (
     VideoUnmuted,
 )
 from appliance.room.signaling import Kind, Member, MemberChanged, MemberLeft, StreamInfo
-from appliance.room.streams import RemoteStream, RemoteUser
-
-KINDS: tuple[Kind, ...] = ("audio", "video")
+from appliance.room.streams import KINDS, RemoteStream, RemoteUser
 
 
 class Roster:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from appliance.media.playout import RemoteAudio
     from appliance.media.video_in import RemoteVideo
 
+KINDS: tuple[Kind, ...] = ("audio", "video")
+
 
 @dataclass(frozen=True, slots=True)
 class LocalStream:
@@ -21,6 +23,10 @@ class LocalStream:
     name: StreamName = "main"
     width: int = 0
     height: int = 0
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        return tuple(kind for kind in KINDS if (self.audio if kind == "audio" else self.video))
 
 
 class RemoteStream:
@@ -42,7 +48,7 @@ class RemoteStream:
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """The kinds that its user publishes, subscribed or not."""
-        return tuple(kind for kind in ("audio", "video") if self.track(kind) is not None)  # type: ignore[misc]
+        return tuple(kind for kind in KINDS if self.track(kind) is not None)
 
     @property
     def has_audio(self) -> bool:

@@ -1,0 +1,60 @@
+"""What a media back end does for a room client. Mesh is the first; none of them imports another.
+
+All calls come from the event loop's thread. A back end talks through `SendLeg`, which raises `LinkLostError` while
+there is no link; media that flows needs none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from appliance.room.legs import LegStats
+from appliance.room.signaling import IceServer, Kind, LegMessage, StreamName
+from appliance.room.streams import RemoteStream
+
+SendLeg = Callable[[str, LegMessage], None]  # (to, message)
+OnSubscribed = Callable[[RemoteStream, Kind], None]
+
+
+class LegFailedError(Exception):
+    """A leg did not come up or was lost; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegReport:
+    """The counters of one leg, for the network quality."""
+
+    leg_id: str
+    direction: Literal["up", "down"]
+    stats: LegStats
+
+
+class MediaBackend(Protocol):
+    ice_servers: Sequence[IceServer]  # read for each new leg
+
+    def publish(self, name: StreamName, kinds: frozenset[Kind]) -> None:
+        """What others may receive of this stream from now on; nothing when empty."""
+
+    def want(self, stream: RemoteStream, kinds: frozenset[Kind]) -> None:
+        """Receive these kinds, and keep receiving them over every loss, until they are no longer wanted."""
+
+    def wanted(self, stream: RemoteStream) -> frozenset[Kind]: ...
+
+    async def wait_subscribed(self, stream: RemoteStream, kinds: frozenset[Kind]) -> None:
+        """Until the first media of each kind was announced. Raises `LegFailedError` when it is no longer wanted."""
+
+    def signal(self, sender: str, message: LegMessage) -> None:
+        """A leg message from another member: not trusted."""
+
+    def forget(self, user_id: str) -> None:
+        """That user left: nothing flows to it or from it any more."""
+
+    def nudge(self, user_id: str) -> None:
+        """Something of that user changed: whoever waits to try again tries now."""
+
+    def link_up(self) -> None: ...
+    def link_down(self) -> None: ...
+    def reports(self) -> list[LegReport]: ...
+    async def close(self) -> None: ...

@@ -1,0 +1,293 @@
+"""The wish to receive one remote stream, and the one task that sees to it (capabilities U30, U35, U08).
+
+The receiving side owns recovery: a leg that is lost while the hub can be reached is asked for again, with back-off. A
+wider or narrower wish is a new leg; the old one goes on until the new one carries media, so that nothing stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Sequence
+
+from appliance.media.playout import Playout
+from appliance.room.backend import LegFailedError, LegReport, OnSubscribed, SendLeg
+from appliance.room.backoff import Backoff
+from appliance.room.legs import DownlinkLeg
+from appliance.room.link import LinkLostError
+from appliance.room.signaling import IceServer, Kind, LegAnswer, LegClose, LegMessage, LegOffer, LegRequest
+from appliance.room.streams import KINDS, RemoteStream
+
+logger = logging.getLogger(__name__)
+
+OFFER_TIMEOUT_S = 8.0  # gathering with a dead STUN server takes the sender 5 s
+MEDIA_TIMEOUT_S = 8.0  # from our answer to the first packet: ICE, DTLS, and a key frame
+REST_TIMEOUT_S = 2.0  # from the first kind's packet to the other's: a stalled camera must not hold the voice up
+RETRY_DELAYS_S = (0.5, 1.0, 2.0)  # a request is one small message
+SHORT_LIFE_S = 5.0  # a leg lost sooner counts as a failed attempt
+
+
+class _Leg:
+    """A leg under way or in use; the callbacks of `leg` land here."""
+
+    def __init__(self, kinds: frozenset[Kind]) -> None:
+        self.leg_id = secrets.token_hex(8)
+        self.kinds = kinds
+        self.offer: str | None = None
+        self.lost: str | None = None
+        self.carrying: set[Kind] = set()
+        self.leg: DownlinkLeg | None = None
+        self.since_s = 0.0
+
+
+class Downlink:
+    def __init__(
+        self,
+        stream: RemoteStream,
+        kinds: frozenset[Kind],
+        playout: Playout,
+        *,
+        send: SendLeg,
+        signaling: asyncio.Event,
+        ice_servers: Callable[[], Sequence[IceServer]],
+        on_subscribed: OnSubscribed,
+    ) -> None:
+        self.stream = stream
+        self.kinds = kinds
+        self._playout = playout
+        self._send = send
+        self._signaling = signaling  # set while the hub can be reached
+        self._ice_servers = ice_servers
+        self._on_subscribed = on_subscribed
+        self._current: _Leg | None = None
+        self._candidate: _Leg | None = None
+        self._announced: set[Kind] = set()
+        self._closed = False
+        self._farewell = True  # tell senders that their leg ended
+        self._changed = asyncio.Event()  # anything: a condition is worth another look
+        self._retry = asyncio.Event()  # what failed may work now
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._task = asyncio.create_task(self._run(), name=f"room-downlink-{stream.user_id}")
+
+    def set_kinds(self, kinds: frozenset[Kind]) -> None:
+        self.kinds = kinds
+        self._announced &= kinds
+        self._retry.set()
+        self._changed.set()
+
+    def nudge(self) -> None:
+        """The stream or its user changed: look again, and try at once what waits to be tried."""
+        self._retry.set()
+        self._changed.set()
+        self._expose()
+
+    def take(self, message: LegMessage) -> bool:
+        """Whether the message belongs to a leg of this downlink."""
+        for leg in (self._candidate, self._current):
+            if leg is not None and leg.leg_id == message.leg:
+                if isinstance(message, LegOffer) and leg.offer is None:
+                    leg.offer = message.sdp
+                elif isinstance(message, LegClose):
+                    leg.lost = leg.lost or f"closed by the sender: {message.reason}"
+                self._changed.set()
+                return True
+        return False
+
+    async def wait_announced(self, kinds: frozenset[Kind]) -> None:
+        """Until stream_subscribed went out for `kinds`; raises `LegFailedError` when the wish ends first."""
+        while not kinds <= self._announced:
+            if self._closed or not kinds <= self.kinds:
+                raise LegFailedError("no longer wanted")
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._waiters.discard(waiter)
+
+    def reports(self) -> list[LegReport]:
+        current = self._current
+        if current is None or current.leg is None:
+            return []
+        return [LegReport(current.leg_id, "down", current.leg.stats())]
+
+    def end(self, *, farewell: bool = True) -> asyncio.Task[None]:
+        """Stop; the task that is returned ends once the legs are closed. No `farewell` to a sender that is gone."""
+        self._closed = True
+        self._farewell = farewell
+        self._task.cancel()
+        self._wake_waiters()
+        return self._task
+
+    # --- the owner of the recovery
+
+    async def _run(self) -> None:
+        backoff = Backoff(RETRY_DELAYS_S)
+        try:
+            while True:
+                self._changed.clear()
+                self._retry.clear()
+                await self._drop_lost(backoff)
+                kinds = self.kinds & frozenset(self.stream.kinds)
+                if not self._signaling.is_set() or kinds == (self._current.kinds if self._current else frozenset()):
+                    await self._changed.wait()
+                elif not kinds:
+                    await self._replace_by(None)
+                else:
+                    await self._attempt(kinds, backoff)
+        finally:
+            await self._discard(self._candidate)
+            await self._replace_by(None)
+
+    async def _drop_lost(self, backoff: Backoff) -> None:
+        current = self._current
+        if current is None or current.lost is None:
+            return
+        logger.info("leg %s from %s is lost: %s", current.leg_id, self.stream.user_id, current.lost)
+        await self._replace_by(None)
+        if time.monotonic() - current.since_s < SHORT_LIFE_S:
+            await _wait(self._retry, backoff.next_s())
+        else:
+            backoff.reset()
+
+    async def _attempt(self, kinds: frozenset[Kind], backoff: Backoff) -> None:
+        candidate = self._candidate = _Leg(kinds)
+        try:
+            await self._build(candidate)
+        except (LegFailedError, LinkLostError) as exc:
+            await self._discard(candidate)
+            delay_s = backoff.next_s()
+            logger.info("no leg from %s: %s; again in %.1f s", self.stream.user_id, exc, delay_s)
+            await _wait(self._retry, delay_s)
+        else:
+            await self._replace_by(candidate)
+
+    async def _build(self, candidate: _Leg) -> None:
+        user_id, leg_id = self.stream.user_id, candidate.leg_id
+        request = LegRequest(
+            leg=leg_id, stream=self.stream.name, kinds=tuple(kind for kind in KINDS if kind in candidate.kinds)
+        )
+        self._send(user_id, request)
+        await self._until(lambda: candidate.offer is not None, candidate, OFFER_TIMEOUT_S, "no offer", repeat=request)
+        assert candidate.offer is not None
+
+        def on_media(kind: Kind) -> None:
+            candidate.carrying.add(kind)
+            self._changed.set()
+            self._expose()
+
+        def on_closed(reason: str) -> None:
+            candidate.lost = candidate.lost or reason
+            self._changed.set()
+            self._expose()
+
+        try:
+            candidate.leg = DownlinkLeg(
+                leg_id,
+                user_id,
+                self._playout,
+                ice_servers=self._ice_servers(),
+                on_media=on_media,
+                on_closed=on_closed,
+            )
+            answer = await candidate.leg.answer(candidate.offer)
+        except Exception as exc:  # whatever a stranger's SDP makes of the parser
+            raise LegFailedError(f"bad offer: {exc}") from exc
+        self._send(user_id, LegAnswer(leg=leg_id, sdp=answer))
+        await self._until(
+            lambda: bool(candidate.carrying) or self._required(candidate) <= candidate.carrying,
+            candidate,
+            MEDIA_TIMEOUT_S,
+            "no media",
+        )
+        try:
+            await self._until(
+                lambda: self._required(candidate) <= candidate.carrying, candidate, REST_TIMEOUT_S, "not every kind"
+            )
+        except LegFailedError:
+            if candidate.lost is not None:
+                raise
+
+    def _required(self, leg: _Leg) -> set[Kind]:
+        return {kind for kind in leg.kinds if not self.stream.is_muted(kind)}
+
+    async def _until(
+        self,
+        done: Callable[[], bool],
+        candidate: _Leg,
+        timeout_s: float,
+        otherwise: str,
+        repeat: LegRequest | None = None,
+    ) -> None:
+        """Wait; `repeat` goes out again, under the same leg id, when its receiver may just have come back."""
+        deadline_s = time.monotonic() + timeout_s
+        while not done():
+            if candidate.lost is not None:
+                raise LegFailedError(candidate.lost)
+            if self._current is not None and self._current.lost is not None:
+                await self._replace_by(None)
+            if repeat is not None and self._retry.is_set() and self._signaling.is_set():
+                self._retry.clear()
+                self._send(self.stream.user_id, repeat)
+            self._changed.clear()
+            if not await _wait(self._changed, deadline_s - time.monotonic()):
+                raise LegFailedError(f"{otherwise} within {timeout_s:g} s")
+
+    async def _replace_by(self, leg: _Leg | None) -> None:
+        """`leg` is in use now; the one before it is closed, here and at its sender."""
+        before, self._current = self._current, leg
+        if leg is not None:
+            self._candidate = None
+            leg.since_s = time.monotonic()
+        self._expose()
+        await self._close_leg(before)
+
+    async def _discard(self, candidate: _Leg | None) -> None:
+        self._candidate = None
+        self._expose()
+        await self._close_leg(candidate)
+
+    async def _close_leg(self, leg: _Leg | None) -> None:
+        if leg is None:
+            return
+        if leg.lost is None and self._farewell and self._signaling.is_set():
+            try:
+                self._send(self.stream.user_id, LegClose(leg=leg.leg_id))
+            except LinkLostError:
+                logger.debug("leg %s ends without a word: no link", leg.leg_id)
+        if leg.leg is not None:
+            await leg.leg.close()
+
+    def _expose(self) -> None:
+        """Show the leg that carries media in the stream, and announce what is new."""
+        shown = next(
+            (leg for leg in (self._current, self._candidate) if leg is not None and leg.lost is None and leg.leg), None
+        )
+        media = shown.leg if shown is not None else None
+        carrying = shown.carrying if shown is not None else set()
+        self.stream.audio = media.audio if media is not None and "audio" in carrying else None
+        self.stream.video = media.video if media is not None and "video" in carrying else None
+        if shown is None or self._closed:
+            return
+        for kind in sorted(shown.kinds & self.kinds - self._announced):
+            if kind in carrying or (shown is self._current and self.stream.is_muted(kind)):
+                self._announced.add(kind)
+                self._on_subscribed(self.stream, kind)
+        self._wake_waiters()
+
+    def _wake_waiters(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> bool:
+    """Whether `event` was set in time."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,138 @@
+"""The mesh back end: media leg to leg between members, signaling through the hub.
+
+Each leg runs one way and has one offerer, so there is no glare: we answer on our Downlinks and offer on our Uplinks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from appliance.media.playout import Playout
+from appliance.media.uplink import Uplink
+from appliance.room.backend import LegFailedError, LegReport, OnSubscribed, SendLeg
+from appliance.room.downlink import Downlink
+from appliance.room.link import LinkLostError
+from appliance.room.signaling import (
+    IceServer,
+    Kind,
+    LegAnswer,
+    LegClose,
+    LegMessage,
+    LegOffer,
+    LegRequest,
+    StreamName,
+)
+from appliance.room.streams import RemoteStream
+from appliance.room.uplinks import Uplinks
+
+logger = logging.getLogger(__name__)
+
+
+class Mesh:
+    """A `MediaBackend`. Without an `uplink` every request is refused; without a `playout` nothing can be wanted."""
+
+    def __init__(
+        self,
+        uplink: Uplink | None,
+        playout: Playout | None,
+        *,
+        send: SendLeg,
+        on_subscribed: OnSubscribed,
+        ice_servers: Sequence[IceServer] = (),
+    ) -> None:
+        self.ice_servers = ice_servers
+        self._playout = playout
+        self._send = send
+        self._on_subscribed = on_subscribed
+        self._signaling = asyncio.Event()
+        self._downlinks: dict[tuple[str, StreamName], Downlink] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._uplinks = Uplinks(uplink, send=send, ice_servers=lambda: self.ice_servers)
+
+    def publish(self, name: StreamName, kinds: frozenset[Kind]) -> None:
+        self._uplinks.publish(name, kinds)
+
+    def want(self, stream: RemoteStream, kinds: frozenset[Kind]) -> None:
+        key = (stream.user_id, stream.name)
+        downlink = self._downlinks.get(key)
+        if downlink is not None and (not kinds or downlink.stream is not stream):
+            self._end(key)
+            downlink = None
+        if downlink is not None:
+            downlink.set_kinds(kinds)
+        elif kinds and self._playout is not None:
+            self._downlinks[key] = Downlink(
+                stream,
+                kinds,
+                self._playout,
+                send=self._send,
+                signaling=self._signaling,
+                ice_servers=lambda: self.ice_servers,
+                on_subscribed=self._on_subscribed,
+            )
+
+    def wanted(self, stream: RemoteStream) -> frozenset[Kind]:
+        downlink = self._downlinks.get((stream.user_id, stream.name))
+        return downlink.kinds if downlink is not None and downlink.stream is stream else frozenset()
+
+    async def wait_subscribed(self, stream: RemoteStream, kinds: frozenset[Kind]) -> None:
+        downlink = self._downlinks.get((stream.user_id, stream.name))
+        if downlink is None:
+            raise LegFailedError("not wanted")
+        await downlink.wait_announced(kinds)
+
+    def signal(self, sender: str, message: LegMessage) -> None:
+        match message:
+            case LegRequest():
+                self._uplinks.request(sender, message)
+            case LegAnswer():
+                self._uplinks.answer(sender, message)
+            case LegOffer():
+                if not any(downlink.take(message) for downlink in self._of(sender)):
+                    self._send_quietly(sender, LegClose(leg=message.leg, reason="nobody asked"))
+            case LegClose():
+                # Leg ids are unique to one receiver: ask our uplink legs first, then our downlinks.
+                if not self._uplinks.end(sender, message):
+                    any(downlink.take(message) for downlink in self._of(sender))
+
+    def forget(self, user_id: str) -> None:
+        for downlink in self._of(user_id):
+            self._end((user_id, downlink.stream.name), farewell=False)
+        self._uplinks.forget(user_id)
+
+    def nudge(self, user_id: str) -> None:
+        for downlink in self._of(user_id):
+            downlink.nudge()
+
+    def link_up(self) -> None:
+        self._signaling.set()
+        for downlink in self._downlinks.values():
+            downlink.nudge()
+
+    def link_down(self) -> None:
+        self._signaling.clear()
+
+    def reports(self) -> list[LegReport]:
+        down = [report for downlink in self._downlinks.values() for report in downlink.reports()]
+        return self._uplinks.reports() + down
+
+    async def close(self) -> None:
+        for key in list(self._downlinks):
+            self._end(key)
+        await asyncio.gather(self._uplinks.close(), *self._ending, return_exceptions=True)
+
+    def _of(self, user_id: str) -> list[Downlink]:
+        return [downlink for key, downlink in self._downlinks.items() if key[0] == user_id]
+
+    def _end(self, key: tuple[str, StreamName], *, farewell: bool = True) -> None:
+        task = self._downlinks.pop(key).end(farewell=farewell)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def _send_quietly(self, to: str, message: LegMessage) -> None:
+        try:
+            self._send(to, message)
+        except LinkLostError:
+            logger.debug("no link for %s", type(message).__name__)

@@ -1,0 +1,107 @@
+"""What a client says at regular times while it is in a room: network quality, volumes, the active speaker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+
+from appliance.events import Event
+from appliance.media.uplink import Uplink
+from appliance.room.backend import MediaBackend
+from appliance.room.events import ActiveSpeaker, AudioVolume, VolumeItem
+from appliance.room.levels import SpeakerElection, loudest
+from appliance.room.quality import NetworkMeter
+from appliance.room.streams import RemoteUser
+
+SAMPLE_S = 0.2  # of the volumes for the active speaker
+
+
+class Reports:
+    """Runs from its making until `end`; `volume_interval_s` None: no audio_volume."""
+
+    def __init__(
+        self,
+        emit: Callable[[Event], None],
+        *,
+        user_id: str,
+        users: Mapping[str, RemoteUser],
+        uplink: Uplink | None,
+        media: MediaBackend,
+        quality_interval_s: float,
+        volume_interval_s: float | None,
+    ) -> None:
+        self._emit = emit
+        self._user_id = user_id
+        self._users = users
+        self._uplink = uplink
+        self._media = media
+        self._quality_interval_s = quality_interval_s
+        self._tasks = {
+            "quality": asyncio.create_task(self._quality(), name="room-network-quality"),
+            "speaker": asyncio.create_task(self._speaker(), name="room-active-speaker"),
+        }
+        self.set_volume_interval(volume_interval_s)
+
+    def set_volume_interval(self, interval_s: float | None) -> None:
+        task = self._tasks.pop("volume", None)
+        if task is not None:
+            task.cancel()
+        if interval_s is not None:
+            self._tasks["volume"] = asyncio.create_task(self._volume(interval_s), name="room-audio-volume")
+
+    def end(self) -> None:
+        """The tasks only sleep and emit: they are gone with the next turn of the loop."""
+        for task in self._tasks.values():
+            task.cancel()
+
+    async def _quality(self) -> None:
+        meter = NetworkMeter()
+        async for now_s in _Ticks(self._quality_interval_s):
+            reports = self._media.reports()
+            up = {report.leg_id: report.stats for report in reports if report.direction == "up"}
+            down = {report.leg_id: report.stats for report in reports if report.direction == "down"}
+            self._emit(meter.report(up, down, now_s))
+
+    async def _speaker(self) -> None:
+        election = SpeakerElection()
+        async for now_s in _Ticks(SAMPLE_S):
+            speaker = election.feed(self._volumes(), now_s)
+            if speaker is not None:
+                self._emit(ActiveSpeaker(user_id=speaker))
+
+    async def _volume(self, interval_s: float) -> None:
+        async for _ in _Ticks(interval_s):
+            items = (self._item(user_id, volume) for user_id, volume in loudest(self._volumes()))
+            self._emit(AudioVolume(result=tuple(items)))
+
+    def _item(self, user_id: str, volume: int) -> VolumeItem:
+        user = self._users.get(user_id)
+        stream = user.streams.get("main") if user is not None else None
+        return VolumeItem(user_id=user_id, volume=volume, is_local=user_id == self._user_id, stream=stream)
+
+    def _volumes(self) -> dict[str, int]:
+        """Our own and that of everybody we receive audio from."""
+        volumes = {self._user_id: self._uplink.level if self._uplink is not None else 0}
+        for user in self._users.values():
+            stream = user.streams.get("main")
+            if stream is not None and stream.audio is not None:
+                volumes[user.user_id] = stream.audio.level
+        return volumes
+
+
+class _Ticks:
+    """Monotonic times, `period_s` apart without drift; ticks that were missed are left out."""
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._next_s = time.monotonic()
+
+    def __aiter__(self) -> _Ticks:
+        return self
+
+    async def __anext__(self) -> float:
+        now_s = time.monotonic()
+        self._next_s = max(self._next_s + self._period_s, now_s)
+        await asyncio.sleep(self._next_s - now_s)
+        return time.monotonic()

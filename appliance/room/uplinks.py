@@ -1,0 +1,164 @@
+"""The legs on which others receive from us. Each has one task from its request to its end; who asks is not trusted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+
+from appliance.media.uplink import Uplink
+from appliance.room.backend import LegReport, SendLeg
+from appliance.room.legs import UplinkLeg
+from appliance.room.link import LinkLostError
+from appliance.room.signaling import IceServer, Kind, LegAnswer, LegClose, LegOffer, LegRequest, StreamName
+from appliance.room.streams import KINDS
+
+logger = logging.getLogger(__name__)
+
+MAX_LEGS_PER_PEER = 4  # old and new of two streams
+MAX_LEGS = 64
+MAX_REQUESTS = 20  # of one peer within REQUEST_WINDOW_S: a leg costs 30 ms of a core
+REQUEST_WINDOW_S = 10.0
+ANSWER_TIMEOUT_S = 10.0  # gathering with a dead STUN server takes the receiver 5 s
+
+Key = tuple[str, str]  # (user_id, leg)
+
+
+class _Served:
+    def __init__(self, name: StreamName, kinds: frozenset[Kind]) -> None:
+        self.name = name
+        self.kinds = kinds
+        self.answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.leg: UplinkLeg | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.farewell = True  # tell the receiver that the leg ended
+
+
+class Uplinks:
+    def __init__(self, uplink: Uplink | None, *, send: SendLeg, ice_servers: Callable[[], Sequence[IceServer]]) -> None:
+        self._uplink = uplink
+        self._send = send
+        self._ice_servers = ice_servers
+        self._published: dict[StreamName, frozenset[Kind]] = {}
+        self._served: dict[Key, _Served] = {}
+        self._requests: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=MAX_REQUESTS))
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def publish(self, name: StreamName, kinds: frozenset[Kind]) -> None:
+        """Legs that carry a kind that is no longer published end at once; their receivers ask anew for the rest."""
+        self._published[name] = kinds
+        for key, served in list(self._served.items()):
+            if served.name == name and not served.kinds <= kinds:
+                self._end(key)
+
+    def request(self, sender: str, message: LegRequest) -> None:
+        key = (sender, message.leg)
+        if key in self._served:
+            logger.debug("%s asked for leg %s twice", *key)
+            return
+        kinds = frozenset(message.kinds) & self._published.get(message.stream, frozenset())
+        refusal = self._refusal(sender, message.stream, kinds)
+        if refusal is not None:
+            logger.info("leg for %s refused: %s", sender, refusal)
+            self._close_at_peer(key, refusal)
+            return
+        served = self._served[key] = _Served(message.stream, kinds)
+        served.task = asyncio.create_task(self._serve(key, served), name=f"room-uplink-leg-{sender}")
+        self._tasks.add(served.task)
+        served.task.add_done_callback(self._tasks.discard)
+
+    def answer(self, sender: str, message: LegAnswer) -> None:
+        served = self._served.get((sender, message.leg))
+        if served is None or served.answer.done():
+            logger.debug("stale answer of %s for leg %s", sender, message.leg)
+            return
+        served.answer.set_result(message.sdp)
+
+    def end(self, sender: str, message: LegClose) -> bool:
+        """The receiver ended it; whether there was such a leg."""
+        if (sender, message.leg) not in self._served:
+            return False
+        self._end((sender, message.leg), farewell=False)
+        return True
+
+    def forget(self, user_id: str) -> None:
+        for key in [key for key in self._served if key[0] == user_id]:
+            self._end(key, farewell=False)
+        self._requests.pop(user_id, None)
+
+    def reports(self) -> list[LegReport]:
+        return [
+            LegReport(key[1], "up", served.leg.stats())
+            for key, served in self._served.items()
+            if served.leg is not None and served.answer.done()
+        ]
+
+    async def close(self) -> None:
+        for key in list(self._served):
+            self._end(key)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _refusal(self, sender: str, name: StreamName, kinds: frozenset[Kind]) -> str | None:
+        now_s = time.monotonic()
+        recent = self._requests[sender]
+        if len(recent) == MAX_REQUESTS and now_s - recent[0] < REQUEST_WINDOW_S:
+            return f"more than {MAX_REQUESTS} requests in {REQUEST_WINDOW_S:g} s"
+        recent.append(now_s)
+        if self._uplink is None or name != "main" or not kinds:
+            return "nothing of that is published"
+        if sum(key[0] == sender for key in self._served) >= MAX_LEGS_PER_PEER:
+            return f"at most {MAX_LEGS_PER_PEER} legs a peer"
+        if len(self._served) >= MAX_LEGS:
+            return f"at most {MAX_LEGS} legs"
+        return None
+
+    async def _serve(self, key: Key, served: _Served) -> None:
+        assert self._uplink is not None  # `_refusal`
+
+        def on_closed(reason: str) -> None:
+            if not served.lost.done():
+                served.lost.set_result(reason)
+
+        kinds = tuple(kind for kind in KINDS if kind in served.kinds)
+        leg = served.leg = UplinkLeg(
+            key[1],
+            self._uplink,
+            kinds,
+            ice_servers=self._ice_servers(),
+            on_closed=on_closed,
+        )
+        reason = "the stream is no longer published"
+        try:
+            self._send(key[0], LegOffer(leg=key[1], sdp=await leg.offer()))
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                answer = await served.answer
+            await leg.accept(answer)
+            reason = await served.lost
+        except TimeoutError:
+            reason = f"no answer within {ANSWER_TIMEOUT_S:g} s"
+        except LinkLostError as exc:
+            reason = str(exc)
+        except Exception as exc:  # whatever a stranger's SDP makes of the parser
+            reason = f"bad answer: {exc}"
+        finally:
+            if self._served.get(key) is served:
+                del self._served[key]
+            if served.farewell:
+                logger.info("leg %s to %s ended: %s", key[1], key[0], reason)
+                self._close_at_peer(key, reason)
+            await leg.close()
+
+    def _end(self, key: Key, *, farewell: bool = True) -> None:
+        served = self._served.pop(key)
+        served.farewell = farewell
+        if served.task is not None:
+            served.task.cancel()
+
+    def _close_at_peer(self, key: Key, reason: str) -> None:
+        try:
+            self._send(key[0], LegClose(leg=key[1], reason=reason[:256]))
+        except LinkLostError:
+            logger.debug("leg %s ends without a word: no link", key[1])
