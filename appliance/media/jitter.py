@@ -19,6 +19,7 @@ from collections import deque
 from dataclasses import dataclass
 
 CLOCK_HZ = 48_000  # Opus' RTP clock (RFC 7587)
+STEP_FRAMES = 120  # 2.5 ms: every duration of Opus is a multiple of it
 
 MIN_TARGET_S = 0.010
 MAX_TARGET_S = 0.200
@@ -34,7 +35,6 @@ RESTART_S = 2.0  # the same in time
 
 _SLICE_S = 0.1
 _MAX_PACKETS = 160  # 300 ms of 2.5 ms packets, and some
-_STEP_FRAMES = 120  # 2.5 ms: every duration of Opus is a multiple of it
 _MAX_LOST_FRAMES = 5_760  # 120 ms, the longest Opus packet
 
 
@@ -224,13 +224,13 @@ class JitterBuffer:
     def _lose_next(self, first: int, gap: int, play_s: float) -> Lost:
         assert self._next is not None
         missing = first - self._next
-        frames = gap // missing // _STEP_FRAMES * _STEP_FRAMES
+        frames = gap // missing // STEP_FRAMES * STEP_FRAMES
         if not 0 < frames <= _MAX_LOST_FRAMES:  # a pause with a loss in it: its length doesn't matter
             frames = self._packets[first].frames
             self._next_ts = self._times[first] - missing * frames
         fec = self._packets[first].payload if missing == 1 else None
         spare = max(0.0, self.delay_s(play_s) - self.target_s) * CLOCK_HZ
-        played = min(frames, int(spare) // _STEP_FRAMES * _STEP_FRAMES)
+        played = min(frames, int(spare) // STEP_FRAMES * STEP_FRAMES)
         self.lost += 1
         self._next += 1
         self._next_ts += frames

@@ -18,6 +18,7 @@ from appliance.errors import ApplianceError
 
 SAMPLE_RATE_HZ = 48_000
 MAX_FRAMES = 5_760  # 120 ms, the longest packet there is
+CONCEALED_FRAMES = 480  # SILK conceals 10 ms at a time; libopus hands out less, but the next call doesn't go on from it
 
 Sound = npt.NDArray[np.float32]  # mono, -1..1
 
@@ -74,9 +75,9 @@ class OpusDecoder:
         """The lost packet of `frames` out of the FEC in the packet after it; concealed where that carries none."""
         return self._decode(following, frames, fec=True)
 
-    def conceal(self, frames: int) -> Sound:
-        """`frames` (a multiple of 2.5 ms) of sound made up from what came before, fading out as it goes on."""
-        return self._decode(b"", frames, fec=False)
+    def conceal(self) -> Sound:
+        """10 ms of sound made up from what came before; it fades as it goes on."""
+        return self._decode(b"", CONCEALED_FRAMES, fec=False)
 
     def close(self) -> None:
         state, self._state = self._state, None

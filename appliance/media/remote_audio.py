@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from appliance.media.jitter import CLOCK_HZ, JitterBuffer, Lost, Packet
+from appliance.media.jitter import CLOCK_HZ, STEP_FRAMES, JitterBuffer, Lost, Packet
 from appliance.media.level import Meter, dbov
 from appliance.media.mixer import Sound, ramped
-from appliance.media.opus_decoder import OpusDecoder, OpusError, packet_frames
-from appliance.media.stretch import join, lengthen, shorten
+from appliance.media.opus_decoder import OpusError, packet_frames
+from appliance.media.seamless import SeamlessDecoder
+from appliance.media.stretch import lengthen, shorten
 from hw import BLOCK_FRAMES
 
 _INBOX_PACKETS = 256  # 5 s of 20 ms packets; the oldest go while no playback thread comes
-_FADED_FRAMES = CLOCK_HZ // 5  # concealment has faded out after 200 ms
-_TOLERANCE_S = 0.010  # off the target by more: sound is taken out or put in
+_LATE_S = 0.010  # over the target by more: sound is taken out
+_EARLY_S = 0.005  # under it by more: sound is put in
 _CHANGE_EVERY = 2  # packets: at most 12 ms in 40
 _BLOCK_S = BLOCK_FRAMES / CLOCK_HZ
 
@@ -52,14 +53,11 @@ class RemoteAudio:
         self._stats = AudioInStats()
         # From here on only the playback thread's.
         self._jitter = JitterBuffer()
-        self._decoder = OpusDecoder()
+        self._decoder = SeamlessDecoder()
         self._pending = np.zeros(0, np.float32)
-        self._last = 0.0  # the last sample handed out of the decoder
-        self._seam = False  # what comes next doesn't follow from `_last`
-        self._made_up = _FADED_FRAMES  # frames of concealment since the last packet
         self._unchanged = 0  # packets since sound was taken out or put in
         self._applied_gain = 1.0
-        self._malformed = self._concealed = self._removed = self._inserted = 0
+        self._malformed = self._removed = self._inserted = 0
 
     def push(self, sequence_number: int, timestamp: int, payload: bytes, arrival_s: float) -> None:
         """Takes one RTP packet that arrived at `arrival_s` (monotonic)."""
@@ -86,7 +84,7 @@ class RemoteAudio:
         """The next 480 samples, gain applied, played from `now_s` on. For the playback thread alone."""
         self._take_inbox()
         while self._pending.size < BLOCK_FRAMES:
-            more = self._more(now_s + self._pending.size / CLOCK_HZ)
+            more = self._more(now_s + self._pending.size / CLOCK_HZ, BLOCK_FRAMES - self._pending.size)
             self._pending = np.concatenate((self._pending, more))
         block, self._pending = self._pending[:BLOCK_FRAMES], self._pending[BLOCK_FRAMES:]
         self._meter.feed(dbov(block), _BLOCK_S)
@@ -104,64 +102,35 @@ class RemoteAudio:
                 continue
             self._jitter.push(Packet(sequence_number, timestamp, frames, payload, arrival_s))
 
-    def _more(self, play_s: float) -> Sound:
+    def _more(self, play_s: float, needed: int) -> Sound:
         match self._jitter.pop(play_s):
             case Packet() as packet:
                 return self._decoded(packet, play_s)
             case Lost() as lost:
-                return self._recovered(lost)
+                return self._decoder.recover(lost.fec, lost.frames, lost.play_frames)
             case None:
-                return self._conceal(BLOCK_FRAMES)
+                return self._decoder.conceal(-(-needed // STEP_FRAMES) * STEP_FRAMES)
 
     def _decoded(self, packet: Packet, play_s: float) -> Sound:
         try:
-            sound = self._decoder.decode(packet.payload)
+            return self._fit(self._decoder.decode(packet.payload), play_s)
         except OpusError:
             self._malformed += 1
-            return self._conceal(packet.frames)
-        self._made_up = 0
-        return self._smooth(self._fit(sound, play_s))
-
-    def _recovered(self, lost: Lost) -> Sound:
-        if lost.fec is None:
-            return self._conceal(lost.play_frames)
-        try:
-            sound = self._decoder.recover(lost.fec, lost.frames)
-        except OpusError:
-            return self._conceal(lost.play_frames)
-        self._concealed += lost.play_frames
-        self._seam |= lost.play_frames < lost.frames
-        return self._smooth(sound[-lost.play_frames :])
-
-    def _conceal(self, frames: int) -> Sound:
-        if self._made_up >= _FADED_FRAMES:
-            silence = self._smooth(np.zeros(frames, np.float32))
-            self._seam = True
-            return silence
-        self._made_up += frames
-        self._concealed += frames
-        return self._smooth(self._decoder.conceal(frames))
+            return self._decoder.conceal(packet.frames)
 
     def _fit(self, sound: Sound, play_s: float) -> Sound:
         """Brings the delay nearer to its target, a pitch period at a time."""
         excess_s = self._jitter.excess_s(play_s + sound.size / CLOCK_HZ)
         self._unchanged += 1
-        if abs(excess_s) < _TOLERANCE_S or self._unchanged < _CHANGE_EVERY:
+        if -_EARLY_S < excess_s < _LATE_S or self._unchanged < _CHANGE_EVERY:
             return sound
-        frames = round((abs(excess_s) - _TOLERANCE_S / 2) * CLOCK_HZ)
+        frames = round(abs(excess_s) * CLOCK_HZ)
         fitted = shorten(sound, frames) if excess_s > 0 else lengthen(sound, frames)
         if fitted.size != sound.size:
             self._unchanged = 0
         self._removed += max(0, sound.size - fitted.size)
         self._inserted += max(0, fitted.size - sound.size)
         return fitted
-
-    def _smooth(self, sound: Sound) -> Sound:
-        if self._seam:
-            sound, self._seam = join(self._last, sound), False
-        if sound.size:
-            self._last = float(sound[-1])
-        return sound
 
     def _note(self, play_s: float) -> None:
         jitter = self._jitter
@@ -173,7 +142,7 @@ class RemoteAudio:
             discarded=jitter.discarded,
             malformed=self._malformed,
             underruns=jitter.underruns,
-            concealed_ms=self._concealed * 1000 // CLOCK_HZ,
+            concealed_ms=self._decoder.concealed_frames * 1000 // CLOCK_HZ,
             removed_ms=self._removed * 1000 // CLOCK_HZ,
             inserted_ms=self._inserted * 1000 // CLOCK_HZ,
             target_ms=jitter.target_s * 1000,

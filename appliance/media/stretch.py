@@ -19,7 +19,7 @@ def shorten(sound: Sound, frames: int) -> Sound:
     shift, overlap = _seam(sound, frames)
     if shift == 0:
         return sound
-    seam = _cross_fade(sound[:overlap], sound[shift : shift + overlap])
+    seam = cross_fade(sound[:overlap], sound[shift : shift + overlap])
     return np.concatenate((seam, sound[shift + overlap :]))
 
 
@@ -28,8 +28,14 @@ def lengthen(sound: Sound, frames: int) -> Sound:
     shift, overlap = _seam(sound, frames)
     if shift == 0:
         return sound
-    seam = _cross_fade(sound[shift : shift + overlap], sound[:overlap])
+    seam = cross_fade(sound[shift : shift + overlap], sound[:overlap])
     return np.concatenate((sound[:shift], seam, sound[overlap:]))
+
+
+def cross_fade(before: Sound, after: Sound) -> Sound:
+    """From `before` to `after`, both of the same length."""
+    rise = np.linspace(0.0, 1.0, before.size, dtype=np.float32)
+    return before + (after - before) * rise
 
 
 def join(last: float, sound: Sound) -> Sound:
@@ -43,11 +49,6 @@ def join(last: float, sound: Sound) -> Sound:
 
 
 _FALL: Sound = (0.5 + 0.5 * np.cos(np.pi * np.arange(120) / 120)).astype(np.float32)
-
-
-def _cross_fade(before: Sound, after: Sound) -> Sound:
-    rise = np.linspace(0.0, 1.0, before.size, dtype=np.float32)
-    return before + (after - before) * rise
 
 
 def _seam(sound: Sound, frames: int) -> tuple[int, int]:

@@ -1,0 +1,75 @@
+"""An Opus stream in which neither losses nor waiting leave a step: decoding, FEC and concealment, cross-faded."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from appliance.media.mixer import ramped
+from appliance.media.opus_decoder import CONCEALED_FRAMES, OpusDecoder, OpusError, Sound
+from appliance.media.stretch import cross_fade, join
+
+_HELD_FRAMES = 1_440  # concealment is believable for 30 ms ...
+_FADED_FRAMES = 3_840  # ... and silent after 80 ms: what libopus makes up later is noise, and begins with a step
+_OVERLAP_FRAMES = 240  # 5 ms
+
+
+class SeamlessDecoder:
+    """One stream; each call gives the sound that follows the last call's. One thread only."""
+
+    def __init__(self) -> None:
+        self.concealed_frames = 0  # made up or rebuilt so far, silence not counted
+        self._decoder = OpusDecoder()
+        self._made_up = _FADED_FRAMES  # frames of concealment since the last packet
+        self._spare = np.zeros(0, np.float32)  # concealment made, but not played yet
+        self._last = 0.0  # the last sample handed out
+        self._cut = True  # the decoder's next sample isn't the one after `_last`
+
+    def decode(self, payload: bytes) -> Sound:
+        """The sound of one packet. OpusError if it isn't Opus, then `conceal` what is missing."""
+        sound = self._decoder.decode(payload)
+        self._made_up = 0
+        return self._follow(sound)
+
+    def recover(self, following: bytes | None, frames: int, play_frames: int) -> Sound:
+        """The last `play_frames` of a lost packet of `frames`, out of the FEC in the packet after it, if it has any."""
+        if following is None:
+            return self.conceal(play_frames)
+        try:
+            sound = self._decoder.recover(following, frames)
+        except OpusError:
+            return self.conceal(play_frames)
+        self.concealed_frames += play_frames
+        self._cut |= play_frames < frames
+        return self._follow(sound[frames - play_frames :])
+
+    def conceal(self, frames: int) -> Sound:
+        """`frames` of sound made up from what came before; silent after 80 ms."""
+        while self._spare.size < frames:
+            self._spare = np.concatenate((self._spare, self._make_up()))
+        sound, self._spare = self._spare[:frames], self._spare[frames:]
+        if sound.size:
+            self._last = float(sound[-1])
+        return sound
+
+    def _make_up(self) -> Sound:
+        if self._made_up >= _FADED_FRAMES:
+            self._cut = True
+            return np.zeros(CONCEALED_FRAMES, np.float32)
+        before, after = self._fade(), self._fade(CONCEALED_FRAMES)
+        self._made_up += CONCEALED_FRAMES
+        self.concealed_frames += CONCEALED_FRAMES
+        return ramped(self._decoder.conceal(), before, after)
+
+    def _fade(self, ahead: int = 0) -> float:
+        gain = (_FADED_FRAMES - self._made_up - ahead) / (_FADED_FRAMES - _HELD_FRAMES)
+        return max(0.0, min(1.0, gain))
+
+    def _follow(self, sound: Sound) -> Sound:
+        overlap = min(self._spare.size, sound.size, _OVERLAP_FRAMES)
+        if overlap:
+            sound = np.concatenate((cross_fade(self._spare[:overlap], sound[:overlap]), sound[overlap:]))
+        elif self._cut:
+            sound = join(self._last, sound)
+        self._spare, self._cut = self._spare[:0], False
+        self._last = float(sound[-1])
+        return sound
