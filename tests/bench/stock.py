@@ -1,0 +1,183 @@
+"""aiortc as it comes: tracks of decoded frames, one encoder a peer connection, its own buffers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from fractions import Fraction
+
+import aioice.ice
+import av
+import numpy as np
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.contrib.media import MediaRelay
+from aiortc.rtcconfiguration import RTCBundlePolicy
+from aiortc.rtcrtpparameters import RTCRtpCodecCapability
+from hw.synthetic import read_code
+
+from hw import AccessUnit, AudioBlock, Picture
+from tests.bench.sources import BenchCamera, BenchMicrophone, ClickListener, code_age_ms
+
+FRAME_SAMPLES = 960
+VIDEO_CLOCK_HZ = 90_000
+
+
+def loopback_only() -> None:
+    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
+
+
+class _Track(MediaStreamTrack):
+    """Frames from a capture thread, newest kept, as an application of aiortc would do it."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self._loop = asyncio.get_running_loop()
+        self._queue: asyncio.Queue[av.VideoFrame | av.AudioFrame] = asyncio.Queue(4)
+
+    def put(self, frame: av.VideoFrame | av.AudioFrame) -> None:
+        def enqueue() -> None:
+            if self._queue.full():
+                self._queue.get_nowait()
+            self._queue.put_nowait(frame)
+
+        self._loop.call_soon_threadsafe(enqueue)
+
+    async def recv(self) -> av.VideoFrame | av.AudioFrame:
+        return await self._queue.get()
+
+
+def _lost(error: Exception) -> None:
+    raise error
+
+
+class Sender:
+    def __init__(self) -> None:
+        self.frame_ms: list[float] = []
+        self.sound_ms: list[float] = []
+        self._connections: list[RTCPeerConnection] = []
+        self._relay = MediaRelay()
+
+    async def start(self) -> None:
+        loopback_only()
+        self._video, self._audio = _Track("video"), _Track("audio")
+        self._camera, self._microphone = BenchCamera(), BenchMicrophone()
+        self._pending: list[AudioBlock] = []
+        self._samples = 0
+        self._camera.start(self._on_picture, _lost)
+        self._microphone.start(self._on_block, _lost)
+
+    def _on_picture(self, picture: Picture | AccessUnit) -> None:
+        assert isinstance(picture, Picture)
+        picture.frame.pts = int(picture.captured_s * VIDEO_CLOCK_HZ)
+        picture.frame.time_base = Fraction(1, VIDEO_CLOCK_HZ)
+        self._video.put(picture.frame)
+
+    def _on_block(self, block: AudioBlock) -> None:
+        self._pending.append(block)
+        if len(self._pending) < 2:
+            return
+        samples = np.concatenate([each.samples for each in self._pending])
+        self._pending.clear()
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate = 48_000
+        frame.pts = self._samples
+        frame.time_base = Fraction(1, 48_000)
+        self._samples += FRAME_SAMPLES
+        self._audio.put(frame)
+
+    async def offer(self) -> str:
+        pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._connections.append(pc)
+        pc.addTrack(self._relay.subscribe(self._audio))
+        sender = pc.addTrack(self._relay.subscribe(self._video))
+        for transceiver in pc.getTransceivers():
+            transceiver.direction = "sendonly"
+            if transceiver.sender is sender:
+                profile = {"packetization-mode": "1", "level-asymmetry-allowed": "1", "profile-level-id": "42e01f"}
+                transceiver.setCodecPreferences(
+                    [RTCRtpCodecCapability(mimeType="video/H264", clockRate=VIDEO_CLOCK_HZ, parameters=profile)]
+                )
+        await pc.setLocalDescription(await pc.createOffer())
+        return pc.localDescription.sdp
+
+    async def answer(self, sdp: str) -> str:
+        await self._connections[-1].setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        return ""
+
+    async def connected(self) -> None:
+        await until_connected(self._connections[-1])
+
+    async def close(self) -> None:
+        self._camera.close()
+        self._microphone.close()
+        for pc in self._connections:
+            await pc.close()
+
+
+class Receiver:
+    """Reads every track, as aiortc asks for."""
+
+    def __init__(self) -> None:
+        self.frame_ms: list[float] = []
+        self._listener = ClickListener()
+        self.sound_ms = self._listener.ages_ms
+        self._connections: list[RTCPeerConnection] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._heard = asyncio.Event()
+
+    async def start(self) -> None:
+        loopback_only()
+
+    async def offer(self) -> str:
+        raise RuntimeError("a receiver answers")
+
+    async def answer(self, sdp: str) -> str:
+        pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._connections.append(pc)
+        pc.on("track", self._on_track)
+        await pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        await pc.setLocalDescription(await pc.createAnswer())
+        return pc.localDescription.sdp
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        read: Callable[[av.VideoFrame | av.AudioFrame], None] = self._see if track.kind == "video" else self._hear
+        self._tasks.append(asyncio.create_task(self._read(track, read), name=f"bench-{track.kind}"))
+
+    async def _read(self, track: MediaStreamTrack, read: Callable[[av.VideoFrame | av.AudioFrame], None]) -> None:
+        while True:
+            read(await track.recv())
+
+    def _see(self, frame: av.VideoFrame | av.AudioFrame) -> None:
+        now_s = time.monotonic()
+        code = read_code(frame.to_ndarray()[: frame.height])
+        if code is not None:
+            self.frame_ms.append(code_age_ms(code, now_s))
+
+    def _hear(self, frame: av.VideoFrame | av.AudioFrame) -> None:
+        self._heard.set()
+        # The first sample can be played now at the earliest.
+        self._listener.hear(frame.to_ndarray().reshape(-1)[::2], time.monotonic())
+
+    async def connected(self) -> None:
+        await self._heard.wait()
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for pc in self._connections:
+            await pc.close()
+
+
+async def until_connected(pc: RTCPeerConnection) -> None:
+    done = asyncio.Event()
+
+    @pc.on("connectionstatechange")
+    def changed() -> None:
+        if pc.connectionState == "connected":
+            done.set()
+
+    changed()
+    await done.wait()
