@@ -18,7 +18,7 @@ from hw import SAMPLE_RATE_HZ, Samples
 FRAME_FRAMES = 960  # 20 ms
 BITRATE_BPS = 32_000
 COMPLEXITY = 5  # of 0..10: libwebrtc's choice on ARM
-MIN_LOSS = 0.05  # FEC must be there before the first loss is reported
+MIN_LOSS = 0.10  # FEC must be there before the first loss is reported; under 8 % libopus sends none at 32 kbit/s
 MAX_LOSS = 0.25  # libopus trades no more quality for FEC above this
 
 _VOIP = 2048
