@@ -1,0 +1,343 @@
+"""The only file that touches private names of aiortc (1.16) and aioice (0.13).
+
+Each hook is small, sits on one instance where it can, and is exercised by `self_test` at start-up, which says by name
+which one an upgrade broke. All of them belong to the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import queue
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aioice.ice
+import aiortc.clock
+import aiortc.codecs
+import aiortc.rtcicetransport
+import aiortc.rtcrtpreceiver
+import aiortc.rtcrtpsender
+from aioice import stun
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+from aiortc.rtcrtpsender import RTCEncodedFrame
+from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpRrPacket, RtcpSrPacket, RtpPacket, unpack_remb_fci
+
+from appliance.media.frames import EncodedFrame
+from appliance.media.payload import h264_is_keyframe, vp8_is_keyframe
+
+CONSENT_INTERVAL_S = 1.0
+CONSENT_S = 4.5  # without an answer: three checks, the last ones repeated
+STUN_TIMEOUT_S = 2  # for a STUN or TURN server that does not answer; aioice waits 5 s
+MAX_UNDECODED = 30  # pictures: a decoder that is a second behind starts anew with a key frame
+
+_get_host_addresses = aioice.ice.get_host_addresses
+_epoch = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=time.monotonic())
+
+
+# --- once a process
+
+
+def install(ice_addresses: Sequence[str] = (), *, loopback: bool = False) -> None:
+    """Monotonic clocks, fast consent checks, our host addresses, Opus with FEC, no public STUN server. Idempotent.
+
+    `ice_addresses`: the only addresses to offer; empty: all of this machine. `loopback` offers 127.0.0.1 beside them.
+    """
+    _install_clock()
+    _install_ice(tuple(ice_addresses), loopback=loopback)
+    aiortc.codecs.CODECS["audio"][0].parameters = {"minptime": 10, "useinbandfec": 1}
+
+
+class _MonotonicTime:
+    """In place of the module `time` where only differences of `time.time()` are used."""
+
+    time = staticmethod(time.monotonic)
+
+
+def _monotonic_datetime() -> datetime.datetime:
+    return _epoch + datetime.timedelta(seconds=time.monotonic())
+
+
+def _install_clock() -> None:
+    modules: tuple[Any, ...] = (aiortc.rtcrtpsender, aiortc.rtcrtpreceiver)
+    for module in modules:
+        module.time = _MonotonicTime
+    clock: Any = aiortc.clock
+    clock.current_datetime = _monotonic_datetime
+
+
+def _install_ice(addresses: tuple[str, ...], *, loopback: bool) -> None:
+    def host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+        found = list(addresses) or _get_host_addresses(use_ipv4=use_ipv4, use_ipv6=use_ipv6)
+        return [*found, "127.0.0.1"] if loopback and "127.0.0.1" not in found else found
+
+    ice: Any = aioice.ice
+    ice.get_host_addresses = host_addresses
+    ice.Connection.query_consent = _query_consent
+    ice.Connection.get_component_candidates.__defaults__ = (STUN_TIMEOUT_S,)
+    gatherer: Any = aiortc.rtcicetransport.RTCIceGatherer
+    gatherer.getDefaultIceServers = classmethod(lambda cls: [])
+
+
+async def _query_consent(connection: Any) -> None:
+    """RFC 7675 with a deadline, and the round trip time of each check on the way."""
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + CONSENT_S
+    password = connection.remote_password.encode("utf8")
+    while connection._nominated:
+        pair = next(iter(connection._nominated.values()))
+        sent_s = loop.time()
+        try:
+            async with asyncio.timeout_at(deadline_s):
+                request = connection.build_request(pair, nominate=False)
+                await pair.protocol.request(request, pair.remote_addr, integrity_key=password, retransmissions=1)
+            took_s = loop.time() - sent_s
+            deadline_s = sent_s + CONSENT_S
+            if took_s < stun.RETRY_RTO or not hasattr(connection, "consent_rtt_s"):
+                connection.consent_rtt_s = took_s  # later than that, it may answer the second request
+        except (stun.TransactionError, TimeoutError):
+            if loop.time() >= deadline_s:
+                connection.consent_expired = True
+                connection._query_consent_task = None
+                await connection.close()
+                return
+        next_s = loop.time() + CONSENT_INTERVAL_S * (0.8 + 0.4 * random.random())
+        await asyncio.sleep(max(0.05, min(next_s, deadline_s - 0.1) - loop.time()))
+
+
+# --- peer connections
+
+
+class Connecting:
+    """The tasks in which `pc` connects: watched for errors, and ended before it is closed."""
+
+    def __init__(self, pc: RTCPeerConnection, on_error: Callable[[Exception], None]) -> None:
+        self._pc = pc
+        self._tasks: set[asyncio.Task[Any]] = set()
+        inner: Any = pc
+        connect = inner._RTCPeerConnection__connect
+
+        async def watched() -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            task.set_name("leg-connect")
+            self._tasks.add(task)
+            try:
+                await connect()
+            except Exception as exc:
+                on_error(exc)
+            finally:
+                self._tasks.discard(task)
+
+        inner._RTCPeerConnection__connect = watched
+
+    async def close(self) -> None:
+        """Closes the peer connection; no task, thread or socket of it is left."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._pc.close()
+
+
+def ice_rtt_s(pc: RTCPeerConnection) -> float | None:
+    """Round trip time of the newest consent check; None before the first answer."""
+    rtt_s: float | None = getattr(_ice(pc), "consent_rtt_s", None)
+    return rtt_s
+
+
+def consent_expired(pc: RTCPeerConnection) -> bool:
+    """Whether the connection was given up because the peer did not answer."""
+    return bool(getattr(_ice(pc), "consent_expired", False))
+
+
+def _ice(pc: RTCPeerConnection) -> Any:
+    transceivers = pc.getTransceivers()
+    ice: Any = transceivers[0].receiver.transport.transport if transceivers else None
+    return getattr(ice, "_connection", None)
+
+
+def passive_offer(sdp: str) -> str:
+    """An offer that makes aiortc the DTLS server.
+
+    As DTLS client it sends its ClientHello as soon as ICE has nominated a pair for it. An offerer whose own checks are
+    not through by then drops it, and OpenSSL repeats it after 1.0 s. As server it waits for a peer that is ready.
+    """
+    return sdp.replace("a=setup:actpass", "a=setup:active")
+
+
+def negotiated_codec(transceiver: RTCRtpTransceiver) -> str:
+    """The codec that is sent, in lower case; after the answer."""
+    inner: Any = transceiver
+    name: str = inner._codecs[0].name
+    return name.lower()
+
+
+# --- senders
+
+
+def send_encoded(sender: RTCRtpSender, next_frame: Callable[[], Awaitable[EncodedFrame]]) -> None:
+    """The sender takes its packets from `next_frame` and never encodes. A ConnectionError from there ends it."""
+
+    async def next_encoded_frame(codec: object) -> RTCEncodedFrame:
+        frame = await next_frame()
+        level = None if frame.audio_level is None else -frame.audio_level
+        return RTCEncodedFrame(list(frame.payloads), frame.timestamp, level)  # type: ignore[arg-type]
+
+    inner: Any = sender
+    inner._next_encoded_frame = next_encoded_frame
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverReport:
+    """What the far end says about our stream: loss 0..1 since its last report, packets lost in all."""
+
+    loss: float
+    packets_lost: int
+    jitter: int  # in RTP clock units
+    rtt_s: float | None
+    at_s: float
+
+
+def on_sender_feedback(
+    sender: RTCRtpSender,
+    on_keyframe: Callable[[], None],
+    on_bitrate: Callable[[int], None],
+    on_report: Callable[[ReceiverReport], None],
+) -> None:
+    """PLI and FIR, REMB, and receiver reports about this sender's stream, as they come."""
+    inner: Any = sender
+    handle = inner._handle_rtcp_packet
+
+    async def handle_rtcp_packet(packet: Any) -> None:
+        await handle(packet)
+        if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
+            for report in packet.reports:
+                if report.ssrc == inner._ssrc:
+                    rtt_s = inner._RTCRtpSender__rtt
+                    loss = report.fraction_lost / 256
+                    on_report(ReceiverReport(loss, report.packets_lost, report.jitter, rtt_s, time.monotonic()))
+        elif isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
+            try:
+                bitrate_bps, ssrcs = unpack_remb_fci(packet.fci)
+            except ValueError:
+                return
+            if inner._ssrc in ssrcs:
+                on_bitrate(bitrate_bps)
+
+    inner._handle_rtcp_packet = handle_rtcp_packet
+    inner._send_keyframe = on_keyframe
+
+
+def outbound_counts(sender: RTCRtpSender) -> tuple[int, int]:
+    """Packets and payload bytes sent, retransmissions not counted."""
+    inner: Any = sender
+    return inner._RTCRtpSender__packet_count, inner._RTCRtpSender__octet_count
+
+
+# --- receivers
+
+
+class Inbound:
+    """Counts what a receiver gets, from the moment it is made; `on_first` is called at the first packet."""
+
+    def __init__(self, receiver: RTCRtpReceiver, on_first: Callable[[], None]) -> None:
+        self.bytes = 0
+        self.last_packet_s: float | None = None
+        inner: Any = receiver
+        self._receiver = inner
+        handle = inner._handle_rtp_packet
+
+        async def handle_rtp_packet(packet: RtpPacket, arrival_time_ms: int) -> None:
+            first = self.last_packet_s is None
+            self.bytes += len(packet.payload)
+            self.last_packet_s = time.monotonic()
+            await handle(packet, arrival_time_ms=arrival_time_ms)
+            if first:
+                on_first()
+
+        inner._handle_rtp_packet = handle_rtp_packet
+
+    def counts(self) -> tuple[int, int, float | None]:
+        """Packets received and expected of the media stream, and its jitter in seconds."""
+        streams = self._receiver._RTCRtpReceiver__remote_streams
+        retransmissions = self._receiver._RTCRtpReceiver__rtx_ssrc
+        received = expected = 0
+        jitter_s = None
+        for ssrc, stream in streams.items():
+            if ssrc not in retransmissions and stream.max_seq is not None:
+                received += stream.packets_received
+                expected += stream.packets_expected
+                jitter_s = stream.jitter / stream._clockrate
+        return received, expected, jitter_s
+
+
+def take_audio_packets(receiver: RTCRtpReceiver, sink: Callable[[int, int, bytes, float], None]) -> None:
+    """`sink(sequence_number, timestamp, payload, arrival_s)` in place of aiortc's audio buffer and decoder.
+
+    RTCP and statistics stay aiortc's.
+    """
+
+    class Sink:
+        def add(self, packet: RtpPacket) -> tuple[bool, None]:
+            sink(packet.sequence_number, packet.timestamp, packet.payload, time.monotonic())
+            return False, None
+
+    inner: Any = receiver
+    inner._RTCRtpReceiver__jitter_buffer = Sink()
+
+
+class _GatedQueue(queue.Queue[Any]):
+    def __init__(self, wanted: Callable[[], bool], on_behind: Callable[[], None]) -> None:
+        super().__init__()
+        self._wanted, self._on_behind = wanted, on_behind
+        self._needs_keyframe = True
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        if item is None:
+            with self.mutex:
+                self.queue.clear()  # who stops a decoder waits for it
+        elif not self._passes(*item):
+            return
+        super().put(item, block, timeout)
+
+    def _passes(self, codec: Any, frame: Any) -> bool:
+        if not self._wanted():
+            self._needs_keyframe = True
+            return False
+        if self.qsize() >= MAX_UNDECODED:
+            self._needs_keyframe = True
+            self._on_behind()
+            return False
+        if self._needs_keyframe:
+            is_keyframe = vp8_is_keyframe if codec.name == "VP8" else h264_is_keyframe
+            self._needs_keyframe = not is_keyframe(frame.data)
+        return not self._needs_keyframe
+
+
+def gate_video(receiver: RTCRtpReceiver, wanted: Callable[[], bool], on_behind: Callable[[], None]) -> None:
+    """Drops pictures before decoding while not `wanted()`; decoding starts with a key frame.
+
+    `on_behind` is called while the decoder is too far behind. Must be called before the receiver starts.
+    """
+    inner: Any = receiver
+    inner._RTCRtpReceiver__decoder_queue = _GatedQueue(wanted, on_behind)
+
+
+def stop_decoding(receiver: RTCRtpReceiver) -> bool:
+    """Lets the decoder thread end, and the track with it. False if it isn't running."""
+    inner: Any = receiver
+    inner._RTCRtpReceiver__decoder_queue.put(None)
+    return inner._RTCRtpReceiver__decoder_thread is not None
+
+
+async def request_keyframe(receiver: RTCRtpReceiver) -> None:
+    """Sends a PLI for each stream that has been received."""
+    inner: Any = receiver
+    retransmissions = inner._RTCRtpReceiver__rtx_ssrc
+    for ssrc in list(inner._RTCRtpReceiver__remote_streams):
+        if ssrc not in retransmissions:
+            await inner._send_rtcp_pli(ssrc)
