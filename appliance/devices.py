@@ -1,0 +1,149 @@
+"""The unit's microphone, camera and speaker: opened, watched, and taken up again when they come back.
+
+A device that cannot be opened, vanishes or falls silent is closed, and tried again after 1, 2, 4, 8, 15, 30, 30, ... s;
+the call goes on without it. What happens is told as events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from appliance.events import Event
+from appliance.media.playout import Playout
+from appliance.media.uplink import Uplink
+from appliance.room.backoff import Backoff
+from appliance.unit_events import CameraChanged, PlaybackDeviceChanged, RecordingDeviceChanged
+from appliance.watched import Watched, WatchedCamera, WatchedMicrophone, WatchedSpeaker
+from hw import Camera, HardwareError, Microphone, Speaker
+
+logger = logging.getLogger(__name__)
+
+REOPEN_DELAYS_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+FIRST_DELIVERY_S = 10.0  # from opening to the first picture; slow USB cameras take 3 s
+STALL_S = {"microphone": 2.0, "camera": 5.0, "speaker": 2.0}  # silence that means a dead device
+_LOOK_S = 0.25
+
+DeviceKind = Literal["microphone", "camera", "speaker"]
+_KINDS: tuple[DeviceKind, ...] = ("microphone", "camera", "speaker")
+_EVENTS = {"microphone": RecordingDeviceChanged, "camera": CameraChanged, "speaker": PlaybackDeviceChanged}
+
+
+@dataclass(frozen=True, slots=True)
+class Drivers:
+    """Makes a device for each opening; None: the unit has none, on purpose."""
+
+    microphone: Callable[[], Microphone] | None = None
+    camera: Callable[[], Camera] | None = None
+    speaker: Callable[[], Speaker] | None = None
+
+
+class Devices:
+    """Keeps `uplink` and `playout` supplied while `run` runs; `on_change` follows each come and go."""
+
+    def __init__(
+        self,
+        drivers: Drivers,
+        uplink: Uplink,
+        playout: Playout,
+        publish: Callable[[Event], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.microphone: WatchedMicrophone | None = None
+        self.camera: WatchedCamera | None = None
+        self._drivers = drivers
+        self._uplink = uplink
+        self._playout = playout
+        self._publish = publish
+        self._on_change = on_change
+        self._lost: dict[DeviceKind, asyncio.Future[HardwareError]] = {}
+        uplink.on_device_lost = lambda kind, error: self._tell("microphone" if kind == "audio" else "camera", error)
+        playout.on_device_lost = lambda error: self._tell("speaker", error)
+
+    async def run(self) -> None:
+        """Until cancelled; the devices are then still with uplink and playout, whose `close` closes them."""
+        self._playout.start(None)
+        async with asyncio.TaskGroup() as tasks:
+            for kind in _KINDS:
+                if getattr(self._drivers, kind) is not None:
+                    tasks.create_task(self._keep(kind), name=f"device-{kind}")
+
+    async def _keep(self, kind: DeviceKind) -> None:
+        backoff = Backoff(REOPEN_DELAYS_S)
+        while True:
+            lost = self._lost[kind] = asyncio.get_running_loop().create_future()
+            try:
+                device = self._open(kind)
+            except HardwareError as exc:
+                error, device_id = exc, kind
+            else:
+                device_id = device.device_id
+                error = await self._watch(kind, device, lost, backoff)
+                self._drop(kind)
+            logger.warning("%s: %s", kind, error)
+            self._publish(_EVENTS[kind](device_id=device_id, state="REMOVE", label=device_id, message=str(error)))
+            self._on_change()
+            await asyncio.sleep(backoff.next_s())
+
+    def _open(self, kind: DeviceKind) -> Watched:
+        if kind == "speaker":
+            assert self._drivers.speaker is not None
+            speaker = WatchedSpeaker(self._drivers.speaker())
+            self._playout.start(speaker)
+            return speaker
+        if kind == "microphone":
+            assert self._drivers.microphone is not None
+            device: Watched
+            device = self.microphone = WatchedMicrophone(self._drivers.microphone())
+        else:
+            assert self._drivers.camera is not None
+            device = self.camera = WatchedCamera(self._drivers.camera())
+        self._uplink.start(self.microphone, self.camera)
+        return device
+
+    def _drop(self, kind: DeviceKind) -> None:
+        if kind == "speaker":
+            self._playout.start(None)
+            return
+        if kind == "microphone":
+            self.microphone = None
+        else:
+            self.camera = None
+        self._uplink.start(self.microphone, self.camera)
+
+    async def _watch(
+        self, kind: DeviceKind, device: Watched, lost: asyncio.Future[HardwareError], backoff: Backoff
+    ) -> HardwareError:
+        """Until the device is lost or delivers no more; says why."""
+        opened_s = time.monotonic()
+        announced = False
+        while True:
+            await asyncio.wait({lost}, timeout=_LOOK_S)
+            if lost.done():
+                return lost.result()
+            now_s, delivered_s = time.monotonic(), device.delivered_s
+            if delivered_s is None:
+                if now_s - opened_s > FIRST_DELIVERY_S:
+                    return HardwareError(f"{device.device_id}: nothing came within {FIRST_DELIVERY_S:g} s of opening")
+                continue
+            if not announced:
+                announced = True
+                backoff.reset()
+                logger.info("%s %s works", kind, device.device_id)
+                self._publish(_EVENTS[kind](device_id=device.device_id, state="ADD", label=device.device_id))
+                self._on_change()
+            if now_s - delivered_s > STALL_S[kind]:
+                return HardwareError(f"{device.device_id}: nothing came for {STALL_S[kind]:g} s")
+
+    def _tell(self, kind: DeviceKind, error: HardwareError) -> None:
+        if kind == "microphone":
+            self.microphone = None  # at once: the other device may be opened before this one's task runs
+        elif kind == "camera":
+            self.camera = None
+        lost = self._lost.get(kind)
+        if lost is not None and not lost.done():
+            lost.set_result(error)

@@ -1,0 +1,49 @@
+"""When an unattended unit goes back into its room. Pure: the end of a call in, seconds to wait out.
+
+| how the call ended                                   | back after                                       |
+|------------------------------------------------------|--------------------------------------------------|
+| join or reconnect failed, token expired, server fault | 2, 5, 10, 20, 40, 60, 60, ... s, for ever        |
+| room closed, or removed from it                      | 1 min                                            |
+| kicked; the same user id came in elsewhere           | 5 min; never by itself without `room.auto_join`  |
+| banned                                               | 15 min; never by itself without `room.auto_join` |
+
+Everything with 20 % jitter; a person (call button, API) is always obeyed at once. Nobody comes with a ladder, so a unit
+with `auto_join` never gives up; the long waits keep it from fighting whoever threw it out.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from appliance.errors import RtcErrorCode
+from appliance.room.backoff import JITTER
+from appliance.room.events import ConnectionReason
+
+RETRY_DELAYS_S = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
+ROOM_CLOSED_DELAY_S = 60.0
+KICKED_DELAY_S = 300.0
+BANNED_DELAY_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a call ended: the reason of the last state change, its error code, and what a kick said."""
+
+    reason: ConnectionReason
+    code: RtcErrorCode | None = None
+    kicked: Literal["kick", "banned", "removed", "token_expired"] | None = None
+
+
+def rejoin_delay_s(ended: Ended, attempts: int, *, auto_join: bool, rng: random.Random) -> float | None:
+    """Seconds until the next try, None for never; `attempts` tries have failed in a row before this one."""
+    if ended.kicked == "banned" or ended.code is RtcErrorCode.BANNED:
+        delay_s = BANNED_DELAY_S if auto_join else None
+    elif ended.kicked == "kick" or ended.code in (RtcErrorCode.KICKED, RtcErrorCode.DUPLICATE_USER):
+        delay_s = KICKED_DELAY_S if auto_join else None
+    elif ended.kicked == "removed" or ended.reason is ConnectionReason.ROOM_CLOSED:
+        delay_s = ROOM_CLOSED_DELAY_S
+    else:
+        delay_s = RETRY_DELAYS_S[min(attempts, len(RETRY_DELAYS_S) - 1)]
+    return None if delay_s is None else delay_s * rng.uniform(1 - JITTER, 1 + JITTER)

@@ -1,0 +1,267 @@
+"""The call of this unit: into its room, back into it whatever happens, with whichever devices work.
+
+    wanted and out  -> join -> in the room -> ended -> wait (`rejoin`) -> join ...
+    join(), leave()    are obeyed at once, from any point of that circle
+
+The session owns the room client, the uplink, the playout and the devices; they are made by `run` and gone after it. The
+wish (in the room or not, muted or not) outlives a restart of `run`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from dataclasses import dataclass, field
+
+from appliance.devices import Devices, Drivers
+from appliance.errors import JoinCancelledError, RtcError, RtcErrorCode
+from appliance.events import Bus, Event
+from appliance.media.playout import Playout
+from appliance.media.uplink import Uplink, UplinkSettings
+from appliance.rejoin import Ended, rejoin_delay_s
+from appliance.room.client import RoomClient
+from appliance.room.emitter import EVENTS
+from appliance.room.entry import Token
+from appliance.room.events import ConnectionReason, ConnectionState, ConnectionStateChanged, Kicked
+from appliance.room.options import RoomOptions
+from appliance.room.signaling import Kind, Profile
+from appliance.room.streams import LocalStream, RemoteUser
+from appliance.unit_events import MuteChanged
+
+logger = logging.getLogger(__name__)
+
+PUBLISH_RETRY_S = 2.0
+VOLUME_INTERVAL_MS = 2000
+_KINDS: tuple[Kind, ...] = ("audio", "video")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """`token` may be a function that gives a fresh one; an empty `user_id` lets the hub choose."""
+
+    url: str
+    room: str
+    user_id: str = ""
+    user_name: str = ""
+    token: Token = ""
+    profile: Profile = "rtc"
+    auto_join: bool = True
+    uplink: UplinkSettings = field(default_factory=UplinkSettings)
+    options: RoomOptions = field(default_factory=lambda: RoomOptions(leave_timeout_s=1.0))
+
+
+class Session:
+    """Used on the event loop. Everything can be asked at any time, also while `run` does not run."""
+
+    def __init__(self, settings: SessionSettings, drivers: Drivers, bus: Bus) -> None:
+        self.settings = settings
+        self.wanted = settings.auto_join
+        self.last_change: ConnectionStateChanged | None = None
+        self.changed_s = time.monotonic()  # when the connection state became what it is
+        self.retry_at_s: float | None = None  # when the next join is due, while one is waited for
+        self.devices: Devices | None = None
+        self.uplink: Uplink | None = None
+        self._drivers = drivers
+        self._bus = bus
+        self._client: RoomClient | None = None
+        self._shut: dict[Kind, bool] = {"audio": False, "video": False}
+        self._rng = random.Random()
+        self._kicked: Kicked | None = None
+        self._wake = asyncio.Event()
+        self._out = asyncio.Event()
+        self._stream_changed = asyncio.Event()
+
+    # --- what is
+
+    @property
+    def state(self) -> ConnectionState:
+        return self._client.connection_state if self._client is not None else ConnectionState.DISCONNECTED
+
+    @property
+    def user_id(self) -> str | None:
+        return self._client.user_id if self._client is not None else None
+
+    @property
+    def peers(self) -> dict[str, RemoteUser]:
+        return self._client.peers if self._client is not None else {}
+
+    def has(self, kind: Kind) -> bool:
+        """Whether a device of this kind works."""
+        return self.uplink is not None and self.uplink.has(kind)
+
+    def is_muted(self, kind: Kind) -> bool:
+        """The gate itself; False without a device: see `has`."""
+        return self.uplink is not None and self.uplink.is_muted(kind)
+
+    @property
+    def health(self) -> str:
+        if not self.wanted or self.state is ConnectionState.CONNECTED:
+            missing = [kind for kind in _KINDS if self._configured(kind) and not self.has(kind)]
+            return f"degraded: no {' and no '.join(missing)}" if missing else "ok"
+        return f"offline: {self.state.lower()}"
+
+    # --- what a person wishes
+
+    def join(self) -> None:
+        """Into the room, now and for good; the events tell how it goes."""
+        self.wanted = True
+        self._wake.set()
+
+    async def leave(self) -> None:
+        """Out of the room until `join`; returns when out."""
+        self.wanted = False
+        self._wake.set()
+        if self._client is not None:
+            await self._client.leave()
+
+    async def set_muted(self, kind: Kind, muted: bool) -> None:
+        """Move the gate at once, in a room or not; a room is told about it."""
+        self._shut[kind] = muted
+        if self._client is None:
+            return
+        try:
+            await self._client.mute(kind) if muted else await self._client.unmute(kind)
+        except RtcError as exc:
+            logger.warning("the hub does not know yet that %s is %s: %s", kind, "muted" if muted else "unmuted", exc)
+        finally:
+            self._tell_mute()
+
+    async def toggle_mute(self, kind: Kind = "audio") -> None:
+        await self.set_muted(kind, not self._shut[kind])
+
+    # --- the child
+
+    async def run(self) -> None:
+        """Until cancelled; then the room is left and every device closed."""
+        playout = Playout()
+        uplink = self.uplink = Uplink(self.settings.uplink)
+        client = self._client = RoomClient(
+            self.settings.url, uplink=uplink, playout=playout, auto_subscribe=True, options=self.settings.options
+        )
+        for event_class in EVENTS.values():
+            client.on(event_class, self._take)
+        client.enable_audio_volume_evaluation(VOLUME_INTERVAL_MS)
+        for kind, shut in self._shut.items():
+            uplink.set_muted(kind, shut)
+        devices = self.devices = Devices(self._drivers, uplink, playout, self._bus.publish, self._devices_changed)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(devices.run(), name="session-devices")
+                tasks.create_task(self._stay_in(client), name="session-call")
+                tasks.create_task(self._keep_published(client, uplink), name="session-publish")
+        finally:
+            try:
+                await client.destroy()
+            finally:
+                self._client = self.uplink = self.devices = self.retry_at_s = None
+                await asyncio.gather(uplink.close(), playout.close())
+
+    async def _stay_in(self, client: RoomClient) -> None:
+        failures = 0
+        while True:
+            self._wake.clear()
+            if not self.wanted:
+                await self._wake.wait()
+                continue
+            ended, was_in = await self._call(client)
+            if not self.wanted:
+                continue
+            failures = 0 if was_in else failures + 1
+            delay_s = rejoin_delay_s(ended, max(0, failures - 1), auto_join=self.settings.auto_join, rng=self._rng)
+            if delay_s is None:
+                logger.warning("out of room %s for good: %s", self.settings.room, ended)
+                self.wanted = False
+                continue
+            logger.info("back into room %s in %.0f s", self.settings.room, delay_s)
+            if await self._pause(delay_s):
+                failures = 0
+
+    async def _call(self, client: RoomClient) -> tuple[Ended, bool]:
+        """One stay in the room, from join to its end; whether it came in at all."""
+        self._kicked = None
+        self._out.clear()
+        settings = self.settings
+        try:
+            await client.join(
+                settings.room,
+                settings.user_id,
+                settings.token,
+                user_name=settings.user_name,
+                profile=settings.profile,
+            )
+        except JoinCancelledError:
+            return Ended(ConnectionReason.LEAVE), False
+        except RtcError as exc:
+            return Ended(ConnectionReason.ERROR, exc.code), False
+        self._stream_changed.set()
+        await self._out.wait()
+        change = self.last_change
+        assert change is not None
+        code = change.error.code if change.error is not None else None
+        kicked = self._kicked.reason if self._kicked is not None else None
+        return Ended(change.reason, code, kicked), True
+
+    async def _pause(self, delay_s: float) -> bool:
+        """Wait before the next try; True when somebody asked for it at once."""
+        self.retry_at_s = time.monotonic() + delay_s
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._wake.wait()
+            return True
+        except TimeoutError:
+            return False
+        finally:
+            self.retry_at_s = None
+
+    async def _keep_published(self, client: RoomClient, uplink: Uplink) -> None:
+        """What the room is told follows the devices that work."""
+        while True:
+            await self._stream_changed.wait()
+            self._stream_changed.clear()
+            if client.connection_state is not ConnectionState.CONNECTED:
+                continue  # back in the room it is set again
+            published = next((stream for stream in client.published if stream.name == "main"), None)
+            working = LocalStream(
+                audio=uplink.has("audio"),
+                video=uplink.has("video"),
+                width=uplink.settings.width,
+                height=uplink.settings.height,
+            )
+            try:
+                if working.kinds and working != published:
+                    await client.publish(working)
+                elif not working.kinds and published is not None:
+                    await client.unpublish("main")
+            except RtcError as exc:
+                if exc.code in (RtcErrorCode.NOT_JOINED, RtcErrorCode.RECONNECTING):
+                    continue
+                logger.warning("not published: %s; once more in %g s", exc, PUBLISH_RETRY_S)
+                await asyncio.sleep(PUBLISH_RETRY_S)
+                self._stream_changed.set()
+
+    # --- what happens
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, ConnectionStateChanged):
+            self.last_change, self.changed_s = event, time.monotonic()
+            if event.cur_state is ConnectionState.DISCONNECTED:
+                self._out.set()
+            elif event.cur_state is ConnectionState.CONNECTED:
+                self._stream_changed.set()
+        elif isinstance(event, Kicked):
+            self._kicked = event
+        self._bus.publish(event)
+
+    def _devices_changed(self) -> None:
+        self._stream_changed.set()
+        self._tell_mute()
+
+    def _tell_mute(self) -> None:
+        event = MuteChanged(audio=self.is_muted("audio"), video=self.is_muted("video"))
+        if event != self._bus.latest(MuteChanged):
+            self._bus.publish(event)
+
+    def _configured(self, kind: Kind) -> bool:
+        return (self._drivers.microphone if kind == "audio" else self._drivers.camera) is not None

@@ -1,0 +1,150 @@
+"""What `GET /api/state` answers: the whole unit in one JSON object."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from appliance.events import Bus
+from appliance.room.events import ConnectionState, NetworkQualityChanged
+from appliance.room.streams import RemoteUser
+from appliance.session import Session
+from appliance.supervisor import Health
+
+
+class DeviceInfo(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    version: str
+    microphone: bool  # a device that works
+    camera: bool
+
+
+class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True):
+    code: str
+    message: str
+
+
+class ConnectionInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """`since` and `retry_at` are ISO 8601 in UTC; `retry_at` is there while the unit waits to join again."""
+
+    state: str
+    since: str
+    reason: str | None = None
+    error: ErrorInfo | None = None
+    retry_at: str | None = None
+
+
+class MuteInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The gates: True is shut."""
+
+    audio: bool
+    video: bool
+
+
+class QualityInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """Levels 0 (unknown) to 6 (down); RTT in ms, loss 0..1; null while not measured."""
+
+    uplink: int = 0
+    downlink: int = 0
+    uplink_rtt_ms: float | None = None
+    uplink_loss: float | None = None
+    downlink_rtt_ms: float | None = None
+    downlink_loss: float | None = None
+
+
+class TrackInfo(msgspec.Struct, frozen=True, kw_only=True):
+    muted: bool
+    level: int | None = None  # received volume 0..100, of audio that comes in
+
+
+class PeerInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """`audio` and `video`: null when the peer publishes none."""
+
+    user_id: str
+    user_name: str
+    role: str
+    audio: TrackInfo | None = None
+    video: TrackInfo | None = None
+
+
+class UnitState(msgspec.Struct, frozen=True, kw_only=True):
+    device: DeviceInfo
+    connection: ConnectionInfo
+    room: str
+    user_id: str | None
+    mute: MuteInfo
+    network_quality: QualityInfo
+    peers: tuple[PeerInfo, ...]
+    leds: dict[str, str]
+    health: dict[str, Health]
+
+
+def describe(
+    session: Session,
+    bus: Bus,
+    *,
+    name: str,
+    version: str,
+    leds: Mapping[str, str],
+    health: Mapping[str, Health],
+) -> UnitState:
+    """The unit as it is now."""
+    return UnitState(
+        device=DeviceInfo(name=name, version=version, microphone=session.has("audio"), camera=session.has("video")),
+        connection=connection_info(session),
+        room=session.settings.room,
+        user_id=session.user_id,
+        mute=mute_info(session),
+        network_quality=_quality(session, bus),
+        peers=tuple(_peer(user) for user in session.peers.values()),
+        leds=dict(leds),
+        health=dict(health),
+    )
+
+
+def connection_info(session: Session) -> ConnectionInfo:
+    change = session.last_change
+    error = change.error if change is not None else None
+    return ConnectionInfo(
+        state=session.state,
+        since=_wall_clock(session.changed_s),
+        reason=change.reason if change is not None else None,
+        error=ErrorInfo(code=error.code, message=error.message) if error is not None else None,
+        retry_at=_wall_clock(session.retry_at_s) if session.retry_at_s is not None else None,
+    )
+
+
+def mute_info(session: Session) -> MuteInfo:
+    return MuteInfo(audio=session.is_muted("audio"), video=session.is_muted("video"))
+
+
+def _quality(session: Session, bus: Bus) -> QualityInfo:
+    event = bus.latest(NetworkQualityChanged)
+    if event is None or session.state is ConnectionState.DISCONNECTED:
+        return QualityInfo()
+    return QualityInfo(
+        uplink=event.uplink,
+        downlink=event.downlink,
+        uplink_rtt_ms=event.uplink_rtt_ms,
+        uplink_loss=event.uplink_loss,
+        downlink_rtt_ms=event.downlink_rtt_ms,
+        downlink_loss=event.downlink_loss,
+    )
+
+
+def _peer(user: RemoteUser) -> PeerInfo:
+    main = user.streams.get("main")
+    audio = video = None
+    if main is not None and main.has_audio:
+        audio = TrackInfo(muted=main.is_muted("audio"), level=main.audio.level if main.audio is not None else None)
+    if main is not None and main.has_video:
+        video = TrackInfo(muted=main.is_muted("video"))
+    return PeerInfo(user_id=user.user_id, user_name=user.user_name, role=user.role, audio=audio, video=video)
+
+
+def _wall_clock(at_s: float) -> str:
+    """A monotonic time by the wall clock of now: a unit without a clock chip learns the time after it started."""
+    return datetime.fromtimestamp(time.time() + at_s - time.monotonic(), UTC).isoformat(timespec="milliseconds")
