@@ -212,7 +212,14 @@ class JitterBuffer:
         return max(0.0, (self._times[newest] + self._packets[newest].frames - self._next_ts) / CLOCK_HZ)
 
     def _too_late(self, play_s: float) -> bool:
-        return len(self._packets) > 1 and self.delay_s(play_s) > MAX_DELAY_S and self.excess_s(play_s) > 0.0
+        """Whether the first packet is better dropped; the last one never is, and before the start no delay is kept."""
+        if len(self._packets) < 2:
+            return False
+        if self._next is not None:
+            return self.delay_s(play_s) > MAX_DELAY_S and self.excess_s(play_s) > 0.0
+        first = min(self._packets)
+        end_s = (self._times[first] + self._packets[first].frames) / CLOCK_HZ
+        return play_s - self._base_s - end_s > self.target_s
 
     def _discard_first(self) -> None:
         first = min(self._packets)

@@ -20,13 +20,13 @@ from appliance.media.jitter import CLOCK_HZ
 from appliance.media.mixer import Mixer
 from appliance.media.remote_audio import AudioInStats, RemoteAudio
 from hw import BLOCK_FRAMES, HardwareError, Samples, Speaker
+from hw.pacing import Pacer
 
 __all__ = ["AudioInStats", "Playout", "RemoteAudio"]
 
 _log = logging.getLogger(__name__)
 
 _BLOCK_S = BLOCK_FRAMES / CLOCK_HZ
-_CATCH_UP_S = 0.1  # what the paced thread missed by more is skipped
 
 
 class Playout:
@@ -35,6 +35,7 @@ class Playout:
     def __init__(self) -> None:
         self.on_device_lost: Callable[[HardwareError], None] = lambda error: None  # called on the loop
         self._mixer = Mixer()
+        self._clock = PullClock()
         self._peers: tuple[RemoteAudio, ...] = ()
         self._peers_lock = threading.Lock()  # held only to replace the tuple
         self._speaker: Speaker | None = None
@@ -78,6 +79,7 @@ class Playout:
                 loop.call_soon_threadsafe(self._lose, speaker, error)
 
         self._speaker = None
+        self._clock = PullClock()
         speaker.start(self._render, on_lost)
         self._speaker = speaker
 
@@ -89,13 +91,34 @@ class Playout:
         self.on_device_lost(error)
 
     def _render(self) -> Samples:
-        now_s = time.monotonic()
+        play_s = self._clock.tick(time.monotonic())
         peers = self._peers
-        mixed = self._mixer.mix([peer.render(now_s) for peer in peers])
+        mixed = self._mixer.mix([peer.render(play_s) for peer in peers])
         if any(peer.faded_out for peer in peers):
             with self._peers_lock:
                 self._peers = tuple(peer for peer in self._peers if not peer.faded_out)
         return mixed
+
+
+class PullClock:
+    """When the next pulled block is played, smoothed: a playback thread pulls late now and then, and then in a burst.
+
+    Taken at face value a late pull would make everything in the jitter buffer look late as well.
+    """
+
+    GAIN = 0.02  # of the error, each block: half of it is gone after 0.35 s
+    RESET_S = 0.25  # a larger error is a clock that starts anew
+
+    def __init__(self) -> None:
+        self._next_s: float | None = None
+
+    def tick(self, now_s: float) -> float:
+        """The time that stands for the pull at `now_s`; one block after the last one, but for a small correction."""
+        if self._next_s is None or abs(now_s - self._next_s) > self.RESET_S:
+            self._next_s = now_s
+        time_s = self._next_s + self.GAIN * (now_s - self._next_s)
+        self._next_s = time_s + _BLOCK_S
+        return time_s
 
 
 class _NoSpeaker:
@@ -104,20 +127,15 @@ class _NoSpeaker:
     device_id = "none"
 
     def __init__(self) -> None:
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._pacer: Pacer | None = None
 
     def start(self, source: Callable[[], Samples], on_lost: Callable[[HardwareError], None]) -> None:
-        self._thread = threading.Thread(target=self._run, args=(source,), name="playout-paced", daemon=True)
-        self._thread.start()
+        def pull(step: int, due_s: float) -> None:
+            source()
+
+        self._pacer = Pacer("playout-paced", _BLOCK_S, lambda: pull, on_lost)
 
     def close(self) -> None:
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join(timeout=1.0)
-
-    def _run(self, source: Callable[[], Samples]) -> None:
-        due_s = time.monotonic()
-        while not self._stopped.wait(max(0.0, due_s - time.monotonic())):
-            source()
-            due_s = max(due_s + _BLOCK_S, time.monotonic() - _CATCH_UP_S)
+        pacer, self._pacer = self._pacer, None
+        if pacer is not None:
+            pacer.close()

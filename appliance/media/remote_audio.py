@@ -80,15 +80,15 @@ class RemoteAudio:
         """Closed, and nothing of it is left to be heard."""
         return self.closed and self._applied_gain == 0.0
 
-    def render(self, now_s: float) -> Sound:
-        """The next 480 samples, gain applied, played from `now_s` on. For the playback thread alone."""
+    def render(self, play_s: float) -> Sound:
+        """The next 480 samples, gain applied, played from `play_s` on. For the playback thread alone."""
         self._take_inbox()
         while self._pending.size < BLOCK_FRAMES:
-            more = self._more(now_s + self._pending.size / CLOCK_HZ, BLOCK_FRAMES - self._pending.size)
+            more = self._more(play_s + self._pending.size / CLOCK_HZ, BLOCK_FRAMES - self._pending.size)
             self._pending = np.concatenate((self._pending, more))
         block, self._pending = self._pending[:BLOCK_FRAMES], self._pending[BLOCK_FRAMES:]
         self._meter.feed(dbov(block), _BLOCK_S)
-        self._note(now_s + _BLOCK_S)
+        self._note(play_s + _BLOCK_S)
         before, self._applied_gain = self._applied_gain, 0.0 if self.closed else self.gain
         return ramped(block, before, self._applied_gain)
 

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from appliance.media.stretch import MAX_SHIFT_FRAMES, MIN_SHIFT_FRAMES, Sound, cross_fade, join, lengthen, shorten
+from hw import Samples
 from tests.appliance.media.sound import frequency_hz, largest_step, tone, voice
 
 
-def as_sound(samples: np.ndarray[tuple[int, ...], np.dtype[np.int16]]) -> Sound:
-    return samples.astype(np.float32) / 32_768
+def as_sound(samples: Samples) -> Sound:
+    return samples.astype(np.float32) / np.float32(32_768)
 
 
 @pytest.mark.parametrize("change", [shorten, lengthen])
