@@ -32,7 +32,7 @@ PROTOCOL_VERSION = 1
 T = TypeVar("T")
 
 UserId = Annotated[str, msgspec.Meta(max_length=64)]
-RoomId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._~-]+$")]
+RoomId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._~-]+\Z")]
 UserName = Annotated[str, msgspec.Meta(max_length=256)]
 LegId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 RequestId = Annotated[int, msgspec.Meta(ge=1, le=2**53)]

@@ -1,0 +1,129 @@
+"""The administrator's REST API, JSON both ways, behind `Authorization: Bearer` with an API token.
+
+    GET    /admin/rooms                                   {"rooms": [ROOM, ...]}
+    GET    /admin/rooms/{room}                            ROOM, with its members and bans
+    DELETE /admin/rooms/{room}                            disband: RoomClosed to everybody
+    POST   /admin/rooms/{room}/members/{user}/{kick|ban|remove}
+    DELETE /admin/rooms/{room}/bans/{user}                lift a ban
+
+Changes take an optional body {"message"}, which the victims are shown, and answer 204. Errors: {"error": {"code",
+"message"}} with 400 for a wrong body, 401 without a good token, 404 for a room or member that is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, get_args
+
+import msgspec
+from aiohttp import web
+
+from appliance.errors import InvalidArgumentError, RtcError, RtcErrorCode
+from appliance.hub.room import Output, Room, Seat
+from appliance.hub.rooms import Eviction, Rooms
+
+MAX_BODY_BYTES = 4096
+
+Route = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _Body(msgspec.Struct, forbid_unknown_fields=True):
+    message: Annotated[str, msgspec.Meta(max_length=256)] = ""
+
+
+class Admin:
+    """`perform` runs a change of the rooms, at the time it is given, and sends what it causes."""
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        capacity: int,
+        is_api_token: Callable[[str], bool],
+        perform: Callable[[Callable[[float], list[Output]]], None],
+    ) -> None:
+        self._rooms = rooms
+        self._capacity = capacity
+        self._is_api_token = is_api_token
+        self._perform = perform
+
+    def routes(self) -> list[web.RouteDef]:
+        room = "/admin/rooms/{room}"
+        actions = "|".join(get_args(Eviction))
+        return [
+            web.get("/admin/rooms", self._guarded(self._list)),
+            web.get(room, self._guarded(self._get)),
+            web.delete(room, self._guarded(self._disband)),
+            web.post(room + "/members/{user}/{how:" + actions + "}", self._guarded(self._evict)),
+            web.delete(room + "/bans/{user}", self._guarded(self._unban)),
+        ]
+
+    def _guarded(self, route: Route) -> Route:
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not self._is_api_token(token.strip()):
+                return _error(401, "unauthorized", "send an API token as Authorization: Bearer TOKEN")
+            try:
+                return await route(request)
+            except RtcError as exc:
+                return _error(404 if exc.code == RtcErrorCode.PEER_NOT_FOUND else 400, exc.code, exc.message)
+
+        return guarded
+
+    async def _list(self, _request: web.Request) -> web.Response:
+        return web.json_response({"rooms": [self._describe(room) for room in self._rooms.rooms.values()]})
+
+    async def _get(self, request: web.Request) -> web.Response:
+        name = request.match_info["room"]
+        room = self._rooms.rooms.get(name)
+        if room is None:
+            raise RtcError(f"there is no room {name!r}", code=RtcErrorCode.PEER_NOT_FOUND)
+        return web.json_response(self._describe(room))
+
+    async def _disband(self, request: web.Request) -> web.Response:
+        message = await _message(request)
+        self._perform(lambda now_s: self._rooms.disband(request.match_info["room"], message, now_s))
+        return web.Response(status=204)
+
+    async def _evict(self, request: web.Request) -> web.Response:
+        message = await _message(request)
+        room, user, how = (request.match_info[name] for name in ("room", "user", "how"))
+        self._perform(lambda now_s: self._rooms.evict(room, user, how, message, now_s))  # type: ignore[arg-type]
+        return web.Response(status=204)
+
+    async def _unban(self, request: web.Request) -> web.Response:
+        self._rooms.unban(request.match_info["room"], request.match_info["user"])
+        return web.Response(status=204)
+
+    def _describe(self, room: Room) -> dict[str, Any]:
+        return {
+            "room": room.name,
+            "profile": room.profile,
+            "capacity": self._capacity,
+            "members": [_describe(seat) for seat in room.seats.values()],
+            "banned": self._rooms.banned(room.name),
+        }
+
+
+def _describe(seat: Seat) -> dict[str, Any]:
+    link = "up" if seat.connection is not None else "lost"
+    member: dict[str, Any] = msgspec.to_builtins(seat.member())
+    return {**member, "session_id": seat.session_id, "link": link}
+
+
+async def _message(request: web.Request) -> str:
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise InvalidArgumentError(f"a body of {request.content_length} bytes; at most {MAX_BODY_BYTES} are allowed")
+    body = await request.read()
+    if len(body) > MAX_BODY_BYTES:
+        raise InvalidArgumentError(f"a body of {len(body)} bytes; at most {MAX_BODY_BYTES} are allowed")
+    if not body.strip():
+        return ""
+    try:
+        return msgspec.json.decode(body, type=_Body).message
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
+        raise InvalidArgumentError(f'the body is not {{"message": TEXT}}: {exc}') from exc
+
+
+def _error(status: int, code: str, message: str) -> web.Response:
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return web.json_response({"error": {"code": code, "message": message}}, status=status, headers=headers)

@@ -1,0 +1,25 @@
+"""Which pages may talk to the hub. A browser says where a request comes from; programs say nothing and may."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+def is_same_origin(request: web.Request) -> bool:
+    """No browser, or a page of this very host and port."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        return False
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return True
+    return urlsplit(origin).netloc.lower() == request.host.lower() != ""
+
+
+def is_loopback_host(host: str) -> bool:
+    """The Host header names this very machine: another name that leads here is somebody's rebinding."""
+    name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
+    return name.lower() in LOOPBACK_HOSTS

@@ -1,0 +1,188 @@
+"""The hub's shell: HTTP routes and WebSockets round the pure `Rooms`. It moves bytes and reads clocks, nothing else.
+
+hub = Hub(settings, TokenSigner(secret), is_api_token=...)
+application.add_routes(hub.routes())
+await hub.start() ... await hub.close()          # close before the runner's cleanup: it ends the WebSockets
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from aiohttp import web
+
+from appliance.errors import RtcError
+from appliance.hub.admin import Admin
+from appliance.hub.connection import Connection
+from appliance.hub.origins import is_loopback_host, is_same_origin
+from appliance.hub.pages import Pages
+from appliance.hub.room import Output, Send
+from appliance.hub.rooms import GUEST_PREFIX, Rooms
+from appliance.hub.settings import HubSettings
+from appliance.hub.tokens import TokenSigner
+from appliance.hub.turn import ice_servers
+from appliance.room.signaling import ClientMessage, HubMessage, encode
+
+logger = logging.getLogger(__name__)
+
+GOING_AWAY = 1001
+LATEST_S = 60.0  # the clock looks at least so often
+
+
+class Hub:
+    """One room server. `is_api_token` opens /admin; without it there is no /admin."""
+
+    def __init__(
+        self, settings: HubSettings, signer: TokenSigner, *, is_api_token: Callable[[str], bool] | None = None
+    ) -> None:
+        self.id = secrets.token_urlsafe(12)  # changes with each start: clients tell a new hub from a lost link
+        self.rooms = Rooms(
+            settings,
+            self.id,
+            lambda token: signer.verify(token, time.time()),
+            ice_servers=lambda user_id: ice_servers(
+                settings.stun_urls,
+                settings.turn_urls,
+                settings.turn_secret,
+                user_id,
+                settings.turn_ttl_s,
+                time.time(),
+            ),
+        )
+        self._settings = settings
+        self._signer = signer
+        self._admin = (
+            Admin(self.rooms, settings.room_capacity, is_api_token, self._perform) if is_api_token is not None else None
+        )
+        self._pages: Pages | None = None
+        self._connections: dict[int, Connection] = {}
+        self._addresses: Counter[str] = Counter()
+        self._last_number = 0
+        self._clock: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._closing = False
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/hub/ws", self._websocket),
+            web.get("/join/{room}", self._page),
+            web.get("/hub/static/{name}", self._file),
+            *([web.get("/hub/token", self._token)] if self._settings.demo_tokens else []),
+            *(self._admin.routes() if self._admin is not None else []),
+        ]
+
+    async def start(self) -> None:
+        self._pages = await asyncio.to_thread(Pages)
+        self._clock = asyncio.create_task(self._tick(), name="hub-clock")
+
+    async def close(self) -> None:
+        """Close every connection (1001), free everything; idempotent. Members come back to the next hub alone."""
+        self._closing = True
+        for connection in self._connections.values():
+            connection.close(GOING_AWAY, "the hub is going away")
+        deadline_s = time.monotonic() + 2 * self._settings.close_timeout_s
+        while self._connections and time.monotonic() < deadline_s:
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(deadline_s - time.monotonic()):
+                    await self._changed.wait()
+            except TimeoutError:
+                break
+        for connection in self._connections.values():
+            connection.cut("the hub is going away")
+        if self._clock is not None:
+            self._clock.cancel()
+            await asyncio.gather(self._clock, return_exceptions=True)
+
+    # --- WebSockets
+
+    async def _websocket(self, request: web.Request) -> web.StreamResponse:
+        if not is_same_origin(request):
+            raise web.HTTPForbidden(text="pages of other sites may not use this hub")
+        address = request.remote or ""
+        settings = self._settings
+        if self._closing or len(self._connections) >= settings.max_connections:
+            raise web.HTTPServiceUnavailable(text="too many connections", headers={"Retry-After": "5"})
+        if self._addresses[address] >= settings.max_connections_per_address:
+            raise web.HTTPTooManyRequests(text="too many connections from your address", headers={"Retry-After": "5"})
+        self._last_number += 1
+        number = self._last_number
+        connection = Connection(number, settings, self._receive)
+        self._connections[number] = connection
+        self._addresses[address] += 1
+        self._perform_connect(number)
+        try:
+            return await connection.run(request)
+        finally:
+            del self._connections[number]
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
+            self._perform(lambda now_s: self.rooms.link_lost(number, now_s))
+
+    def _perform_connect(self, number: int) -> None:
+        self.rooms.connect(number, time.monotonic())
+        self._changed.set()
+
+    def _receive(self, number: int, message: ClientMessage) -> None:
+        self._perform(lambda now_s: self.rooms.receive(number, message, now_s))
+
+    def _perform(self, change: Callable[[float], list[Output]]) -> None:
+        """Make a change now and send what it causes."""
+        self._apply(change(time.monotonic()))
+        self._changed.set()
+
+    def _apply(self, outputs: list[Output]) -> None:
+        last: tuple[HubMessage, str] | None = None
+        for output in outputs:
+            connection = self._connections.get(output.connection)
+            if connection is None:
+                continue
+            if isinstance(output, Send):
+                if last is None or last[0] is not output.message:  # one change goes to many: encode it once
+                    last = (output.message, encode(output.message))
+                connection.send(*last)
+            else:
+                connection.close(output.code, output.reason)
+
+    async def _tick(self) -> None:
+        while True:
+            now_s = time.monotonic()
+            self._apply(self.rooms.expire(now_s))
+            self._changed.clear()
+            deadline_s = self.rooms.next_deadline_s()
+            wait_s = LATEST_S if deadline_s is None else min(LATEST_S, deadline_s - now_s)
+            try:
+                async with asyncio.timeout(max(0.0, wait_s)):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+
+    # --- pages and tokens
+
+    async def _page(self, request: web.Request) -> web.Response:
+        if self._pages is None:
+            raise web.HTTPServiceUnavailable
+        return await self._pages.room(request)
+
+    async def _file(self, request: web.Request) -> web.Response:
+        if self._pages is None:
+            raise web.HTTPServiceUnavailable
+        return await self._pages.file(request)
+
+    async def _token(self, request: web.Request) -> web.Response:
+        """`GET /hub/token?room=R&name=N`, in the demo only: {"token", "user_id"} for a page of this very machine."""
+        if not (is_same_origin(request) and is_loopback_host(request.host)):
+            raise web.HTTPForbidden(text="tokens are for pages of this machine only")
+        user_id = GUEST_PREFIX + secrets.token_hex(4)
+        room, name = request.query.get("room", ""), request.query.get("name", "")
+        try:
+            token = self._signer.sign(user_id, room, "host", name, self._settings.token_ttl_s, time.time())
+        except RtcError as exc:
+            return web.json_response({"error": {"code": exc.code, "message": exc.message}}, status=400)
+        return web.json_response({"token": token, "user_id": user_id}, headers={"Cache-Control": "no-store"})

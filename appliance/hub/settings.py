@@ -1,0 +1,36 @@
+"""What a hub may be told, with the unit in each name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSettings:
+    secure: bool = True  # nobody logs in without a room token
+    room_capacity: int = 8  # members a room, held seats included
+    duplicate_login: Literal["evict_old", "reject_new"] = "evict_old"
+    max_rooms: int = 256
+
+    seat_grace_s: float = 30.0  # TM04: how long a lost link keeps its seat
+    login_timeout_s: float = 10.0  # TM09
+    heartbeat_s: float = 2.0  # a ping after so much silence
+    lost_after_s: float = 5.0  # silence that means a lost link: found within 6 s
+    close_timeout_s: float = 1.0  # for the closing handshake, before the socket is cut
+
+    max_connections: int = 512
+    max_connections_per_address: int = 64  # a whole office may stand behind one address
+    messages_per_s: float = 100.0
+    message_burst: int = 200
+    bytes_per_s: float = 256 * 1024
+    byte_burst: int = 2 * 1024 * 1024  # an SDP offer is 3 to 8 KB: a full room's legs at once
+    send_queue_messages: int = 512  # what waits for a reader that is slow; a fuller queue is a lost link
+    send_queue_bytes: int = 2 * 1024 * 1024
+
+    stun_urls: tuple[str, ...] = ()
+    turn_urls: tuple[str, ...] = ()
+    turn_secret: str = ""
+    turn_ttl_s: float = 86_400.0
+    demo_tokens: bool = False  # GET /hub/token, for pages of this very machine
+    token_ttl_s: float = 86_400.0
