@@ -51,13 +51,21 @@ def install(ice_addresses: Sequence[str] = (), *, loopback: bool = False) -> Non
     aiortc.codecs.CODECS["audio"][0].parameters = {"minptime": 10, "useinbandfec": 1}
 
 
+async def self_test() -> None:
+    """Runs each hook once, in about 50 ms; HookError names the first that does not work. Needs `install` before."""
+    from appliance.media import aiortc_selftest  # it imports this file
+
+    await aiortc_selftest.run()
+
+
 class _MonotonicTime:
     """In place of the module `time` where only differences of `time.time()` are used."""
 
     time = staticmethod(time.monotonic)
 
 
-def _monotonic_datetime() -> datetime.datetime:
+def monotonic_datetime() -> datetime.datetime:
+    """Wall-clock time of the start of this process, and monotonic from there on."""
     return _epoch + datetime.timedelta(seconds=time.monotonic())
 
 
@@ -66,7 +74,7 @@ def _install_clock() -> None:
     for module in modules:
         module.time = _MonotonicTime
     clock: Any = aiortc.clock
-    clock.current_datetime = _monotonic_datetime
+    clock.current_datetime = monotonic_datetime
 
 
 def _install_ice(addresses: tuple[str, ...], *, loopback: bool) -> None:
@@ -115,6 +123,7 @@ class Connecting:
     """The tasks in which `pc` connects: watched for errors, and ended before it is closed."""
 
     def __init__(self, pc: RTCPeerConnection, on_error: Callable[[Exception], None]) -> None:
+        self.attempts = 0
         self._pc = pc
         self._tasks: set[asyncio.Task[Any]] = set()
         inner: Any = pc
@@ -125,6 +134,7 @@ class Connecting:
             assert task is not None
             task.set_name("leg-connect")
             self._tasks.add(task)
+            self.attempts += 1
             try:
                 await connect()
             except Exception as exc:
@@ -145,16 +155,17 @@ class Connecting:
 
 def ice_rtt_s(pc: RTCPeerConnection) -> float | None:
     """Round trip time of the newest consent check; None before the first answer."""
-    rtt_s: float | None = getattr(_ice(pc), "consent_rtt_s", None)
+    rtt_s: float | None = getattr(ice_agent(pc), "consent_rtt_s", None)
     return rtt_s
 
 
 def consent_expired(pc: RTCPeerConnection) -> bool:
     """Whether the connection was given up because the peer did not answer."""
-    return bool(getattr(_ice(pc), "consent_expired", False))
+    return bool(getattr(ice_agent(pc), "consent_expired", False))
 
 
-def _ice(pc: RTCPeerConnection) -> Any:
+def ice_agent(pc: RTCPeerConnection) -> Any:
+    """The aioice.Connection of a bundled peer connection; None before it has a transceiver."""
     transceivers = pc.getTransceivers()
     ice: Any = transceivers[0].receiver.transport.transport if transceivers else None
     return getattr(ice, "_connection", None)
