@@ -22,7 +22,8 @@ from appliance.room.streams import KINDS, RemoteStream
 
 logger = logging.getLogger(__name__)
 
-OFFER_TIMEOUT_S = 8.0  # gathering with a dead STUN server takes the sender 5 s
+REPEAT_S = 2.0  # a request that the hub cannot hand on is dropped: it goes out again, under the same leg id
+OFFER_REQUESTS = 4  # gathering with a dead STUN server takes the sender 5 s
 MEDIA_TIMEOUT_S = 8.0  # from our answer to the first packet: ICE, DTLS, and a key frame
 REST_TIMEOUT_S = 2.0  # from the first kind's packet to the other's: a stalled camera must not hold the voice up
 RETRY_DELAYS_S = (0.5, 1.0, 2.0)  # a request is one small message
@@ -63,6 +64,7 @@ class Downlink:
         self._on_subscribed = on_subscribed
         self._current: _Leg | None = None
         self._candidate: _Leg | None = None
+        self._report: LegReport | None = None
         self._announced: set[Kind] = set()
         self._closed = False
         self._farewell = True  # tell senders that their leg ended
@@ -108,10 +110,10 @@ class Downlink:
                 self._waiters.discard(waiter)
 
     def reports(self) -> list[LegReport]:
-        current = self._current
-        if current is None or current.leg is None:
-            return []
-        return [LegReport(current.leg_id, "down", current.leg.stats())]
+        """Of the leg in use, or of the last one until there is another."""
+        if self._current is not None and self._current.leg is not None:
+            self._report = LegReport(self._current.leg_id, "down", self._current.leg.stats())
+        return [self._report] if self._report is not None else []
 
     def end(self, *, farewell: bool = True) -> asyncio.Task[None]:
         """Stop; the task that is returned ends once the legs are closed. No `farewell` to a sender that is gone."""
@@ -164,14 +166,24 @@ class Downlink:
         else:
             await self._replace_by(candidate)
 
+    async def _ask(self, candidate: _Leg) -> str:
+        """The sender's offer for `candidate`."""
+        kinds = tuple(kind for kind in KINDS if kind in candidate.kinds)
+        request = LegRequest(leg=candidate.leg_id, stream=self.stream.name, kinds=kinds)
+        for _ in range(OFFER_REQUESTS):
+            self._send(self.stream.user_id, request)
+            try:
+                await self._until(lambda: candidate.offer is not None, candidate, REPEAT_S, "no offer")
+            except LegFailedError:
+                if candidate.lost is not None:
+                    raise
+            if candidate.offer is not None:
+                return candidate.offer
+        raise LegFailedError(f"no offer within {OFFER_REQUESTS * REPEAT_S:g} s")
+
     async def _build(self, candidate: _Leg) -> None:
         user_id, leg_id = self.stream.user_id, candidate.leg_id
-        request = LegRequest(
-            leg=leg_id, stream=self.stream.name, kinds=tuple(kind for kind in KINDS if kind in candidate.kinds)
-        )
-        self._send(user_id, request)
-        await self._until(lambda: candidate.offer is not None, candidate, OFFER_TIMEOUT_S, "no offer", repeat=request)
-        assert candidate.offer is not None
+        offer = await self._ask(candidate)
 
         def on_media(kind: Kind) -> None:
             candidate.carrying.add(kind)
@@ -192,7 +204,7 @@ class Downlink:
                 on_media=on_media,
                 on_closed=on_closed,
             )
-            answer = await candidate.leg.answer(candidate.offer)
+            answer = await candidate.leg.answer(offer)
         except Exception as exc:  # whatever a stranger's SDP makes of the parser
             raise LegFailedError(f"bad offer: {exc}") from exc
         self._send(user_id, LegAnswer(leg=leg_id, sdp=answer))
@@ -213,26 +225,17 @@ class Downlink:
     def _required(self, leg: _Leg) -> set[Kind]:
         return {kind for kind in leg.kinds if not self.stream.is_muted(kind)}
 
-    async def _until(
-        self,
-        done: Callable[[], bool],
-        candidate: _Leg,
-        timeout_s: float,
-        otherwise: str,
-        repeat: LegRequest | None = None,
-    ) -> None:
-        """Wait; `repeat` goes out again, under the same leg id, when its receiver may just have come back."""
+    async def _until(self, done: Callable[[], bool], candidate: _Leg, timeout_s: float, otherwise: str) -> None:
         deadline_s = time.monotonic() + timeout_s
-        while not done():
+        while True:
+            self._changed.clear()
+            if done():
+                return
             if candidate.lost is not None:
                 raise LegFailedError(candidate.lost)
             if self._current is not None and self._current.lost is not None:
                 await self._replace_by(None)
-            if repeat is not None and self._retry.is_set() and self._signaling.is_set():
-                self._retry.clear()
-                self._send(self.stream.user_id, repeat)
-            self._changed.clear()
-            if not await _wait(self._changed, deadline_s - time.monotonic()):
+            elif not await _wait(self._changed, deadline_s - time.monotonic()):
                 raise LegFailedError(f"{otherwise} within {timeout_s:g} s")
 
     async def _replace_by(self, leg: _Leg | None) -> None:

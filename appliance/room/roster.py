@@ -4,7 +4,8 @@ The hub sends state, never deltas (`signaling.py`), so a change and a resync aft
 
 Order of the events of one call (capabilities OR02, OR03, OR09, X28): who left (stream_removed of each stream, then
 peer_left), peer_joined, then by stream: stream_removed, stream_added, stream_updated, then the mute events.
-Mute events speak of the main stream; a kind that leaves a stream that stays counts as muted, with reason PEER_OFFLINE.
+Mute events speak of the main stream. A kind that leaves a stream that stays counts as muted, with reason PEER_OFFLINE,
+and says so when it comes back live; one that comes muted says so, early or late.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from appliance.room.events import (
     VideoMuted,
     VideoUnmuted,
 )
-from appliance.room.signaling import Kind, Member, MemberChanged, MemberLeft, StreamInfo
+from appliance.room.signaling import Kind, Member, MemberChanged, MemberLeft, StreamInfo, TrackInfo
 from appliance.room.streams import KINDS, RemoteStream, RemoteUser
 
 
@@ -123,23 +124,29 @@ class Roster:
 
     def _mutes(self, user_id: str, stream: RemoteStream, before: StreamInfo) -> list[Event]:
         events: list[Event] = []
-        was_there = before.audio is not None or before.video is not None
+        is_new = before.audio is None and before.video is None
         for kind in KINDS:
             old = before.audio if kind == "audio" else before.video
-            new = stream.track(kind)
-            # Of a new stream only what is muted is worth a word; of a known one a kind that is not there is muted.
-            old_muted = was_there if old is None else old.muted
-            new_muted = new.muted if new is not None else was_there
-            if old_muted == new_muted:
+            change = _mute_change(old, stream.track(kind), is_new)
+            if change is None:
                 continue
-            reason = MediaStatusReason.PEER_UNMUTE
-            if new_muted:
-                reason = MediaStatusReason.PEER_OFFLINE if new is None else MediaStatusReason.PEER_MUTE
-            status = MediaStatus.UNAVAILABLE if new_muted else MediaStatus.AVAILABLE
-            events.append(
-                _MUTE_EVENTS[kind, new_muted](room_id=self.room_id, user_id=user_id, status=status, reason=reason)
-            )
+            muted, reason = change
+            status = MediaStatus.UNAVAILABLE if muted else MediaStatus.AVAILABLE
+            cls = _MUTE_EVENTS[kind, muted]
+            events.append(cls(room_id=self.room_id, user_id=user_id, status=status, reason=reason))
         return events
+
+
+def _mute_change(
+    old: TrackInfo | None, new: TrackInfo | None, stream_is_new: bool
+) -> tuple[bool, MediaStatusReason] | None:
+    """Whether the kind is muted now and why, when that is worth an event: one that comes live with its stream isn't."""
+    if new is None:
+        return None if old is None or old.muted else (True, MediaStatusReason.PEER_OFFLINE)
+    if new.muted:
+        return None if old is not None and old.muted else (True, MediaStatusReason.PEER_MUTE)
+    was_live = stream_is_new if old is None else not old.muted
+    return None if was_live else (False, MediaStatusReason.PEER_UNMUTE)
 
 
 _MUTE_EVENTS: dict[tuple[Kind, bool], type[AudioMuted | AudioUnmuted | VideoMuted | VideoUnmuted]] = {

@@ -22,6 +22,7 @@ from appliance.errors import (
     RtcError,
     RtcErrorCode,
     ServiceUnavailableError,
+    StreamNotFoundError,
 )
 from appliance.events import Event
 from appliance.room.backend import MediaBackend
@@ -279,6 +280,8 @@ class Stay:
         if new_hub:
             self._spawn(self._drop_missing(), "room-return-grace")
         self._settle(entry, keep_missing=new_hub)
+        if not entry.resumed:
+            self._announced.clear()
         try:
             for name in self._announced - set(self.published):
                 await self._unpublish(name)
@@ -383,7 +386,10 @@ class Stay:
         await self.request("publish", lambda request_id: Publish(id=request_id, stream=self._describe(stream)))
 
     async def _unpublish(self, name: StreamName) -> None:
-        await self.request("unpublish", lambda request_id: Unpublish(id=request_id, name=name))
+        try:
+            await self.request("unpublish", lambda request_id: Unpublish(id=request_id, name=name))
+        except StreamNotFoundError:
+            logger.debug("the hub never heard of %s", name)
         self._announced.discard(name)
 
     def _offer(self, name: StreamName, stream: LocalStream | None) -> None:

@@ -44,6 +44,7 @@ class Uplinks:
         self._ice_servers = ice_servers
         self._published: dict[StreamName, frozenset[Kind]] = {}
         self._served: dict[Key, _Served] = {}
+        self._lost: dict[str, LegReport] = {}  # by receiver
         self._requests: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=MAX_REQUESTS))
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -65,6 +66,7 @@ class Uplinks:
             logger.info("leg for %s refused: %s", sender, refusal)
             self._close_at_peer(key, refusal)
             return
+        self._lost.pop(sender, None)
         served = self._served[key] = _Served(message.stream, kinds)
         served.task = asyncio.create_task(self._serve(key, served), name=f"room-uplink-leg-{sender}")
         self._tasks.add(served.task)
@@ -81,6 +83,7 @@ class Uplinks:
         """The receiver ended it; whether there was such a leg."""
         if (sender, message.leg) not in self._served:
             return False
+        self._lost.pop(sender, None)
         self._end((sender, message.leg), farewell=False)
         return True
 
@@ -88,13 +91,16 @@ class Uplinks:
         for key in [key for key in self._served if key[0] == user_id]:
             self._end(key, farewell=False)
         self._requests.pop(user_id, None)
+        self._lost.pop(user_id, None)
 
     def reports(self) -> list[LegReport]:
-        return [
+        """Of every leg in use, and of those that were lost until their receiver asks again or leaves."""
+        live = [
             LegReport(key[1], "up", served.leg.stats())
             for key, served in self._served.items()
             if served.leg is not None and served.answer.done()
         ]
+        return live + list(self._lost.values())
 
     async def close(self) -> None:
         for key in list(self._served):
@@ -137,6 +143,7 @@ class Uplinks:
                 answer = await served.answer
             await leg.accept(answer)
             reason = await served.lost
+            self._lost[key[0]] = LegReport(key[1], "up", leg.stats())
         except TimeoutError:
             reason = f"no answer within {ANSWER_TIMEOUT_S:g} s"
         except LinkLostError as exc:
