@@ -59,7 +59,7 @@ class MockMicrophone(Pluggable):
             self._source.start(deliver, on_lost)
         else:
             self._pacer = Pacer(
-                "mock-microphone", BLOCK_S, lambda: lambda _n, due_s: deliver(AudioBlock(silence, due_s))
+                "mock-microphone", BLOCK_S, lambda: lambda _n, due_s: deliver(AudioBlock(silence, due_s)), on_lost
             )
 
     def close(self) -> None:
@@ -100,7 +100,7 @@ class MockSpeaker(Pluggable):
                 self.blocks += 1
                 self._changed.notify_all()
 
-        self._pacer = Pacer("mock-speaker", BLOCK_S, lambda: tick)
+        self._pacer = Pacer("mock-speaker", BLOCK_S, lambda: tick, on_lost)
 
     def samples(self) -> Samples:
         """What was played, oldest first: int16 mono at 48 kHz, at most the last `keep_s` seconds."""

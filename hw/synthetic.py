@@ -47,7 +47,7 @@ class SyntheticCamera:
             return tick
 
         self.close()
-        self._pacer = Pacer("synthetic-camera", 1 / self.fps, prepare)
+        self._pacer = Pacer("synthetic-camera", 1 / self.fps, prepare, on_lost)
 
     def request_keyframe(self) -> None:
         pass
@@ -87,7 +87,7 @@ class SyntheticMicrophone:
             return tick
 
         self.close()
-        self._pacer = Pacer("synthetic-microphone", BLOCK_FRAMES / SAMPLE_RATE_HZ, prepare)
+        self._pacer = Pacer("synthetic-microphone", BLOCK_FRAMES / SAMPLE_RATE_HZ, prepare, on_lost)
 
     def close(self) -> None:
         pacer, self._pacer = self._pacer, None
