@@ -32,6 +32,7 @@ MAX_GUARD_S = 0.040
 GUARD_HOLD_S = 5.0
 RESTART_STEP = 1_000  # packets: a larger jump in sequence is another stream
 RESTART_S = 2.0  # the same in time
+LATE_RUN = 25  # so many late packets in a row are a sender that began anew
 
 _SLICE_S = 0.1
 _MAX_PACKETS = 160  # 300 ms of 2.5 ms packets, and some
@@ -100,6 +101,7 @@ class JitterBuffer:
         self._next: int | None = None  # the next to be played
         self._next_ts = 0
         self._starving = False
+        self._late_run = 0
         self._slices: deque[_Slice] = deque()
         self._base_s = 0.0
 
@@ -118,9 +120,15 @@ class JitterBuffer:
                 self._restart(packet)
                 return
         self._probation = None
+        late = self._next is not None and extended < self._next
+        self._late_run = self._late_run + 1 if late else 0
+        if self._late_run == LATE_RUN:
+            self._forget()
+            self.push(packet)
+            return
         self.received += 1
         self._observe(packet.arrival_s, packet.arrival_s - extended_ts / CLOCK_HZ)
-        if self._next is not None and extended < self._next:
+        if late:
             self.late += 1
             return
         if extended in self._packets:
