@@ -177,7 +177,8 @@ class Commander:
 class FrontPanel:
     """Runs the patterns of the newest `show`n state, and calls `on_command` on the loop for every command.
 
-    `run` is a child for a supervisor. It wakes up for edges, deadlines of gestures and new states, and 25 times a second only while an LED is animated.
+    `run` is a child for a supervisor. It wakes up for edges, deadlines of gestures and new states, and 25 times a
+    second only while an LED is animated.
     """
 
     def __init__(self, leds: Leds, buttons: Buttons, on_command: Callable[[Command], None]) -> None:
@@ -203,7 +204,7 @@ class FrontPanel:
     async def run(self) -> None:
         """Until cancelled; may be run again. HardwareError of the buttons passes through.
 
-        Afterwards the buttons are closed and the LEDs dark; who made the LEDs closes them. A held push to talk is ended.
+        Afterwards a push to talk is over, the buttons are closed and the LEDs dark; who made the LEDs closes them.
         """
         loop = asyncio.get_running_loop()
         self._gestures, self._commander = Gestures(), Commander()
