@@ -18,7 +18,7 @@ from appliance.config_check import Problem, check, shown
 from appliance.config_lines import key_lines
 from appliance.errors import ConfigError
 
-MAX_FILE_BYTES = 1024 * 1024
+MAX_FILE_BYTES = 64 * 1024  # every key with its help is 5 KB
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*\Z"
 _HOST = r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
@@ -198,7 +198,10 @@ class Mqtt(_Section, frozen=True):
             max_length=512,
             pattern=rf"^(?:|mqtts?://(?:[^/@\s]+@)?{_HOST}/?)\Z",
             description="Broker; empty: none.",
-            extra={"allowed": '"mqtt://HOST:PORT", "mqtts://HOST:PORT" or empty'},
+            extra={
+                "secret": True,
+                "allowed": '"mqtt://HOST:PORT", "mqtts://HOST:PORT" or empty',
+            },  # may hold a password
         ),
     ] = ""
     discovery_prefix: Annotated[

@@ -15,7 +15,7 @@ from appliance.config_schema import Key, keys, sections
 C = TypeVar("C", bound=msgspec.Struct)
 
 VALUE_LENGTH = 60  # characters of a wrong value that a message repeats
-_USER_INFO = re.compile(r"//[^/@\s]*@")
+_USER_INFO = re.compile(r"//\S*@")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ _STRING = re.compile(
     r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})' + r"|'''.*?'''(?:'{0,2})" + r"""|"(?:[^"\\]|\\.)*"|'[^']*'""", re.DOTALL
 )
 _COMMENT = re.compile(r"#[^\n]*")
+_SPACE = re.compile(r"[ \t]*")
+_PLAIN = re.compile(r"[^\s,\]}#]*(?: [0-9][^\s,\]}#]*)?")  # numbers, booleans, dates: these may hold one blank
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 
 
@@ -44,34 +46,35 @@ def key_lines(text: str) -> dict[Path, int]:
 
 
 def _value(lines: dict[Path, int], path: Path, text: str, at: int) -> int:
-    """Step over one value, noting the keys of inline tables; gives where it ends."""
-    opened: list[Path | None] = []  # an inline table by its path, an array as None
+    """Step over one value, noting the keys of inline tables outside arrays; gives where it ends."""
+    opened: list[tuple[str, Path]] = []  # each open bracket with the path of its table
+    arrays = 0
     while True:
-        at = _skip(_BLANK, text, at) if opened else _skip(re.compile(r"[ \t]*"), text, at)
-        char = text[at] if at < len(text) else ""
-        if opened and opened[-1] is not None and char not in "},":
+        at = _skip(_BLANK if opened else _SPACE, text, at)
+        char = text[at : at + 1]
+        if opened and opened[-1][0] == "{" and char not in "},":
             start = at
             key, at = _dotted_key(text, at)
-            _note(lines, opened[-1], key, text, start)
-            path = opened[-1] + key
+            path = opened[-1][1] + key
+            if not arrays:
+                _note(lines, opened[-1][1], key, text, start)
             at = _skip(_BLANK, text, at + 1)
             char = text[at]
-        if char == "{":
-            opened.append(path if None not in opened else ("", *path))
+        if char and char in "{[":
+            opened.append((char, path))
+            arrays += char == "["
             at += 1
             continue
-        if char == "[":
-            opened.append(None)
+        if opened and char in "]}":
+            opened.pop()
+            arrays -= char == "]"
             at += 1
-            continue
-        if char and char in "]},":
+        elif opened and char == ",":
             at += 1
-            if char != ",":
-                opened.pop()
         elif found := _STRING.match(text, at):
             at = found.end()
         else:
-            at = _skip(re.compile(r"[^\s,\]}#]*(?: [0-9][^\s,\]}#]*)?"), text, at)  # a date may hold one blank
+            at = _skip(_PLAIN, text, at)
         if not opened:
             return at
 
@@ -83,7 +86,7 @@ def _dotted_key(text: str, at: int) -> tuple[Path, int]:
         found = _KEY.match(text, at)
         assert found is not None  # tomli has read the same key
         part, at = found[1], found.end()
-        parts.append(next(iter(tomli.loads(f"{part} = 0"))))
+        parts.append(next(iter(tomli.loads(f"{part} = 0"))) if part[0] in "\"'" else part)
         if text[at : at + 1] != ".":
             return tuple(parts), at
         at += 1

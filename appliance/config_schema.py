@@ -6,6 +6,7 @@ A key's metadata stands in its annotation: `msgspec.Meta(description=help, extra
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ class Key:
     allowed_item: str
 
 
+@functools.cache
 def sections(config: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
     """The struct of each table, in the order of the file."""
     described = inspect.type_info(config)
@@ -38,8 +40,13 @@ def sections(config: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
     }
 
 
-def keys(config: type[msgspec.Struct]) -> Iterator[Key]:
+@functools.cache
+def keys(config: type[msgspec.Struct]) -> tuple[Key, ...]:
     """Every key of every section, in the order of the file."""
+    return tuple(_keys(config))
+
+
+def _keys(config: type[msgspec.Struct]) -> Iterator[Key]:
     for section, struct in sections(config).items():
         described = inspect.type_info(struct)
         assert isinstance(described, inspect.StructType)
