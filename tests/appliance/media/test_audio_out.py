@@ -1,0 +1,126 @@
+"""The microphone's way out: timestamps, gate, level."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+
+from appliance.media.audio_out import BLOCK_S, AudioOut, SampleClock
+from appliance.media.frames import EncodedFrame
+from appliance.media.level import dbov
+from appliance.media.opus_decoder import OpusDecoder
+from hw import BLOCK_FRAMES, AudioBlock
+
+
+class Microphone:
+    """A loud tone, block by block."""
+
+    def __init__(self) -> None:
+        self.posted: list[tuple[int, EncodedFrame]] = []
+        self.out = AudioOut(lambda epoch, frame: self.posted.append((epoch, frame)))
+        self.out.wanted = True
+        self.now_s = 100.0
+        self._block = (10_000 * np.sin(2 * np.pi * 500 * np.arange(BLOCK_FRAMES) / 48_000)).astype(np.int16)
+
+    def speak(self, blocks: int) -> None:
+        for _ in range(blocks):
+            self.now_s += BLOCK_S
+            self.out.on_block(AudioBlock(self._block, self.now_s))
+
+    def mute(self, muted: bool) -> None:
+        self.out.gate = self.out.gate.set(muted, self.now_s)
+
+
+def _energies(posted: list[tuple[int, EncodedFrame]]) -> list[float]:
+    decoder = OpusDecoder()
+    return [dbov(decoder.decode(frame.payloads[0])) for _, frame in posted]
+
+
+def test_two_blocks_make_a_packet_of_20_ms_with_its_level() -> None:
+    microphone = Microphone()
+    microphone.speak(20)
+    frames = [frame for _, frame in microphone.posted]
+    assert len(frames) == 10
+    assert [after.timestamp - before.timestamp for before, after in itertools.pairwise(frames)] == [960] * 9
+    assert frames[0].captured_s == pytest.approx(100.0)
+    assert frames[0].timestamp == round(100.0 * 48_000)
+    assert all(frame.audio_level == 13 and frame.keyframe for frame in frames)  # 10000 of 32768 is -13 dBov
+    assert microphone.out.level > 50
+
+
+def test_nothing_of_the_microphone_is_left_after_a_mute_not_even_half_a_packet() -> None:
+    microphone = Microphone()
+    microphone.speak(21)  # half a packet waits
+    microphone.mute(True)
+    before = len(microphone.posted)
+    microphone.speak(40)
+    muted = microphone.posted[before:]
+    assert max(_energies(muted)) < -90
+    assert {frame.audio_level for _, frame in muted} == {127}
+    assert {epoch for epoch, _ in muted} == {microphone.out.gate.epoch}
+    assert microphone.out.level == 0
+
+
+def test_muting_goes_on_sending_so_that_time_goes_on() -> None:
+    microphone = Microphone()
+    microphone.speak(20)
+    microphone.mute(True)
+    microphone.speak(20)
+    microphone.mute(False)
+    microphone.speak(20)
+    stamps = [frame.timestamp for _, frame in microphone.posted]
+    assert [after - before for before, after in itertools.pairwise(stamps)] == [960] * 29
+
+
+def test_a_block_captured_before_the_unmute_does_not_pass_after_it() -> None:
+    microphone = Microphone()
+    microphone.mute(True)
+    microphone.speak(2)
+    microphone.now_s += BLOCK_S / 2
+    microphone.mute(False)
+    microphone.now_s -= BLOCK_S / 2
+    microphone.speak(1)  # captured half before, half after
+    microphone.speak(21)
+    energies = _energies(microphone.posted)
+    assert microphone.posted[1][1].audio_level == 16  # half of the packet is silence
+    assert energies[-1] > -20
+
+
+def test_nothing_is_encoded_while_nobody_listens_but_the_level_lives() -> None:
+    microphone = Microphone()
+    microphone.out.wanted = False
+    microphone.speak(9)
+    assert microphone.posted == []
+    assert microphone.out.level > 50
+    microphone.out.wanted = True
+    microphone.speak(2)
+    assert microphone.posted[0][1].captured_s == pytest.approx(100.09)
+
+
+def test_a_stall_of_the_device_is_a_gap_in_the_timestamps() -> None:
+    microphone = Microphone()
+    microphone.speak(20)
+    microphone.now_s += 3.0
+    microphone.speak(20)
+    stamps = [frame.timestamp for _, frame in microphone.posted]
+    assert stamps[10] - stamps[9] == 960 + 3 * 48_000
+
+
+def test_late_delivery_is_no_gap_and_a_drifting_card_makes_none() -> None:
+    clock = SampleClock()
+    jitter = random.Random(3)
+    first_s, last = 50.0, None
+    for _ in range(100_000):  # 33 min at 200 ppm: 0.4 s of drift
+        stamp = clock.stamp(first_s + jitter.random() * 0.05, 960)
+        assert last is None or stamp == last + 960
+        last = stamp
+        first_s += 0.02 * 1.0002
+
+
+def test_timestamps_wrap_at_32_bits() -> None:
+    clock = SampleClock()
+    assert clock.stamp((2**32 - 480) / 48_000, 960) == 2**32 - 480
+    assert clock.stamp((2**32 + 480) / 48_000, 960) == 480
