@@ -281,6 +281,8 @@ class Rooms:
     def _replace(self, old: Seat, now_s: float) -> list[Output]:
         """`old` makes room for a new login with its user id."""
         if old.connection is None:
+            # Should the lost link come back after all, its user id is taken: it must not put the newcomer out again.
+            self._part(old, RtcError("logged in from somewhere else", code=RtcErrorCode.KICKED), now_s)
             outputs = self._leave(old, LeaveReason.RECONNECT_TIMEOUT, "connection lost")
             self._drop(old)
             return outputs

@@ -148,21 +148,25 @@ class Link:
 
     async def close(self) -> None:
         """End the link; idempotent. What was queued is sent first, unless the link is lost."""
-        graceful = self._lost is None
+        patience_s = CLOSE_TIMEOUT_S if self._lost is None else 0.0
         self._lost = self._lost or "closed"
         self._fail_requests()
         try:
-            if graceful:
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await self._outgoing.join()
-                    await self._socket.close()
-        except (TimeoutError, aiohttp.ClientError, OSError):
-            pass
+            async with asyncio.timeout(patience_s):
+                await self._outgoing.join()
+        except TimeoutError:
+            pass  # what waits can't be sent
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            await self._session.close()
+            try:
+                async with asyncio.timeout(patience_s):
+                    await self._socket.close()
+            except (TimeoutError, aiohttp.ClientError, OSError):
+                pass  # nobody shakes hands: the session cuts it
+            finally:
+                await self._session.close()
 
     def _lose(self, why: str) -> None:
         if self._lost is not None:

@@ -38,18 +38,16 @@ class Roster:
     def __init__(self, room_id: str) -> None:
         self.room_id = room_id
         self.users: dict[str, RemoteUser] = {}
-        self._missing: set[str] = set()
+        self._returning: dict[str, Member | None] = {}  # to a new hub: as it was seen there last
 
-    def resync(self, members: Iterable[Member], *, keep_missing: bool = False) -> list[Event]:
-        """Become `members`. `keep_missing`: the hub is a new one and the others are on their way back to it: who is
-        not there yet stays, until a later message names it or `drop_missing`."""
+    def resync(self, members: Iterable[Member], *, new_hub: bool = False) -> list[Event]:
+        """Become `members`. `new_hub`: the others are on their way to it too, and publish anew when they are there. Who
+        is not back yet, or has not published yet, stays as it was until it has or `end_return`."""
         present = {member.user_id: member for member in members}
-        absent = [user_id for user_id in self.users if user_id not in present]
-        self._missing = set(absent) if keep_missing else set()
+        self._returning = {user_id: present.get(user_id) for user_id in self.users} if new_hub else {}
         events: list[Event] = []
-        if not keep_missing:
-            for user_id in absent:
-                events += self._remove(user_id, LeaveReason.USER_LEFT)
+        for user_id in [user_id for user_id in self.users if user_id not in present and not new_hub]:
+            events += self._remove(user_id, LeaveReason.USER_LEFT)
         for member in present.values():
             events += self._enter(member, rejoined=False)
         added: list[Event] = []
@@ -61,25 +59,27 @@ class Roster:
         return events + added + muted
 
     def change(self, message: MemberChanged) -> list[Event]:
-        self._missing.discard(message.member.user_id)
         events = self._enter(message.member, rejoined=message.rejoined)
         streams, mutes = self._update(message.member)
         return events + streams + mutes
 
     def leave(self, message: MemberLeft) -> list[Event]:
         """Nothing for a user that isn't here."""
-        self._missing.discard(message.user_id)
+        self._returning.pop(message.user_id, None)
         reason = LeaveReason(message.reason) if message.reason in set(LeaveReason) else LeaveReason.SERVER_ERROR
         return self._remove(message.user_id, reason, message.message, message.role_change)
 
-    def drop_missing(self) -> list[Event]:
-        """Those that `resync` kept and that have not come back are gone."""
-        missing, self._missing = [user_id for user_id in self.users if user_id in self._missing], set()
-        return [
-            event
-            for user_id in missing
-            for event in self._remove(user_id, LeaveReason.RECONNECT_TIMEOUT, "did not come back")
-        ]
+    def end_return(self) -> list[Event]:
+        """What has not come back to a new hub by now is gone."""
+        returning, self._returning = self._returning, {}
+        events: list[Event] = []
+        for user_id, member in returning.items():
+            if member is None:
+                events += self._remove(user_id, LeaveReason.RECONNECT_TIMEOUT, "did not come back")
+            else:
+                streams, mutes = self._update(member)
+                events += streams + mutes
+        return events
 
     def _enter(self, member: Member, *, rejoined: bool) -> list[Event]:
         user = self.users.get(member.user_id)
@@ -104,6 +104,11 @@ class Roster:
     def _update(self, member: Member) -> tuple[list[Event], list[Event]]:
         """The stream events and the mute events that bring the user's streams to `member`."""
         user = self.users[member.user_id]
+        if member.user_id in self._returning:
+            if not member.streams:
+                self._returning[member.user_id] = member
+                return [], []
+            del self._returning[member.user_id]
         now = {info.name: info for info in member.streams if info.audio is not None or info.video is not None}
         streams: list[Event] = []
         mutes: list[Event] = []

@@ -225,8 +225,8 @@ class Stay:
         self.ticket = replace(self.ticket, user_id=entry.joined.user_id)
         self.media.ice_servers = entry.joined.ice_servers
 
-    def _settle(self, entry: Entry, *, keep_missing: bool = False) -> None:
-        self._apply(self.roster.resync(entry.joined.members, keep_missing=keep_missing))
+    def _settle(self, entry: Entry, *, new_hub: bool = False) -> None:
+        self._apply(self.roster.resync(entry.joined.members, new_hub=new_hub))
         self.media.link_up()
         entry.link.deliver(self._take)
 
@@ -278,8 +278,8 @@ class Stay:
         self._connection.advance(Trigger.RESTORED, ConnectionReason.RECONNECTED, resumed=entry.resumed)
         self._connection.advance(Trigger.SETTLED, ConnectionReason.RECONNECTED, resumed=entry.resumed)
         if new_hub:
-            self._spawn(self._drop_missing(), "room-return-grace")
-        self._settle(entry, keep_missing=new_hub)
+            self._spawn(self._end_return(), "room-return-grace")
+        self._settle(entry, new_hub=new_hub)
         if not entry.resumed:
             self._announced.clear()
         try:
@@ -290,9 +290,9 @@ class Stay:
         except RtcError as exc:
             logger.warning("what was published could not be restored: %s", exc)
 
-    async def _drop_missing(self) -> None:
+    async def _end_return(self) -> None:
         await asyncio.sleep(self._options.return_grace_s)
-        self._apply(self.roster.drop_missing())
+        self._apply(self.roster.end_return())
 
     async def _give_up(self, error: RtcErrorInfo, reason: ConnectionReason) -> None:
         await self._release(say_leave=False)

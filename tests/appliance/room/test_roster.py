@@ -162,16 +162,19 @@ def test_a_resync_says_each_missed_change_once() -> None:  # OR09
 
 
 def test_a_new_hub_does_not_empty_the_room() -> None:
-    roster = roster_with(member("b", main()), member("c", main()), member("d", main()))
-    assert roster.resync([member("b", main())], keep_missing=True) == []
-    assert roster.change(MemberChanged(member=member("c", main()), joined=True)) == []
-    events = roster.drop_missing()
-    assert names(events) == ["stream-removed", "peer-left"]
+    roster = roster_with(*(member(user_id, main()) for user_id in "bcdef"))
+    assert roster.resync([member("b", main()), member("c")], new_hub=True) == []
+    assert changed(roster, member("c", main())) == [], "it published anew"
+    assert changed(roster, member("d")) == [], "it is back, its stream is on the way"
+    assert names(roster.leave(MemberLeft(user_id="f"))) == ["stream-removed", "peer-left"]
+    events = roster.end_return()
+    assert names(events) == ["stream-removed", "stream-removed", "peer-left"]
     left = events[-1]
     assert isinstance(left, PeerLeft)
-    assert (left.user_id, left.reason) == ("d", LeaveReason.RECONNECT_TIMEOUT)
-    assert roster.drop_missing() == []
-    assert set(roster.users) == {"b", "c"}
+    assert (left.user_id, left.reason) == ("e", LeaveReason.RECONNECT_TIMEOUT)
+    assert roster.end_return() == []
+    assert {user_id: len(user.streams) for user_id, user in roster.users.items()} == {"b": 1, "c": 1, "d": 0}
+    assert names(changed(roster, member("b"))) == ["stream-removed"]
 
 
 tracks = st.one_of(st.none(), st.builds(TrackInfo, muted=st.booleans(), width=st.sampled_from([0, 640])))

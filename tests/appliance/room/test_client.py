@@ -1,0 +1,524 @@
+"""RoomClient against the real hub, without media: events and their order, illegal calls, joins refused, ways out."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from typing import Any
+
+import pytest
+
+from appliance.errors import (
+    AlreadyJoinedError,
+    BannedError,
+    ClientDestroyedError,
+    DuplicateUserError,
+    EmptyStreamError,
+    InvalidArgumentError,
+    InvalidStateError,
+    JoinCancelledError,
+    JoinTimeoutError,
+    LeaveReason,
+    NotJoinedError,
+    RoleError,
+    RoomFullError,
+    RtcError,
+    ServiceUnavailableError,
+    StreamNotFoundError,
+    TokenExpiredError,
+    TokenInvalidError,
+    TokenMissingError,
+    UnknownEventError,
+)
+from appliance.room import LocalStream, RoomClient, RoomOptions
+from appliance.room.events import (
+    AudioMuted,
+    AudioUnmuted,
+    AudioVolume,
+    ConnectionState,
+    ConnectionStateChanged,
+    ErrorRaised,
+    Kicked,
+    NetworkQualityChanged,
+    PeerJoined,
+    PeerLeft,
+    RoomClosed,
+    StreamAdded,
+    StreamRemoved,
+    StreamUpdated,
+    VideoMuted,
+)
+from tests.appliance.room.house import BRISK, Guest, house, settled
+from tests.appliance.room.media import until
+
+LEAVING = ["DISCONNECTING", "DISCONNECTED"]
+
+
+# --- joining and leaving
+
+
+async def test_join_leave_and_join_again() -> None:
+    async with house() as home:
+        a = home.guest()
+        assert (a.client.connection_state, a.client.user_id, a.client.peers) == ("DISCONNECTED", None, {})
+        result = await a.client.join("lobby", "a", user_name="Anna")
+        assert (result.user_id, result.room, result.peers, result.streams) == ("a", "lobby", {}, [])
+        assert (a.client.connection_state, a.client.user_id) == ("CONNECTED", "a")
+        await a.client.leave()
+        await a.client.leave()
+        assert (a.client.connection_state, a.client.user_id) == ("DISCONNECTED", None)
+        assert a.names() == ["CONNECTING", "CONNECTED", *LEAVING]
+        assert [event.reason for event in a.of(ConnectionStateChanged)] == ["JOIN", "JOIN_SUCCESS", "LEAVE", "LEAVE"]
+        await a.client.join("lobby", "a")
+
+
+async def test_an_empty_user_id_is_chosen_by_the_hub_and_a_number_is_a_name() -> None:  # U20, X04
+    async with house() as home:
+        a, b = home.guest(), home.guest()
+        assert (await a.client.join("lobby")).user_id
+        assert (await b.client.join("lobby", 7)).user_id == "7"
+
+
+async def test_what_the_second_sees_of_the_first() -> None:  # OR02, X16
+    async with house() as home:
+        a = await home.joined("a")
+        await a.client.publish(LocalStream(width=640, height=480))
+        await a.client.mute("audio")
+        b = home.guest()
+        at_connected: list[bool] = []
+        b.client.once(ConnectionStateChanged, lambda event: None)
+        b.client.on(PeerJoined, lambda event: at_connected.append(b.client.connection_state == "CONNECTED"))
+        result = await b.client.join("lobby", "b")
+        assert b.names() == ["CONNECTING", "CONNECTED", "peer-joined", "stream-added", "audio-muted"]
+        assert at_connected == [True]
+        assert list(result.peers) == ["a"]
+        (stream,) = result.streams
+        assert (stream.user_id, stream.name, stream.kinds) == ("a", "main", ("audio", "video"))
+        assert stream.is_muted("audio")
+        assert not stream.is_muted("video")
+
+
+async def test_what_the_first_sees_of_the_second() -> None:  # U14, U15, U28 to U34, U43 to U46
+    async with house() as home:
+        a, b = await home.joined("a"), home.guest()
+        await b.client.join("lobby", "b", user_name="Berta")
+        joined = await a.heard(PeerJoined)
+        assert (joined.user_id, joined.user_name, joined.role, joined.rejoined) == ("b", "Berta", "host", False)
+        await b.client.publish(LocalStream(video=False))
+        added = await a.heard(StreamAdded)
+        assert (added.stream.user_id, added.kinds) == ("b", ("audio",))
+        await b.client.publish(LocalStream(width=640, height=480))
+        assert (await a.heard(StreamUpdated)).added == ("video",)
+        await b.client.publish(LocalStream(width=1280, height=720))
+        assert (await a.heard(StreamUpdated, 2)).video_spec == (1280, 720)
+        await b.client.mute("audio")
+        await b.client.mute("audio")
+        await b.client.unmute("audio")
+        muted, unmuted = await a.heard(AudioMuted), await a.heard(AudioUnmuted)
+        assert (muted.room_id, muted.user_id, muted.status, muted.reason) == ("lobby", "b", "UNAVAILABLE", 1)
+        assert (unmuted.status, unmuted.reason) == ("AVAILABLE", 2)
+        await b.client.unpublish("main", ("video",))
+        assert (await a.heard(StreamUpdated, 3)).removed == ("video",)
+        assert (await a.heard(VideoMuted)).reason == 0
+        await b.client.unpublish("main")
+        assert (await a.heard(StreamRemoved)).reason == "unpublished"
+        await b.client.publish(LocalStream())
+        await b.client.leave()
+        left = await a.heard(PeerLeft)
+        assert (left.user_id, left.user_name, left.reason) == ("b", "Berta", LeaveReason.USER_LEFT)
+        assert a.names()[-3:] == ["stream-added", "stream-removed", "peer-left"]  # OR03
+        assert a.client.peers == {}
+        assert len(a.of(AudioMuted)) == 1
+
+
+async def test_who_comes_back_has_rejoined() -> None:
+    async with house() as home:
+        a, b = await home.joined("a"), await home.joined("b")
+        await b.client.leave()
+        await b.client.join("lobby", "b")
+        assert (await a.heard(PeerJoined, 2)).rejoined
+
+
+async def agrees(guest: Guest, members: set[str]) -> None:
+    await until(lambda: {guest.client.user_id, *guest.client.peers} == members)
+
+
+async def test_rosters_agree_after_churn() -> None:  # U16
+    async with house() as home:
+        guests = [await home.joined(user_id) for user_id in "abcd"]
+        await guests[1].client.leave()
+        await guests[3].client.publish(LocalStream())
+        await guests[2].client.leave()
+        await guests[2].client.join("lobby", "c")
+        members = {"a", "c", "d"}
+        for guest in (guests[0], guests[2], guests[3]):
+            await agrees(guest, members)
+
+
+async def test_rooms_do_not_hear_each_other() -> None:
+    async with house() as home:
+        a, b = await home.joined("a", room="one"), await home.joined("b", room="two")
+        await b.client.publish(LocalStream())
+        c = await home.joined("c", room="one")
+        await c.client.publish(LocalStream())
+        await a.heard(StreamAdded)
+        assert [event.user_id for event in a.of(PeerJoined)] == ["c"]
+
+
+async def test_a_hidden_audience_is_silent() -> None:  # U21
+    async with house() as home:
+        a, b = home.guest(), home.guest()
+        await a.client.join("show", "a", profile="live")
+        await b.client.join("show", "b", profile="live", role="audience")
+        assert list(b.client.peers) == ["a"]
+        with pytest.raises(RoleError):
+            await b.client.publish(LocalStream())
+        await b.client.leave()
+        c = home.guest()
+        await c.client.join("show", "c", profile="live")
+        await a.heard(PeerJoined)
+        assert [event.user_id for event in a.of(PeerJoined)] == ["c"]
+
+
+# --- refused joins: TR03, no error event, and the next join works
+
+
+async def refused(guest: Guest, *arguments: Any, **keywords: Any) -> RtcError:
+    before = len(guest.events)
+    with pytest.raises(RtcError) as caught:
+        await guest.client.join(*arguments, **keywords)
+    states = [event for event in guest.events[before:] if isinstance(event, ConnectionStateChanged)]
+    assert [event.cur_state for event in states] == ["CONNECTING", "DISCONNECTED"]
+    assert states[-1].reason == "ERROR"
+    assert states[-1].error is not None
+    assert states[-1].error.code == caught.value.code
+    assert guest.of(ErrorRaised) == []
+    assert caught.value.operation == "join"
+    assert guest.client.user_id is None
+    return caught.value
+
+
+async def test_a_full_room() -> None:
+    async with house(room_capacity=2) as home:
+        a, _, c = await home.joined("a"), await home.joined("b"), home.guest()
+        assert isinstance(await refused(c, "lobby", "c"), RoomFullError)
+        await a.client.leave()
+        await c.client.join("lobby", "c")
+
+
+async def test_tokens() -> None:
+    async with house(secure=True) as home:
+        a = home.guest()
+        assert isinstance(await refused(a, "lobby", "a"), TokenMissingError)
+        assert isinstance(await refused(a, "lobby", "a", "no.such.token"), TokenInvalidError)
+        assert isinstance(await refused(a, "lobby", "b", home.token("a")), TokenInvalidError)
+        assert isinstance(await refused(a, "attic", "a", home.token("a")), TokenInvalidError)
+        assert isinstance(await refused(a, "lobby", "a", home.token("a", ttl_s=-1)), TokenExpiredError)
+        assert (await a.client.join("lobby", "", home.token("a"))).user_id == "a"
+
+
+async def test_a_token_may_come_from_a_function_plain_or_async() -> None:
+    async with house(secure=True) as home:
+        a, b, c = home.guest(), home.guest(), home.guest()
+
+        async def fetch() -> str:
+            await asyncio.sleep(0)
+            return home.token("b")
+
+        def broken() -> str:
+            raise OSError("the token service is down")
+
+        await a.client.join("lobby", "a", lambda: home.token("a"))
+        await b.client.join("lobby", "b", fetch)
+        error = await refused(c, "lobby", "c", broken)
+        assert isinstance(error, ServiceUnavailableError)
+        assert "the token service is down" in str(error)
+
+
+async def test_a_duplicate_is_refused_where_the_hub_says_so() -> None:
+    async with house(duplicate_login="reject_new") as home:
+        a, b = await home.joined("a"), home.guest()
+        assert isinstance(await refused(b, "lobby", "a"), DuplicateUserError)
+        assert a.client.connection_state == "CONNECTED"
+
+
+async def test_no_hub_there() -> None:
+    async with house() as home:
+        a = home.guest()
+        await home.proxy.cut()
+        assert isinstance(await refused(a, "lobby", "a"), ServiceUnavailableError)
+        b = home.guest()
+        b.client._url = f"http://127.0.0.1:{home.proxy.port}/elsewhere"
+        await home.proxy.restore()
+        assert isinstance(await refused(b, "lobby", "b"), ServiceUnavailableError)
+
+
+async def test_a_hub_that_never_answers() -> None:
+    async with house() as home:
+        a = home.guest(RoomOptions(join_timeout_s=0.3))
+        home.proxy.black_hole()
+        assert isinstance(await refused(a, "lobby", "a"), JoinTimeoutError)
+
+
+async def test_leave_cancels_a_join() -> None:  # TR04
+    async with house() as home:
+        a = home.guest()
+        home.proxy.black_hole()
+        joining = asyncio.create_task(a.client.join("lobby", "a"))
+        await a.state("CONNECTING")
+        await a.client.leave()
+        assert a.client.connection_state == "DISCONNECTED"
+        with pytest.raises(JoinCancelledError):
+            await joining
+        assert a.names() == ["CONNECTING", *LEAVING]
+        await home.proxy.restore()
+        await a.client.join("lobby", "a")
+
+
+async def test_who_cancels_a_join_itself_is_out_of_it() -> None:
+    async with house() as home:
+        a = home.guest()
+        home.proxy.black_hole()
+        joining = asyncio.create_task(a.client.join("lobby", "a"))
+        await a.state("CONNECTING")
+        joining.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await joining
+        assert a.names() == ["CONNECTING", "DISCONNECTED"]
+        await home.proxy.restore()
+        await a.client.join("lobby", "a")
+
+
+# --- thrown out
+
+
+async def test_kicked_before_the_end_and_nothing_after_it() -> None:  # TR14, OR05, U24
+    async with house() as home:
+        a, b = await home.joined("a"), await home.joined("b")
+        assert await home.admin("POST", "/rooms/lobby/members/b/kick") < 300
+        await b.state("DISCONNECTED")
+        assert b.names()[-3:] == ["kicked", *LEAVING]
+        (kicked,) = b.of(Kicked)
+        assert (kicked.user_id, kicked.reason, kicked.code) == ("b", "kick", LeaveReason.KICKED)
+        assert [event.reason for event in b.of(ConnectionStateChanged)[-2:]] == ["KICKED", "KICKED"]
+        assert (await a.heard(PeerLeft)).reason == LeaveReason.KICKED
+        heard = len(b.events)
+        await a.client.publish(LocalStream())
+        await settled()
+        assert len(b.events) == heard
+        assert b.of(ErrorRaised) == []
+        await b.client.join("lobby", "b")
+
+
+async def test_banned_and_removed() -> None:
+    async with house() as home:
+        a, b = await home.joined("a"), await home.joined("b")
+        await home.admin("POST", "/rooms/lobby/members/b/ban")
+        assert (await b.heard(Kicked)).reason == "banned"
+        await b.state("DISCONNECTED")
+        assert isinstance(await refused(b, "lobby", "b"), BannedError)
+        await home.admin("POST", "/rooms/lobby/members/a/remove")
+        removed = await a.heard(Kicked)
+        assert (removed.reason, removed.code) == ("removed", LeaveReason.REMOVED)
+
+
+async def test_a_second_login_evicts_the_first() -> None:  # X21
+    async with house() as home:
+        a, old = await home.joined("a"), await home.joined("b")
+        await home.joined("b")
+        await old.state("DISCONNECTED")
+        assert old.names()[-3:] == ["kicked", *LEAVING]
+        assert (await a.heard(PeerLeft)).reason == LeaveReason.KICKED
+
+
+async def test_a_disbanded_room() -> None:  # U25, X22
+    async with house() as home:
+        a, b = await home.joined("a"), await home.joined("b")
+        assert await home.admin("DELETE", "/rooms/lobby") < 300
+        for guest in (a, b):
+            await guest.state("DISCONNECTED")
+            assert guest.names()[-3:] == ["room-closed", *LEAVING]
+            (closed,) = guest.of(RoomClosed)
+            assert (closed.room_id, closed.reason) == ("lobby", LeaveReason.ROOM_DISMISSED)
+            assert guest.of(Kicked) == []
+            assert guest.of(PeerLeft) == []
+            assert guest.of(ConnectionStateChanged)[-1].reason == "ROOM_CLOSED"
+        assert (await a.client.join("lobby", "a")).peers == {}
+
+
+# --- illegal calls: a typed error, no I/O, nothing changed
+
+
+async def raises(error: type[RtcError], call: Any, operation: str) -> None:
+    with pytest.raises(error) as caught:
+        await call
+    assert caught.value.operation == operation
+
+
+async def test_calls_outside_a_room() -> None:  # IL02, IL30
+    async with house() as home:
+        a = home.guest()
+        await raises(NotJoinedError, a.client.publish(LocalStream()), "publish")
+        await raises(NotJoinedError, a.client.unpublish("main"), "unpublish")
+        b = await home.joined("b")
+        await b.client.publish(LocalStream())
+        c = await home.joined("c")
+        (stream,) = c.client.streams
+        await raises(NotJoinedError, a.client.subscribe(stream), "subscribe")
+        await raises(NotJoinedError, a.client.unsubscribe(stream), "unsubscribe")
+        await a.client.leave()
+        assert a.events == []
+        assert home.proxy.connections == 2, "no I/O"
+
+
+async def test_join_while_joined_or_joining() -> None:  # IL01
+    async with house() as home:
+        a = home.guest()
+        joining = asyncio.create_task(a.client.join("lobby", "a"))
+        await asyncio.sleep(0)
+        assert a.client.connection_state == "CONNECTING"
+        await raises(AlreadyJoinedError, a.client.join("lobby", "a"), "join")
+        await joining
+        await raises(AlreadyJoinedError, a.client.join("attic", "a"), "join")
+        leaving = asyncio.create_task(a.client.leave())
+        await asyncio.sleep(0)
+        assert a.client.connection_state == "DISCONNECTING"
+        await raises(AlreadyJoinedError, a.client.join("lobby", "a"), "join")
+        await leaving
+        assert a.names() == ["CONNECTING", "CONNECTED", *LEAVING]
+
+
+@pytest.mark.parametrize(
+    ("room", "user", "keywords"),
+    [
+        ("", "a", {}),
+        ("x" * 65, "a", {}),
+        ("a room", "a", {}),
+        ("lobby/../x", "a", {}),
+        ("lobby\n", "a", {}),
+        ("lobby", "x" * 65, {}),
+        ("lobby", "ü" * 33, {}),
+        ("lobby", "\ud800" * 33, {}),
+        ("lobby", "a", {"user_name": "x" * 257}),
+        ("lobby", "a", {"role": "owner"}),
+        ("lobby", "a", {"profile": "cinema"}),
+    ],
+)
+async def test_arguments_outside_their_range(room: str, user: str, keywords: dict[str, Any]) -> None:  # IL29
+    client = RoomClient("ws://127.0.0.1:1/", options=BRISK)
+    with pytest.raises(InvalidArgumentError) as caught:
+        await client.join(room, user, **keywords)
+    assert re.search(r"room id|user id|user name|role|profile", str(caught.value))
+    assert client.connection_state is ConnectionState.DISCONNECTED
+
+
+async def test_streams_that_are_none() -> None:  # IL04, IL05, IL06
+    async with house() as home:
+        a, b = await home.joined("a"), await home.joined("b")
+        await raises(EmptyStreamError, a.client.publish(LocalStream(audio=False, video=False)), "publish")
+        await a.client.unpublish("main")
+        await a.client.publish(LocalStream(video=False))
+        stream = (await b.heard(StreamAdded)).stream
+        await a.client.unpublish("main", ("video",))
+        await raises(InvalidStateError, b.client.subscribe(stream), "subscribe")  # no playout
+        await b.client.unsubscribe(stream)
+        b.client._playout = object()  # type: ignore[assignment]
+        await raises(StreamNotFoundError, b.client.subscribe(stream, audio=False), "subscribe")
+        await raises(InvalidArgumentError, b.client.subscribe(stream, audio=False, video=False), "subscribe")
+        await a.client.unpublish("main")
+        await b.heard(StreamRemoved)
+        await raises(StreamNotFoundError, b.client.subscribe(stream), "subscribe")
+        await b.client.unsubscribe(stream)
+        b.client._playout = None
+
+
+async def test_kinds_and_events_that_do_not_exist() -> None:
+    client = RoomClient("ws://127.0.0.1:1/")
+    await raises(InvalidArgumentError, client.mute("smell"), "mute")  # type: ignore[arg-type]
+    with pytest.raises(UnknownEventError):
+        client.on("peer-sneezed", print)
+    with pytest.raises(InvalidArgumentError):
+        client.enable_audio_volume_evaluation(99)
+
+
+async def test_nothing_after_destroy() -> None:  # IL27, U05
+    async with house() as home:
+        a, b = await home.joined("a"), await home.joined("b")
+        await b.client.destroy()
+        assert (await a.heard(PeerLeft)).reason == LeaveReason.USER_LEFT
+        assert b.client.listener_count("peer-joined") == 0
+        await raises(ClientDestroyedError, b.client.join("lobby", "b"), "join")
+        await raises(ClientDestroyedError, b.client.leave(), "leave")
+        await raises(ClientDestroyedError, b.client.mute("audio"), "mute")
+        with pytest.raises(ClientDestroyedError):
+            b.client.on("peer-joined", print)
+        await b.client.destroy()
+
+
+# --- listeners, reports, and what is left
+
+
+async def test_calls_from_within_listeners() -> None:
+    async with house() as home:
+        a, b = await home.joined("a"), home.guest()
+        gone = asyncio.Event()
+
+        async def leave(event: PeerJoined) -> None:
+            await b.client.leave()
+            gone.set()
+
+        b.client.on("peer-joined", leave)
+        await b.client.join("lobby", "b")
+        async with asyncio.timeout(2):
+            await gone.wait()
+        assert b.client.connection_state == "DISCONNECTED"
+        await a.heard(PeerLeft)
+
+
+async def test_a_listener_that_fails_does_not_harm_the_room(caplog: pytest.LogCaptureFixture) -> None:
+    async with house() as home:
+        a = await home.joined("a")
+        a.client.on(PeerJoined, lambda event: 1 / 0)  # type: ignore[arg-type,return-value]
+        b = await home.joined("b")
+        await b.client.publish(LocalStream())
+        await a.heard(StreamAdded)
+        assert "ZeroDivisionError" in caplog.text
+
+
+async def test_reports_start_with_the_room_and_end_with_it() -> None:  # U50, U51, U55
+    async with house() as home:
+        a = home.guest()
+        a.client.enable_audio_volume_evaluation(100)
+        await a.client.join("lobby", "a")
+        await a.heard(NetworkQualityChanged, 2)
+        assert a.of(NetworkQualityChanged)[0].uplink == 0, "unknown: no media"
+        volume = await a.heard(AudioVolume, 2)
+        assert [(item.user_id, item.volume, item.is_local) for item in volume.result] == [("a", 0, True)]
+        a.client.enable_audio_volume_evaluation(0)
+        await settled()
+        count = len(a.of(AudioVolume))
+        await a.heard(NetworkQualityChanged, len(a.of(NetworkQualityChanged)) + 2)
+        assert len(a.of(AudioVolume)) == count
+        await a.client.leave()
+        count = len(a.events)
+        await asyncio.sleep(0.3)  # longer than any report's interval: none comes
+        assert len(a.events) == count
+
+
+async def test_twenty_joins_and_leaves_leave_nothing() -> None:
+    async with house() as home:
+        a = await home.joined("a")
+        await a.client.publish(LocalStream())
+        b = home.guest()
+        await b.client.join("lobby", "b")
+        await b.client.leave()
+        await settled()
+        tasks, threads = len(asyncio.all_tasks()), threading.active_count()
+        for _ in range(20):
+            await b.client.join("lobby", "b")
+            await b.client.publish(LocalStream())
+            await b.client.leave()
+        await until(lambda: len(asyncio.all_tasks()) <= tasks, what="tasks")
+        assert threading.active_count() <= threads
+        assert len(a.of(PeerJoined)) == len(a.of(PeerLeft)) == 21
