@@ -10,6 +10,7 @@ A machine without Chromium skips the test and names the package; under CI=true i
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import shutil
@@ -69,13 +70,24 @@ def require_chromium() -> str:
 
 @asynccontextmanager
 async def chromium(
-    *, audio: Path | None = None, video: Path | None = None, devices: bool = True, flags: Iterable[str] = ()
+    *,
+    audio: Path | None = None,
+    video: Path | None = None,
+    devices: bool = True,
+    refuse: bool = False,
+    autoplay: bool = True,
 ) -> AsyncIterator[Browser]:
     """A browser process of its own. `audio` (WAV) and `video` (Y4M or MJPEG) are looped as its microphone and camera,
-    without them they are Chromium's own beeps and moving picture; `devices=False`: it has neither.
+    without them they are Chromium's own beeps and moving picture; `devices=False`: it has neither; `refuse`: the page
+    may not use them; `autoplay=False`: no sound before a gesture, as on a person's machine.
     """
     path = require_chromium()
-    args = [flag for flag in _FLAGS if devices or not flag.startswith("--use-fake")]
+    without = [
+        *([] if devices else ["--use-fake"]),
+        *(["--use-fake-ui"] if refuse else []),
+        *([] if autoplay else ["--autoplay"]),
+    ]
+    args = [flag for flag in _FLAGS if not flag.startswith(tuple(without))]
     if audio is not None:
         args.append(f"--use-file-for-fake-audio-capture={audio}")
     if video is not None:
@@ -83,7 +95,7 @@ async def chromium(
     if os.geteuid() == 0:
         args.append("--no-sandbox")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=[*args, *flags])
+        browser = await playwright.chromium.launch(executable_path=path, args=args)
         try:
             yield browser
         finally:
@@ -121,19 +133,36 @@ async def join(browser: Browser, url: str, *, name: str, query: str = "", **cont
 
 
 async def close(page: Page) -> None:
-    """Leaves as a person who closes the tab, then drops the profile."""
-    await page.goto("about:blank")
+    """Leaves the room, if it is in one, then drops the page and its profile."""
+    if await page.evaluate("window.room?.state === 'connected'"):
+        await page.click("#leave")
+        await until(page, "room.state === 'ended'")
     problems.pop(page, None)
     await page.context.close()
 
 
 async def until(page: Page, condition: str, timeout_s: float = STEP_TIMEOUT_S) -> None:
-    """Waits for a JavaScript expression to be true; a time-out says what the page's state was."""
+    """Waits for a JavaScript expression to be true (one that throws isn't yet); a time-out says where the page was."""
+    guarded = f"() => {{ try {{ return Boolean({condition}) }} catch {{ return false }} }}"
     try:
-        await page.wait_for_function(f"() => Boolean({condition})", timeout=timeout_s * 1000, polling=50)
+        await page.wait_for_function(guarded, timeout=timeout_s * 1000, polling=50)
     except Exception as exc:
         state = await page.evaluate("JSON.stringify([room.state, room.reason, room.local, room.peers])")
         raise AssertionError(f"never true: {condition}; the page is at {state}; errors {problems.get(page)}") from exc
+
+
+async def until_untouched(page: Page, condition: str, timeout_s: float = STEP_TIMEOUT_S) -> None:
+    """As `until`, for a page that nobody has touched: playwright's own evaluations count as a person's gesture."""
+    session = await page.context.new_cdp_session(page)
+    async with asyncio.timeout(timeout_s):
+        while True:
+            answer = await session.send(
+                "Runtime.evaluate", {"expression": f"Boolean({condition})", "returnByValue": True}
+            )
+            if answer["result"].get("value") is True:
+                break
+            await asyncio.sleep(0.05)
+    await session.detach()
 
 
 async def user_id(page: Page) -> str:

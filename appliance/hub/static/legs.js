@@ -2,8 +2,8 @@
 // A leg is never renegotiated: another one is made, and the old one goes when the new one carries media.
 
 const GATHER_MS = 1000;
-const OFFER_MS = 5000; // a request is answered in this time
-const CONNECT_MS = 8000; // and its leg carries media in this
+const OFFER_MS = 8000; // a request is answered in this time: gathering with a dead STUN server takes 5 s
+const CONNECT_MS = 10000; // and its leg carries media in this
 const DISCONNECTED_MS = 3000; // ICE may find another way by itself
 const HANDOVER_MS = 1500; // the old leg stays so long for the new one's first packets
 const RETRY_MS = [100, 500, 1000, 2000, 4000, 8000];

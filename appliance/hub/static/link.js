@@ -13,7 +13,7 @@ const BACKOFF_MS = [150, 300, 600, 1200, 1600]; // a hub that returns is found w
 
 // No use trying these again without a person doing something.
 const FINAL = new Set([
-  "token-missing", "token-invalid", "token-expired", "room-full", "duplicate-user", "banned", "role",
+  "token-missing", "token-invalid", "token-expired", "room-full", "duplicate-user", "banned", "kicked", "role",
   "invalid-argument", "message-malformed", "message-unknown", "message-too-large",
 ]);
 const RENEWABLE = new Set(["token-missing", "token-invalid", "token-expired"]);
@@ -239,7 +239,7 @@ export class Link extends EventTarget {
       if (message.type === "error") request.reject(new HubError(message.code, message.message));
       else request.resolve(message);
     } else if (message.type === "joined" && this.#onJoined) this.#onJoined(message);
-    else if (message.type === "kicked") this.end(KICKED[message.reason] ?? "kick", message.message);
+    else if (message.type === "kicked") this.end(KICKED[message.reason] ?? "kicked", message.message);
     else if (message.type === "room-closed") this.end("room-closed", message.message);
     else this.#emit("message", message);
   }
@@ -261,4 +261,4 @@ export class Link extends EventTarget {
   }
 }
 
-const KICKED = { kick: "kick", banned: "banned", removed: "removed", token_expired: "token-expired" };
+const KICKED = { kick: "kicked", banned: "banned", removed: "removed", token_expired: "token-expired" };

@@ -28,6 +28,7 @@ export class Quality {
   #last = null;
   #heardAt = null;
   #reports = [];
+  #before = 0; // what the report before said
 
   /** `expected`: whether packets should flow at all (a camera that is off sends none). Answers the level. */
   add(counts, expected = true) {
@@ -48,7 +49,10 @@ export class Quality {
     this.#reports = [...this.#reports, { loss: lost / (packets + lost), rtt: counts.rtt_ms }].slice(-REPORTS);
     this.loss = mean(this.#reports.map((report) => report.loss));
     this.rttMs = mean(this.#reports.map((report) => report.rtt));
-    return (this.level = level(this.loss, this.rttMs));
+    const now = level(this.loss, this.rttMs);
+    this.level = Math.max(now, this.#before); // worse at once, better when two reports say so
+    this.#before = now;
+    return this.level;
   }
 }
 

@@ -106,7 +106,7 @@ export class View {
 
   #render() {
     const call = this.#call;
-    document.documentElement.dataset.state = call.state;
+    put(document.documentElement.dataset, "state", call.state);
     put($("room-name"), "textContent", call.room);
     put($("status"), "textContent", stateWords(call.state));
     const people = Object.keys(call.members).length + 1;

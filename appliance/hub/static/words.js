@@ -15,7 +15,7 @@ const ENDINGS = {
     "Join again",
   ],
   banned: ["You can't come back into this room", "An administrator has closed it for you.", "Try again"],
-  kick: ["You were disconnected", "An administrator ended your call, or you joined from somewhere else.", "Join again"],
+  kicked: ["You were disconnected", "An administrator ended your call, or you joined from somewhere else.", "Join again"],
   removed: ["You were removed from the room", "An administrator ended your call.", "Join again"],
   "room-closed": ["The call has ended", "The room was closed.", "Join again"],
   left: ["You left the call", "", "Join again"],
@@ -34,7 +34,7 @@ const ENDINGS = {
 /** What the end screen says: {title, text, detail, action: "" | "paste" | a button's label}. */
 export function ending(code, message = "") {
   const [title, text, action] = ENDINGS[code] ?? ["You can't join right now", "", "Try again"];
-  const told = ["kick", "banned", "removed", "room-closed"].includes(code) || !(code in ENDINGS); // by a person, or unknown
+  const told = ["kicked", "banned", "removed", "room-closed"].includes(code) || !(code in ENDINGS); // by a person, or unknown
   return { title, text, detail: told ? message : "", action };
 }
 
