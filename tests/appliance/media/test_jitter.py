@@ -180,22 +180,12 @@ def test_late_by_a_long_stall_catches_up_to_the_bound() -> None:
     assert listener.held <= HELD_AT_MOST
 
 
-def test_uneven_pulls_raise_the_guard_and_a_quiet_time_lowers_it() -> None:
-    packets = stream([0.0] * 1500)
+def test_packets_that_nobody_plays_are_bounded() -> None:
     listener = Listener()
-    now_s = packets[0].arrival_s
-    queue = list(packets)
-    while queue:
-        burst = now_s < packets[400].arrival_s
-        for _ in range(3 if burst else 1):  # three periods at once each 30 ms, then one each 10 ms
-            listener.pull(now_s)
-        now_s += 3 * PULL_S if burst else PULL_S
-        while queue and queue[0].arrival_s <= now_s:
-            listener.buffer.push(queue.pop(0))
-        if 390 < len(listener.played) < 400:
-            assert listener.buffer.target_s > MIN_TARGET_S
-    assert not [wait_s for wait_s in listener.waits_s if 104 < wait_s < packets[400].arrival_s]
-    assert listener.buffer.target_s <= MIN_TARGET_S + 0.001
+    for packet in stream([0.0] * 1000):
+        listener.buffer.push(packet)
+        assert listener.held <= HELD_AT_MOST
+    assert listener.buffer.discarded == 1000 - HELD_AT_MOST
 
 
 def test_a_pause_without_loss_starts_afresh_at_the_target() -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import random
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 
 import numpy as np
@@ -11,7 +14,7 @@ import pytest
 from appliance.media.playout import Playout, PullClock, RemoteAudio
 from hw import HardwareError, Samples
 from hw.mock import AbsentSpeaker, MockSpeaker
-from tests.appliance.media.sound import encode, tone
+from tests.appliance.media.sound import arrivals, encode, tone, voice
 
 LOW, HIGH = encode(tone(400, 2.0)), encode(tone(1000, 2.0))
 
@@ -23,10 +26,11 @@ class Hand:
 
     def __init__(self) -> None:
         self.pull: Callable[[], Samples] = lambda: np.zeros(480, np.int16)
+        self.lose: Callable[[HardwareError], None] = lambda error: None
         self.closed = False
 
     def start(self, source: Callable[[], Samples], on_lost: Callable[[HardwareError], None]) -> None:
-        self.pull = source
+        self.pull, self.lose = source, on_lost
 
     def close(self) -> None:
         self.closed = True
@@ -107,6 +111,19 @@ async def test_a_lost_speaker_is_told_on_the_loop_and_levels_go_on(playout: Play
     assert strength(speaker.samples()[-4_800:], 1000) > 0.2
 
 
+async def test_a_speaker_that_was_replaced_may_get_lost(playout: Playout) -> None:
+    first, second = Hand(), Hand()
+    lost: list[HardwareError] = []
+    playout.on_device_lost = lost.append
+    playout.start(first)
+    playout.start(second)
+    assert first.closed
+    await asyncio.to_thread(first.lose, HardwareError("gone"))
+    await asyncio.to_thread(second.lose, HardwareError("gone too"))
+    await until(lambda: bool(lost))
+    assert [str(error) for error in lost] == ["gone too"]
+
+
 async def test_an_absent_speaker_raises_and_levels_go_on(playout: Playout) -> None:
     bob = playout.add("bob")
     with pytest.raises(HardwareError):
@@ -131,6 +148,10 @@ async def test_a_closed_peer_fades_within_a_block_and_is_gone() -> None:
     assert np.abs(fading[-10:]).max() < 1_000
     assert bob.faded_out
     assert not hand.pull().any()
+    gone = weakref.ref(bob)
+    del bob
+    gc.collect()
+    assert gone() is None
     await playout.close()
     assert hand.closed
 
@@ -158,6 +179,24 @@ async def test_close_is_final_for_the_streams_and_twice_is_fine() -> None:
     blocks = speaker.blocks
     assert not await asyncio.to_thread(speaker.wait_blocks, 1, 0.05)
     assert speaker.blocks == blocks
+
+
+def test_an_uneven_playback_thread_is_guarded_against_and_forgotten() -> None:
+    rng = random.Random(5)
+    audio, clock = RemoteAudio("bob"), PullClock()
+    packets = arrivals(encode(voice(10.0)) * 4)
+    now_s = 0.0
+    for block in range(4_000):
+        uneven_s = 0.05 if block < 2_000 else 0.002
+        now_s = max(now_s, block * 0.01 + rng.random() * uneven_s)
+        while packets and packets[0][0] <= now_s:
+            arrival_s, sequence_number, timestamp, payload = packets.pop(0)
+            audio.push(sequence_number, timestamp, payload, arrival_s)
+        audio.render(clock.tick(now_s))
+    stats = audio.stats()
+    assert 1 <= stats.underruns <= 15  # without the guard: over 80
+    assert stats.target_ms <= 20
+    assert stats.delay_ms <= 30
 
 
 def test_pull_clock_smooths_a_late_pull_and_its_burst() -> None:

@@ -56,6 +56,13 @@ def test_concealment_is_silent_after_80_ms_and_the_return_has_no_step() -> None:
     assert largest_step(np.concatenate((made_up, back))) <= 1.5 * natural
 
 
+def test_late_concealment_has_no_step_of_its_own() -> None:
+    decoder = SeamlessDecoder()
+    payloads = encode(tone(200, 1.0))
+    natural = largest_step(np.concatenate([decoder.decode(payload) for payload in payloads])[4_800:])
+    assert largest_step(np.concatenate([decoder.conceal(480) for _ in range(20)])) <= 1.5 * natural
+
+
 def test_silence_before_the_first_packet() -> None:
     decoder = SeamlessDecoder()
     assert not decoder.conceal(960).any()
