@@ -28,7 +28,7 @@ peers:
 	@sh tests/peers.sh
 
 $(RUN_STAMP): pyproject.toml
-	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || sh tests/peers.sh python
+	@PYTHON=$(PYTHON) sh tests/peers.sh python
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@

@@ -1,0 +1,216 @@
+"""The command `room-appliance`.
+
+Exit status: 0 done, 1 failed, 2 wrong usage or configuration. What went wrong stands on stderr and says what to do: one
+line, and with a configuration one line for each key.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from appliance import __version__, api_tokens, doctor, logs, process
+from appliance.config import Config, load
+from appliance.errors import ApplianceError, ConfigError, RtcError
+from appliance.state_dir import CONFIG_FILE, TOKEN_SECRET_FILE, state_dir
+from hw import HardwareError
+
+logger = logging.getLogger(__name__)
+
+# The media libraries take a second to import: only the commands that need them do, inside their functions.
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit status. argparse itself exits with 2, or 0 after --help and --version."""
+    options = _parser().parse_args(arguments)
+    logs.set_up(options.verbose)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except ConfigError as exc:
+        return _failed(str(exc), 2)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 1
+    except BaseExceptionGroup as group:
+        logger.debug("failed", exc_info=group)
+        return _failed("; ".join(_words(exc) for exc in _leaves(group)), 1)
+    except Exception as exc:
+        logger.debug("failed", exc_info=exc)
+        return _failed(_words(exc), 1)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from appliance import app
+
+    config = _config(options)
+    process.run(lambda: app.run(config, state_dir=state_dir(), demo=None))
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from appliance import app
+
+    for name, file in (("--camera", options.camera), ("--microphone", options.microphone)):
+        if file and not Path(file).exists():
+            raise ConfigError(f"{name} {file}: there is no such file; give a media file that exists")
+    demo = app.DemoOptions(port=options.port, camera=options.camera, microphone=options.microphone)
+    process.run(lambda: app.run(Config(), state_dir=state_dir(), demo=demo))
+    return 0
+
+
+def _hub(options: argparse.Namespace) -> int:
+    from appliance import app
+
+    config = _config(options)
+    process.run(lambda: app.run_hub(config, state_dir=state_dir()))
+    return 0
+
+
+def _token(options: argparse.Namespace) -> int:
+    from appliance.hub.tokens import TokenSigner, load_or_create_secret
+
+    config = _config(options)
+    ttl_s = config.hub.token_ttl if options.ttl is None else options.ttl
+    signer = TokenSigner(load_or_create_secret(state_dir() / TOKEN_SECRET_FILE))
+    try:
+        token = signer.sign(options.user, options.room, options.role, options.name, ttl_s, time.time())
+    except RtcError as exc:
+        raise ConfigError(f"token: {exc}") from exc
+    print(token)
+    print(f"{(options.url or _web_address(config)).rstrip('/')}/join/{options.room}#token={token}")
+    return 0
+
+
+def _api_token(options: argparse.Namespace) -> int:
+    print(api_tokens.create(state_dir(), options.label))
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from appliance.drivers import hardware
+
+    config = load(options.file)
+    try:
+        hardware(config)  # refuses what is well written and cannot be had
+    except ConfigError as exc:
+        raise ConfigError(f"{options.file}: {exc}") from exc
+    print(f"{options.file}: good")
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    return doctor.run(_config_file(options), state_dir(), as_json=options.json)
+
+
+def _config_file(options: argparse.Namespace) -> Path | None:
+    """The file of --config, else the one in the state directory, if it is there."""
+    if options.config is not None:
+        return Path(options.config)
+    file = state_dir() / CONFIG_FILE
+    return file if file.exists() else None
+
+
+def _config(options: argparse.Namespace) -> Config:
+    file = _config_file(options)
+    return Config() if file is None else load(file)
+
+
+def _web_address(config: Config) -> str:
+    """Where a browser finds this unit: by its name when it listens on every address."""
+    everywhere = config.web.host in ("0.0.0.0", "::")
+    host = socket.gethostname() if everywhere else config.web.host
+    host = f"[{host}]" if ":" in host else host
+    return f"{'http' if config.web.tls == 'off' else 'https'}://{host}:{config.web.port}"
+
+
+def _failed(message: str, status: int) -> int:
+    for line in message.splitlines():
+        print(f"room-appliance: {line}", file=sys.stderr)
+    return status
+
+
+def _words(error: BaseException) -> str:
+    """One line; an error that nobody meant to show names its class and how to see more."""
+    text = " ".join(str(error).split())
+    if isinstance(error, (ApplianceError, HardwareError)):
+        return text
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else text
+    return f"{type(error).__name__}: {text}; run it with --verbose to see where"
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError
+    return port
+
+
+def _seconds(text: str) -> int:
+    seconds = int(text)
+    if not 1 <= seconds <= 10 * 366 * 86_400:
+        raise ValueError
+    return seconds
+
+
+_port.__name__ = "port"  # argparse shows it: invalid port value: '99999'
+_seconds.__name__ = "number of seconds"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("room-appliance", description="A room kiosk or an intercom.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--verbose", action="store_true", help="log everything this program does")
+    configured = argparse.ArgumentParser(add_help=False, parents=[common])
+    configured.add_argument("--config", metavar="FILE", help="TOML file; default: config.toml in the state directory")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(
+        name: str, run: Callable[[argparse.Namespace], int], help: str, base: argparse.ArgumentParser
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help, description=help, parents=[base], allow_abbrev=False)
+        command.set_defaults(command=run)
+        return command
+
+    add("run", _run, "Run the unit as its configuration says.", configured)
+
+    demo = add("demo", _demo, "Run on mock hardware with a hub of its own, for this computer only.", common)
+    demo.add_argument("--port", type=_port, default=8080, metavar="N", help="port on 127.0.0.1 (default 8080; 0: any)")
+    demo.add_argument("--camera", metavar="FILE|/dev/videoN", help="media file or video device to show")
+    demo.add_argument("--microphone", metavar="FILE", help="media file to play")
+
+    add("hub", _hub, "Run the hub alone.", configured)
+
+    token = add("token", _token, "Print a room token and the link that carries it.", configured)
+    token.add_argument("--room", required=True, metavar="R", help="the room it opens")
+    token.add_argument("--user", default="", metavar="U", help="the user it is for; without: any number of guests")
+    token.add_argument("--name", default="", metavar="NAME", help="the name that others see")
+    token.add_argument("--role", choices=("host", "audience"), default="host", help="default host")
+    token.add_argument("--ttl", type=_seconds, metavar="S", help="how long it is good (default: [hub] token_ttl)")
+    token.add_argument("--url", metavar="URL", help="address of the hub's page, when browsers use another one")
+
+    api_token = add("api-token", _api_token, "Make a token for the HTTP API and print it, once.", common)
+    api_token.add_argument("--label", default="", help="what it is for")
+
+    check = add("check", _check, "Say what is wrong in a configuration file.", common)
+    check.add_argument("file", type=Path, metavar="FILE")
+
+    doctor_ = add("doctor", _doctor, "Look for what would keep this unit from working.", configured)
+    doctor_.add_argument("--json", action="store_true", help="print JSON")
+    return parser

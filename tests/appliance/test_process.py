@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+
+import pytest
+
+PRELUDE = """
+import asyncio, sys, threading, time
+from appliance import process
+
+def say(word):
+    print(word, flush=True)
+"""
+
+
+class Program:
+    def __init__(self, body: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PRELUDE + textwrap.dedent(body)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def expect(self, word: str) -> None:
+        assert self.process.stdout is not None
+        line = b""
+        while not line.endswith(b"\n"):
+            ready, _, _ = select.select([self.process.stdout], [], [], 10)
+            assert ready, f"no {word!r} within 10 s"
+            char = os.read(self.process.stdout.fileno(), 1)
+            assert char, f"ended without {word!r}"
+            line += char
+        assert line == word.encode() + b"\n"
+
+    def signal(self, number: int) -> float:
+        self.process.send_signal(number)
+        return time.monotonic()
+
+    def end(self) -> tuple[int, str]:
+        """Exit status and standard error."""
+        _, errors = self.process.communicate(timeout=10)
+        return self.process.returncode, errors.decode()
+
+
+@pytest.fixture
+def start() -> Iterator[type[Program]]:
+    programs: list[Program] = []
+
+    class Started(Program):
+        def __init__(self, body: str) -> None:
+            super().__init__(body)
+            programs.append(self)
+
+    yield Started
+    for program in programs:
+        program.process.kill()
+        program.process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_cancels_and_ends_with_0(start: type[Program], number: int) -> None:
+    program = start("""
+        async def main():
+            say("up")
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0.01)
+                say("left the room")
+        process.run(main)
+    """)
+    program.expect("up")
+    program.signal(number)
+    program.expect("left the room")
+    assert program.end() == (0, "")
+
+
+def test_main_that_ends_by_itself(start: type[Program]) -> None:
+    program = start("""
+        async def main():
+            say("done")
+        process.run(main)
+    """)
+    program.expect("done")
+    assert program.end() == (0, "")
+
+
+def test_error_of_main_is_raised(start: type[Program]) -> None:
+    program = start("""
+        async def main():
+            raise OSError("no port")
+        try:
+            process.run(main)
+        except OSError as exc:
+            sys.exit(f"caught {exc}")
+    """)
+    assert program.end() == (1, "caught no port\n")
+
+
+def test_second_signal_ends_at_once(start: type[Program]) -> None:
+    program = start("""
+        async def main():
+            say("up")
+            try:
+                await asyncio.Event().wait()
+            finally:
+                say("leaving")
+                await asyncio.Event().wait()
+        process.run(main)
+    """)
+    program.expect("up")
+    program.signal(signal.SIGINT)
+    program.expect("leaving")
+    at_s = program.signal(signal.SIGINT)
+    assert program.end()[0] == -signal.SIGINT
+    assert time.monotonic() - at_s < 0.5
+
+
+@pytest.mark.parametrize(
+    "obstacle",
+    [
+        "await asyncio.Event().wait()  # never leaves",
+        "time.sleep(60)  # a blocked loop",
+        "threading.Thread(target=time.sleep, args=(60,)).start()  # a thread that stays",
+        "await asyncio.to_thread(time.sleep, 60)",
+    ],
+)
+def test_whatever_holds_it_up_it_ends_within_2_s(start: type[Program], obstacle: str) -> None:
+    program = start(f"""
+        async def main():
+            say("up")
+            try:
+                await asyncio.Event().wait()
+            finally:
+                {obstacle}
+        process.run(main)
+    """)
+    program.expect("up")
+    at_s = program.signal(signal.SIGINT)
+    status, errors = program.end()
+    assert time.monotonic() - at_s < 2.0 + 0.2  # a busy machine's scheduling
+    assert (status, errors) == (1, "room-appliance: not stopped within 1.8 s, ended by force\n")

@@ -1,0 +1,58 @@
+#!/bin/sh
+# Debian's packages that the tests talk to: installed where this user may, else named.
+#
+#   sh tests/peers.sh          what the tests need: missing ones fail under CI=true, else the tests that need them skip
+#   sh tests/peers.sh python   $PYTHON (python3) 3.11 or newer with venv, which nothing here works without
+set -eu
+
+python=${PYTHON:-python3}
+if [ "${1:-tests}" = python ]; then
+    packages="python3 python3-venv"
+    required=true
+else
+    packages="chromium iproute2"
+    required=${CI:-false}
+fi
+
+installed() {
+    case $1 in
+        chromium) command -v chromium ;;
+        iproute2) command -v ip || [ -x /usr/sbin/ip ] || [ -x /sbin/ip ] ;;
+        python3) "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ;;
+        python3-venv) "$python" -c 'import ensurepip, venv' ;;
+        *) dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q '^install ok installed' ;;
+    esac >/dev/null 2>&1
+}
+
+missing_of() {
+    missing=
+    for package in $packages; do
+        installed "$package" || missing="$missing $package"
+    done
+}
+
+missing_of
+[ -n "$missing" ] || exit 0
+
+if command -v apt-get >/dev/null 2>&1; then
+    become=
+    if [ "$(id -u)" != 0 ]; then
+        become=no
+        if sudo -n true 2>/dev/null; then become=sudo; fi
+    fi
+    if [ "$become" != no ]; then
+        echo "installing Debian packages:$missing"
+        apt="$become env DEBIAN_FRONTEND=noninteractive apt-get"
+        # shellcheck disable=SC2086,SC2015  # these are lists of words; what is missing is looked at again below
+        $apt update -qq && $apt install -y -qq --no-install-recommends $missing >/dev/null || true
+        missing_of
+        [ -n "$missing" ] || exit 0
+    fi
+fi
+
+if [ "${1:-}" = python ] && "$python" --version >/dev/null 2>&1 && ! installed python3; then
+    echo "$("$python" --version) is too old: Python 3.11 or newer is needed (name it: make PYTHON=...)" >&2
+    exit 1
+fi
+echo "missing Debian packages; install them: sudo apt-get install$missing" >&2
+[ "$required" != true ]
