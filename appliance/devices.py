@@ -79,7 +79,7 @@ class Devices:
             try:
                 device = self._open(kind)
             except HardwareError as exc:
-                error, device_id = exc, kind
+                error, device_id = exc, str(kind)
             else:
                 device_id = device.device_id
                 error = await self._watch(kind, device, lost, backoff)
@@ -95,9 +95,9 @@ class Devices:
             speaker = WatchedSpeaker(self._drivers.speaker())
             self._playout.start(speaker)
             return speaker
+        device: WatchedMicrophone | WatchedCamera
         if kind == "microphone":
             assert self._drivers.microphone is not None
-            device: Watched
             device = self.microphone = WatchedMicrophone(self._drivers.microphone())
         else:
             assert self._drivers.camera is not None

@@ -117,16 +117,16 @@ class Session:
             await self._client.leave()
 
     async def set_muted(self, kind: Kind, muted: bool) -> None:
-        """Move the gate at once, in a room or not; a room is told about it."""
+        """Move the gate at once, in a room or not; then tell the room."""
         self._shut[kind] = muted
-        if self._client is None:
+        if self._client is None or self.uplink is None:
             return
+        self.uplink.set_muted(kind, muted)
+        self._tell_mute()
         try:
-            await self._client.mute(kind) if muted else await self._client.unmute(kind)
+            await (self._client.mute(kind) if muted else self._client.unmute(kind))
         except RtcError as exc:
             logger.warning("the hub does not know yet that %s is %s: %s", kind, "muted" if muted else "unmuted", exc)
-        finally:
-            self._tell_mute()
 
     async def toggle_mute(self, kind: Kind = "audio") -> None:
         await self.set_muted(kind, not self._shut[kind])

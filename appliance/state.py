@@ -20,6 +20,7 @@ class DeviceInfo(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     microphone: bool  # a device that works
     camera: bool
+    panel: bool  # a virtual front panel at /panel
 
 
 class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,12 +89,15 @@ def describe(
     *,
     name: str,
     version: str,
+    panel: bool,
     leds: Mapping[str, str],
     health: Mapping[str, Health],
 ) -> UnitState:
     """The unit as it is now."""
     return UnitState(
-        device=DeviceInfo(name=name, version=version, microphone=session.has("audio"), camera=session.has("video")),
+        device=DeviceInfo(
+            name=name, version=version, microphone=session.has("audio"), camera=session.has("video"), panel=panel
+        ),
         connection=connection_info(session),
         room=session.settings.room,
         user_id=session.user_id,

@@ -46,7 +46,11 @@ class Pages:
 
     async def room(self, request: web.Request) -> web.Response:
         """`GET /join/{room}`: the same page for every room; it reads the name from its address itself."""
-        return self._assets[PAGE].response(request, page_headers(request.host))
+        return self.page(request, PAGE)
+
+    def page(self, request: web.Request, name: str) -> web.Response:
+        """The file `name` as a page of its own, with what it may do."""
+        return self._assets[name].response(request, page_headers(request.host))
 
     async def file(self, request: web.Request) -> web.Response:
         asset = self._assets.get(request.match_info["name"])

@@ -1,0 +1,148 @@
+"""The HTTP API of the unit: JSON, behind an API token or the cookie of an own page (`web_access`).
+
+GET  /api/state     `state.UnitState`
+GET  /api/events    server-sent events: every bus event from now on, `event:` its hyphenated name, `data:` its fields
+POST /api/mute      {"audio": bool, "video": bool}, one of them or both; answers {"mute": {...}}
+POST /api/join      answers 202 {"connection": {...}}; the events tell how it goes
+POST /api/leave     answers 200 {"connection": {...}} when out
+GET  /healthz       200 {"status": "ok"} or 503 {"status": "failed"}; open to everybody
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Callable
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET, UnsetType
+
+from appliance.event_json import encode, encode_event
+from appliance.event_stream import EventStreams, message
+from appliance.events import Bus
+from appliance.session import Session
+from appliance.state import ConnectionInfo, MuteInfo, UnitState, connection_info, mute_info
+from appliance.supervisor import Health, is_healthy
+from appliance.web_access import error_response
+
+T = TypeVar("T")
+
+
+class MuteRequest(msgspec.Struct, forbid_unknown_fields=True):
+    audio: bool | UnsetType = UNSET
+    video: bool | UnsetType = UNSET
+
+
+class NoFields(msgspec.Struct, forbid_unknown_fields=True):
+    pass
+
+
+class MuteAnswer(msgspec.Struct):
+    mute: MuteInfo
+
+
+class ConnectionAnswer(msgspec.Struct):
+    connection: ConnectionInfo
+
+
+class BodyError(Exception):
+    """A request body that is not what it should be."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+    def response(self) -> web.Response:
+        return error_response(400, "bad-request", str(self), self.field)
+
+
+class Api:
+    def __init__(
+        self,
+        session: Session,
+        bus: Bus,
+        streams: EventStreams,
+        *,
+        state: Callable[[], UnitState],
+        health: Callable[[], Health],
+    ) -> None:
+        self._session = session
+        self._bus = bus
+        self._streams = streams
+        self._state = state
+        self._health = health
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/api/state", self._get_state, allow_head=False),
+            web.get("/api/events", self._get_events, allow_head=False),
+            web.post("/api/mute", self._mute),
+            web.post("/api/join", self._join),
+            web.post("/api/leave", self._leave),
+            web.get("/healthz", self._healthz),
+        ]
+
+    async def _get_state(self, _request: web.Request) -> web.Response:
+        return answer(self._state())
+
+    async def _get_events(self, request: web.Request) -> web.StreamResponse:
+        return await self._streams.serve(request, self._events(f"api client {request.remote}"))
+
+    async def _events(self, name: str) -> AsyncGenerator[bytes]:
+        with self._bus.subscribe(name=name) as events:
+            async for event in events:
+                yield message(event.event_name, encode_event(event))
+
+    async def _mute(self, request: web.Request) -> web.Response:
+        try:
+            wish = await read_body(request, MuteRequest, '{"audio": true or false, "video": true or false}')
+            if wish.audio is UNSET and wish.video is UNSET:
+                raise BodyError('neither "audio" nor "video" is there; at least one is needed, true or false')
+        except BodyError as exc:
+            return exc.response()
+        if wish.audio is not UNSET:
+            await self._session.set_muted("audio", wish.audio)
+        if wish.video is not UNSET:
+            await self._session.set_muted("video", wish.video)
+        return answer(MuteAnswer(mute_info(self._session)))
+
+    async def _join(self, request: web.Request) -> web.Response:
+        try:
+            await read_body(request, NoFields, "nothing or {}", may_be_empty=True)
+        except BodyError as exc:
+            return exc.response()
+        self._session.join()
+        return answer(ConnectionAnswer(connection_info(self._session)), 202)
+
+    async def _leave(self, request: web.Request) -> web.Response:
+        try:
+            await read_body(request, NoFields, "nothing or {}", may_be_empty=True)
+        except BodyError as exc:
+            return exc.response()
+        await self._session.leave()
+        return answer(ConnectionAnswer(connection_info(self._session)))
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        healthy = is_healthy(self._health())
+        return answer({"status": "ok" if healthy else "failed"}, 200 if healthy else 503)
+
+
+def answer(value: object, status: int = 200) -> web.Response:
+    """JSON of a struct or plain value."""
+    return web.Response(body=encode(value), status=status, content_type="application/json")
+
+
+async def read_body(request: web.Request, cls: type[T], allowed: str, *, may_be_empty: bool = False) -> T:
+    """The JSON body as `cls`. Raises `BodyError` that names the field and what is `allowed`."""
+    body = await request.read()
+    if may_be_empty and not body.strip():
+        body = b"{}"
+    try:
+        return msgspec.json.decode(body, type=cls)
+    except msgspec.ValidationError as exc:
+        words = str(exc)
+        found = re.search(r"`(\$[^`]*)`$", words) or re.search(r"unknown field `([^`]*)`", words)
+        raise BodyError(f"{words}; allowed is {allowed}", found[1] if found else "") from exc
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
+        raise BodyError(f"the body is not JSON: {exc}; allowed is {allowed}") from exc

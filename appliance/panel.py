@@ -1,0 +1,192 @@
+"""The virtual front panel of a unit on mock hardware, behind the same door as the API.
+
+    GET  /panel/events          server-sent events for the page: `leds`, `meters`, `state`, `event`
+    POST /panel/buttons/NAME    {"action": "press" | "release" | "click"}; answers {"button", "pressed"}
+    GET  /panel/camera.jpg      the own camera; 204 while there is no picture, or the gate is shut
+    GET  /panel/peer.jpg?user=  what that member sends; 204 while nothing comes
+    GET  /panel/speaker.wav     what the mock speaker played last
+
+LED brightness is what was really set, sampled 25 times a second: the page draws, it knows no patterns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import wave
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+from aiohttp import web
+
+from appliance.api import BodyError, answer, read_body
+from appliance.event_json import encode, event_fields
+from appliance.event_stream import EventStreams, message
+from appliance.events import Bus
+from appliance.preview import Previews
+from appliance.session import Session
+from appliance.state import UnitState
+from appliance.web_access import error_response
+from hw import BUTTON_NAMES, SAMPLE_RATE_HZ, ButtonName, Samples
+from hw.mock import MockButtons, MockLeds, MockSpeaker
+
+TICK_S = 0.04
+METERS_EVERY = 2  # ticks
+STATE_EVERY = 10
+MAX_PRESS_S = 60.0  # a page that vanished lets go of its buttons: longer than any hold that means something
+
+
+@dataclass(frozen=True, slots=True)
+class PanelHardware:
+    """The mock devices of this unit; `speaker` is None when it has a real one or none."""
+
+    leds: MockLeds
+    buttons: MockButtons
+    speaker: MockSpeaker | None = None
+
+
+class ButtonRequest(msgspec.Struct, forbid_unknown_fields=True):
+    action: Literal["press", "release", "click"]
+
+
+class Panel:
+    def __init__(
+        self,
+        hardware: PanelHardware,
+        session: Session,
+        bus: Bus,
+        streams: EventStreams,
+        *,
+        state: Callable[[], UnitState],
+    ) -> None:
+        self._hardware = hardware
+        self._session = session
+        self._bus = bus
+        self._streams = streams
+        self._state = state
+        self._previews = Previews()
+        self._releases: dict[ButtonName, asyncio.TimerHandle] = {}
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/panel/events", self._events, allow_head=False),
+            web.post("/panel/buttons/{name}", self._button),
+            web.get("/panel/camera.jpg", self._camera),
+            web.get("/panel/peer.jpg", self._peer),
+            web.get("/panel/speaker.wav", self._speaker),
+        ]
+
+    async def close(self) -> None:
+        for button in list(self._releases):
+            self._release(button)
+        await self._previews.close()
+
+    # --- buttons
+
+    async def _button(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        button = next((known for known in BUTTON_NAMES if known == name), None)
+        if button is None:
+            return error_response(404, "not-found", f"no button {name[:40]!r}; there are {', '.join(BUTTON_NAMES)}")
+        try:
+            action = (await read_body(request, ButtonRequest, '{"action": "press", "release" or "click"}')).action
+        except BodyError as exc:
+            return exc.response()
+        if action in ("press", "click"):
+            self._press(button)
+        if action in ("release", "click"):
+            self._release(button)
+        return answer({"button": button, "pressed": button in self._hardware.buttons.pressed})
+
+    def _press(self, button: ButtonName) -> None:
+        if button not in self._releases:
+            loop = asyncio.get_running_loop()
+            self._releases[button] = loop.call_later(MAX_PRESS_S, self._release, button)
+        self._hardware.buttons.press(button)
+
+    def _release(self, button: ButtonName) -> None:
+        timer = self._releases.pop(button, None)
+        if timer is not None:
+            timer.cancel()
+        self._hardware.buttons.release(button)
+
+    # --- pictures and sound
+
+    async def _camera(self, _request: web.Request) -> web.Response:
+        devices = self._session.devices
+        picture = devices.camera.latest if devices is not None and devices.camera is not None else None
+        if picture is None or self._session.is_muted("video"):
+            return web.Response(status=204)
+        return _jpeg(await self._previews.jpeg(picture.frame))
+
+    async def _peer(self, request: web.Request) -> web.Response:
+        user_id = request.query.get("user", "")
+        user = self._session.peers.get(user_id)
+        if user is None:
+            return error_response(404, "peer-not-found", f"no member {user_id[:64]!r} in the room", "user")
+        main = user.streams.get("main")
+        if main is None or main.video is None or main.is_muted("video"):
+            return web.Response(status=204)
+        frame = await self._previews.look(main.video)
+        return web.Response(status=204) if frame is None else _jpeg(await self._previews.jpeg(frame))
+
+    async def _speaker(self, _request: web.Request) -> web.Response:
+        speaker = self._hardware.speaker
+        if speaker is None:
+            return error_response(404, "not-found", "this unit's speaker keeps nothing")
+        headers = {"Content-Disposition": 'attachment; filename="speaker.wav"'}
+        body = await self._previews.run(lambda: _wav(speaker.samples()))
+        return web.Response(body=body, content_type="audio/wav", headers=headers)
+
+    # --- the page's stream
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        return await self._streams.serve(request, self._messages())
+
+    async def _messages(self) -> AsyncGenerator[bytes]:
+        loop = asyncio.get_running_loop()
+        sent: dict[str, bytes] = {}
+        tick, due_s = 0, loop.time()
+        with self._bus.subscribe(name="panel page", replay=True) as events:
+            while True:
+                try:
+                    async with asyncio.timeout_at(due_s):
+                        event = await anext(events)
+                except TimeoutError:
+                    due_s = loop.time() + TICK_S
+                    for kind, value in self._sample(tick).items():
+                        data = encode(value)
+                        if sent.get(kind) != data:
+                            sent[kind] = data
+                            yield message(kind, data)
+                    tick += 1
+                else:
+                    yield message("event", encode({"name": event.event_name, "fields": event_fields(event)}))
+
+    def _sample(self, tick: int) -> dict[str, object]:
+        sample: dict[str, object] = {"leds": {name: round(b, 2) for name, b in self._hardware.leds.brightness.items()}}
+        if tick % METERS_EVERY == 0:
+            speaker, uplink = self._hardware.speaker, self._session.uplink
+            sample["meters"] = {
+                "microphone": uplink.level if uplink is not None else 0,
+                "speaker": speaker.level if speaker is not None else 0,
+            }
+        if tick % STATE_EVERY == 0:
+            sample["state"] = self._state()
+        return sample
+
+
+def _jpeg(data: bytes) -> web.Response:
+    return web.Response(body=data, content_type="image/jpeg")
+
+
+def _wav(samples: Samples) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(SAMPLE_RATE_HZ)
+        wav.writeframes(samples.astype("<i2").tobytes())
+    return file.getvalue()

@@ -1,0 +1,109 @@
+"""Between the front panel and the session: what the LEDs are told, what the buttons do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from appliance.events import Bus
+from appliance.front_panel import (
+    AnswerOrCall,
+    CallPhase,
+    Command,
+    FrontPanel,
+    HangUp,
+    PanelState,
+    PushToTalk,
+    ToggleMute,
+)
+from appliance.room.connection import JOINED_STATES
+from appliance.room.events import (
+    ConnectionReason,
+    ConnectionState,
+    ConnectionStateChanged,
+    NetworkQuality,
+    NetworkQualityChanged,
+)
+from appliance.session import Session
+from appliance.unit_events import MuteChanged, RecordingDeviceChanged
+from hw import Buttons, Leds
+
+logger = logging.getLogger(__name__)
+
+LAST_COMMANDS_S = 0.3
+
+
+def panel_state(session: Session, bus: Bus) -> PanelState:
+    """What the LEDs show of the session: the gate, not the wish."""
+    state, change, quality = session.state, session.last_change, bus.latest(NetworkQualityChanged)
+    in_room = state in JOINED_STATES
+    failed = change is not None and change.reason is not ConnectionReason.LEAVE
+    return PanelState(
+        connection=state,
+        muted=session.is_muted("audio"),
+        has_microphone=session.has("audio"),
+        quality=quality.downlink if quality is not None and in_room else NetworkQuality.UNKNOWN,
+        call=CallPhase.IN_CALL if in_room else CallPhase.IDLE,
+        error=state is ConnectionState.DISCONNECTED and failed,
+    )
+
+
+class PanelLink:
+    """One front panel on one session."""
+
+    def __init__(self, leds: Leds, buttons: Buttons, session: Session, bus: Bus) -> None:
+        self._session = session
+        self._bus = bus
+        self._panel = FrontPanel(leds, buttons, self._obey)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def patterns(self) -> dict[str, str]:
+        """Name and pattern of every LED."""
+        return {name: pattern.value for name, pattern in self._panel.patterns.items()}
+
+    async def run(self) -> None:
+        """Until cancelled; the LEDs are dark after it. Raises HardwareError when the buttons cannot be opened."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._follow(), name="front-panel-state")
+                tasks.create_task(self._panel.run(), name="front-panel")
+        finally:
+            if self._tasks:  # such as the end of a push to talk
+                await asyncio.wait(self._tasks, timeout=LAST_COMMANDS_S)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        watched = (ConnectionStateChanged, MuteChanged, NetworkQualityChanged, RecordingDeviceChanged)
+        with self._bus.subscribe(*watched, name="front panel") as events:
+            self._panel.show(panel_state(self._session, self._bus))
+            async for _event in events:
+                self._panel.show(panel_state(self._session, self._bus))
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case ToggleMute():
+                self._spawn(self._session.toggle_mute())
+            case PushToTalk(on):
+                self._spawn(self._session.set_muted("audio", not on))
+            case AnswerOrCall():
+                self._session.join()
+            case HangUp():
+                self._spawn(self._session.leave())
+            case _:
+                logger.warning("%s: this unit has no set-up mode", type(command).__name__)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        # A task each: tasks start in their order, so the gate moves in the order of the presses, hub or no hub.
+        task = asyncio.create_task(work, name="front-panel-command")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a button's command failed", exc_info=error)

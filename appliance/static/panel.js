@@ -1,0 +1,124 @@
+// The virtual front panel: one event stream paints it, the buttons go back by POST.
+//
+// LED brightness comes from the unit as it was really set; nothing here knows a pattern.
+
+import { wireButtons } from "./panel-buttons.js";
+import { addEvent } from "./panel-events.js";
+import { Pictures } from "./panel-pictures.js";
+import { call, connection, displayName, network } from "./unit.js";
+
+const $ = (id) => document.getElementById(id);
+const lamps = new Map([...document.querySelectorAll("[data-led]")].map((lamp) => [lamp.dataset.led, lamp]));
+const tiles = new Map(); // user id -> the tile's element
+const pictures = new Pictures();
+
+function text(element, words) {
+  if (element.textContent !== words) element.textContent = words;
+}
+
+function meter(element, level) {
+  element.style.setProperty("--level", String(level / 100));
+  element.setAttribute("aria-valuenow", String(level));
+}
+
+function showLeds(brightness) {
+  for (const [name, level] of Object.entries(brightness)) lamps.get(name)?.style.setProperty("--level", String(level));
+}
+
+function showState(state) {
+  const now = connection(state);
+  text($("name"), state.device.name);
+  document.title = `${state.device.name} · front panel`;
+  text($("status"), now.words);
+  $("dot").dataset.tone = now.tone;
+  $("detail").hidden = !now.detail;
+  text($("detail"), now.detail);
+  text($("network"), network(state.network_quality));
+  text($("user"), state.user_id ?? "–");
+  text($("sends"), sends(state));
+  text($("leds"), `LEDs: mute ${state.leds.mute}, connection ${state.leds.connection}.`);
+  pictures.note("own", ownWords(state));
+  $("join").href = `/join/${encodeURIComponent(state.room)}`;
+  $("alone").hidden = state.peers.length > 0;
+  showPeers(state.peers);
+}
+
+function sends({ device, mute }) {
+  const sound = device.microphone ? (mute.audio ? "sound muted" : "sound") : "no microphone";
+  const picture = device.camera ? (mute.video ? "picture off" : "picture") : "no camera";
+  return `${sound}, ${picture}`;
+}
+
+function ownWords({ device, mute }) {
+  if (!device.camera) return "No camera";
+  return mute.video ? "Camera off" : "";
+}
+
+function showPeers(peers) {
+  for (const [userId, tile] of tiles) {
+    if (peers.some((peer) => peer.user_id === userId)) continue;
+    tile.remove();
+    tiles.delete(userId);
+    pictures.forget(userId);
+  }
+  for (const peer of peers) {
+    const tile = tiles.get(peer.user_id) ?? addTile(peer.user_id);
+    text(tile.querySelector("strong"), displayName(peer));
+    tile.querySelector("canvas").setAttribute("aria-label", `Picture of ${displayName(peer)}`);
+    tile.querySelector(".meter").setAttribute("aria-label", `Sound of ${displayName(peer)}`);
+    const badge = !peer.audio ? "no sound" : peer.audio.muted ? "muted" : "";
+    text(tile.querySelector(".badge"), badge);
+    meter(tile.querySelector(".meter"), peer.audio?.level ?? 0);
+    pictures.note(peer.user_id, !peer.video ? "No picture" : peer.video.muted ? "Camera off" : "");
+  }
+}
+
+function addTile(userId) {
+  const tile = $("peer").content.firstElementChild.cloneNode(true);
+  tile.dataset.user = userId;
+  tiles.set(userId, tile);
+  $("peers").append(tile);
+  const url = `/panel/peer.jpg?user=${encodeURIComponent(userId)}`;
+  pictures.add(userId, url, tile.querySelector("canvas"), tile.querySelector(".off"));
+  return tile;
+}
+
+function listen() {
+  const stream = new EventSource("/panel/events");
+  const on = (name, show) => stream.addEventListener(name, (message) => show(JSON.parse(message.data)));
+  on("leds", showLeds);
+  on("meters", ({ microphone, speaker }) => {
+    meter($("microphone"), microphone);
+    meter($("speaker"), speaker);
+  });
+  on("state", showState);
+  on("event", (event) => addEvent($("events"), event));
+  stream.onopen = () => {
+    $("lost").hidden = true;
+  };
+  stream.onerror = () => {
+    lost("The unit does not answer. This page comes back by itself.");
+    if (stream.readyState === EventSource.CLOSED) setTimeout(again, 2000);
+  };
+}
+
+// The browser gave up: the unit was started anew and does not know this page's cookie, or lets nobody in.
+async function again() {
+  try {
+    await call("/api/state");
+    listen();
+  } catch (error) {
+    if (error.status === 401) location.assign("/");
+    else setTimeout(again, 2000);
+  }
+}
+
+function lost(words) {
+  for (const lamp of lamps.values()) lamp.style.setProperty("--level", "0");
+  $("lost").hidden = false;
+  text($("lost"), words);
+}
+
+pictures.add("own", "/panel/camera.jpg", $("own"), $("own-off"));
+wireButtons(document.querySelectorAll("[data-button]"), lost);
+listen();

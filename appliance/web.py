@@ -1,0 +1,114 @@
+"""One aiohttp application out of the hub, the API, the pages and the virtual front panel.
+
+/                 home page: join from this browser, the state of the unit
+/panel            the virtual front panel, on mock hardware only
+/static/NAME      files of both pages
+/login            POST {"token": API token}: a page gets its cookie; the demo's pages get it when opened
+/api/... /healthz `api`      /panel/... `panel`      /hub/... /join/ROOM /admin/... the hub
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+from aiohttp import web
+
+from appliance.api import Api, BodyError, answer, read_body
+from appliance.api_tokens import ApiTokens
+from appliance.event_stream import EventStreams
+from appliance.events import Bus
+from appliance.hub.pages import Pages
+from appliance.panel import Panel, PanelHardware
+from appliance.session import Session
+from appliance.state import UnitState
+from appliance.supervisor import Health
+from appliance.web_access import Access, error_response, guard, set_headers
+
+MAX_BODY_BYTES = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What the web side shows and moves."""
+
+    session: Session
+    bus: Bus
+    state: Callable[[], UnitState]
+    health: Callable[[], Health]
+    panel: PanelHardware | None = None  # mock hardware only
+
+
+class LoginRequest(msgspec.Struct, forbid_unknown_fields=True):
+    token: str
+
+
+class Site:
+    """The pages. `open_pages`: who opens one may use the API with it (the demo, which only this machine reaches)."""
+
+    def __init__(self, pages: Pages, access: Access, tokens: ApiTokens, *, has_panel: bool, open_pages: bool) -> None:
+        self._pages = pages
+        self._access = access
+        self._tokens = tokens
+        self._has_panel = has_panel
+        self._open_pages = open_pages
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/", self._home),
+            *([web.get("/panel", self._panel)] if self._has_panel else []),
+            web.get("/static/{name}", self._pages.file),
+            web.post("/login", self._login),
+            web.get("/favicon.ico", self._icon),
+        ]
+
+    async def _home(self, request: web.Request) -> web.Response:
+        return self._page(request, "home.html")
+
+    async def _panel(self, request: web.Request) -> web.Response:
+        return self._page(request, "panel.html")
+
+    async def _icon(self, _request: web.Request) -> web.Response:
+        raise web.HTTPMovedPermanently("/hub/static/icon.svg")
+
+    def _page(self, request: web.Request, name: str) -> web.Response:
+        response = self._pages.page(request, name)
+        if self._open_pages:
+            self._access.give_cookie(request, response)
+        return response
+
+    async def _login(self, request: web.Request) -> web.Response:
+        try:
+            login = await read_body(request, LoginRequest, '{"token": API token}')
+        except BodyError as exc:
+            return exc.response()
+        if not self._tokens.verify(login.token):
+            return error_response(401, "unauthorized", "this is no API token of this unit", "token")
+        response = answer({})
+        self._access.give_cookie(request, response)
+        return response
+
+
+def build(
+    unit: Unit,
+    pages: Pages,
+    access: Access,
+    tokens: ApiTokens,
+    hub_routes: Sequence[web.RouteDef],
+    *,
+    open_pages: bool,
+) -> web.Application:
+    """The application; its cleanup ends every stream and lets go of every button."""
+    application = web.Application(middlewares=[guard(access)], client_max_size=MAX_BODY_BYTES)
+    streams = EventStreams()
+    api = Api(unit.session, unit.bus, streams, state=unit.state, health=unit.health)
+    site = Site(pages, access, tokens, has_panel=unit.panel is not None, open_pages=open_pages)
+    application.add_routes([*hub_routes, *api.routes(), *site.routes()])
+    if unit.panel is not None:
+        panel = Panel(unit.panel, unit.session, unit.bus, streams, state=unit.state)
+        application.add_routes(panel.routes())
+        application.on_cleanup.append(lambda _application: panel.close())
+    application.on_response_prepare.append(set_headers)
+    application.on_shutdown.append(lambda _application: streams.close())
+    return application
