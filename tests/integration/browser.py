@@ -135,7 +135,7 @@ async def join(browser: Browser, url: str, *, name: str, query: str = "", **cont
 async def close(page: Page) -> None:
     """Leaves the room, if it is in one, then drops the page and its profile."""
     if await page.evaluate("window.room?.state === 'connected'"):
-        await page.click("#leave")
+        await page.evaluate("document.getElementById('leave').click()")  # a dialog may cover it
         await until(page, "room.state === 'ended'")
     problems.pop(page, None)
     await page.context.close()
