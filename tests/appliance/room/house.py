@@ -76,14 +76,12 @@ class House:
         self._stack = stack
         self._hub: Hub | None = None
         self._runner: web.AppRunner | None = None
-        self._port = 0
+        self.port = 0  # of the hub itself
 
-    @property
-    def url(self) -> str:
-        return f"ws://127.0.0.1:{self.proxy.port}/hub/ws"
-
-    def guest(self, options: RoomOptions = BRISK, **keywords: Any) -> Guest:
-        client = RoomClient(self.url, options=options, **keywords)
+    def guest(self, options: RoomOptions = BRISK, *, port: int | None = None, **keywords: Any) -> Guest:
+        """A client that goes through the proxy, or to another `port`."""
+        url = f"ws://127.0.0.1:{port if port is not None else self.proxy.port}/hub/ws"
+        client = RoomClient(url, options=options, **keywords)
         self._stack.push_async_callback(client.destroy)
         return Guest(client)
 
@@ -97,7 +95,7 @@ class House:
 
     async def admin(self, method: str, path: str) -> int:
         """The status of a request to the admin REST interface."""
-        url = f"http://127.0.0.1:{self._port}/admin{path}"
+        url = f"http://127.0.0.1:{self.port}/admin{path}"
         headers = {"Authorization": f"Bearer {API_TOKEN}"}
         async with aiohttp.ClientSession() as session, session.request(method, url, headers=headers) as response:
             return response.status
@@ -111,7 +109,7 @@ class House:
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         await self._hub.start()
-        self._port = self._runner.addresses[0][1]
+        self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
         if self._hub is not None and self._runner is not None:
@@ -126,12 +124,12 @@ class House:
     async def revive(self) -> None:
         """A new hub at the old address: it knows nobody."""
         await self.start()
-        self.proxy.target_port = self._port
+        self.proxy.target_port = self.port
         await self.proxy.restore()
 
     async def open(self) -> None:
         await self.start()
-        self.proxy = await self._stack.enter_async_context(tcp_proxy(self._port))
+        self.proxy = await self._stack.enter_async_context(tcp_proxy(self.port))
 
 
 @asynccontextmanager
