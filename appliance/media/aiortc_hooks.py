@@ -23,9 +23,11 @@ import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
 from aioice import stun
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpRrPacket, RtcpSrPacket, RtpPacket, unpack_remb_fci
 
+from appliance.media.assembler import VideoAssembler, VideoPacket
 from appliance.media.frames import EncodedFrame
 from appliance.media.payload import h264_is_keyframe, vp8_is_keyframe
 
@@ -336,6 +338,50 @@ def gate_video(receiver: RTCRtpReceiver, wanted: Callable[[], bool], on_behind: 
     """
     inner: Any = receiver
     inner._RTCRtpReceiver__decoder_queue = _GatedQueue(wanted, on_behind)
+
+
+def assemble_video(receiver: RTCRtpReceiver) -> None:
+    """Our `VideoAssembler` in place of aiortc's video buffer.
+
+    aiortc's hands a picture on with the first packet of the next one, asks for a lost packet once, and freezes for
+    seconds when that is lost as well. After `gate_video`, and before the receiver starts.
+    """
+    inner: Any = receiver
+    handle = inner._handle_rtp_packet
+    buffer = _VideoBuffer()
+    inner._RTCRtpReceiver__jitter_buffer = buffer
+
+    async def handle_rtp_packet(packet: RtpPacket, arrival_time_ms: int) -> None:
+        await handle(packet, arrival_time_ms=arrival_time_ms)
+        taken, buffer.taken = buffer.taken, None
+        if taken is None:
+            return
+        codec = inner._RTCRtpReceiver__codecs[taken.payload_type]
+        result = buffer.assemblers[codec.name].add(
+            VideoPacket(taken.sequence_number, taken.timestamp, bool(taken.marker), taken._data),  # type: ignore[attr-defined]
+            time.monotonic(),
+        )
+        for timestamp, data in result.pictures:
+            mapped = inner._RTCRtpReceiver__timestamp_mapper.map(timestamp)
+            inner._RTCRtpReceiver__decoder_queue.put((codec, JitterFrame(data, mapped)))
+        if result.nack:
+            await inner._send_rtcp_nack(taken.ssrc, result.nack)
+        if result.pli:
+            await inner._send_rtcp_pli(taken.ssrc)
+
+    inner._handle_rtp_packet = handle_rtp_packet
+
+
+class _VideoBuffer:
+    """Keeps the packet that aiortc has just taken in, after retransmissions are unwrapped."""
+
+    def __init__(self) -> None:
+        self.taken: RtpPacket | None = None
+        self.assemblers = {"VP8": VideoAssembler(vp8_is_keyframe), "H264": VideoAssembler(h264_is_keyframe)}
+
+    def add(self, packet: RtpPacket) -> tuple[bool, None]:
+        self.taken = packet
+        return False, None
 
 
 def stop_decoding(receiver: RTCRtpReceiver) -> bool:

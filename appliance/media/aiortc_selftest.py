@@ -222,6 +222,7 @@ async def _receiving_video() -> None:
     inner._set_rtcp_ssrc(1)
     wanted = False
     hooks.gate_video(receiver, lambda: wanted, lambda: None)
+    hooks.assemble_video(receiver)
     codec = CODECS["video"][0]
     payload_type = codec.payloadType or 0
     await receiver.receive(RTCRtpReceiveParameters(codecs=[codec]))
@@ -245,7 +246,6 @@ async def _receiving_video() -> None:
         wanted = True
         await feed(keyframe=False)
         await feed(keyframe=True)
-        await feed(keyframe=False)
         decoded = await track.recv()
         _check(decoded.pts == 3 * 3000, f"decoding began with the picture at {decoded.pts}, not with a key frame")
         await hooks.request_keyframe(receiver)

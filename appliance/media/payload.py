@@ -84,5 +84,5 @@ def packetize_vp8(frame: bytes, picture_id: int, limit: int = MAX_PAYLOAD_BYTES)
 
 
 def vp8_is_keyframe(frame: bytes) -> bool:
-    """RFC 6386 section 9.1: the lowest bit of a frame is 0 in a key frame."""
-    return bool(frame) and not frame[0] & 1
+    """RFC 6386 section 9.1: the lowest bit of a frame is 0 in a key frame, and a start code follows its tag."""
+    return len(frame) > 5 and not frame[0] & 1 and frame[3:6] == b"\x9d\x01\x2a"

@@ -107,8 +107,10 @@ class Uplink:
         for taps in list(self._taps.values()):
             for tap in taps:
                 tap.close()
-        self._drop_device("audio")
-        self._drop_device("video")
+        devices, self._microphone, self._camera = (self._microphone, self._camera), None, None
+        for device in devices:
+            if device is not None:
+                await asyncio.to_thread(device.close)  # may take a second
         for encoder, ended in list(self._ending.items()):
             await ended.wait()
             encoder.thread.join()  # its last act was to set `ended`
@@ -168,6 +170,10 @@ class Uplink:
             self._start_encoder(cast(VideoCodec, codec))
         tap.request_keyframe()
         return tap
+
+    def target_bitrate_bps(self, codec: VideoCodec) -> int | None:
+        """What the encoder of `codec` aims at; None while it doesn't run."""
+        return self._encoders[codec].bitrate_bps if codec in self._encoders else None
 
     def _remove(self, tap: Tap) -> None:
         left = self._taps[tap.codec] = tuple(other for other in self._taps[tap.codec] if other is not tap)

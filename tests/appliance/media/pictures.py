@@ -20,4 +20,4 @@ def picture(number: int, width: int = 320, height: int = 192) -> av.VideoFrame:
 
 def code(frame: av.VideoFrame) -> int | None:
     """The number in a picture, whatever its size."""
-    return read_code(frame.to_ndarray(format="gray"))
+    return read_code(np.asarray(frame.to_ndarray(format="gray"), np.uint8))

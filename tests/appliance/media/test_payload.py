@@ -54,8 +54,9 @@ def test_bytes_that_are_no_access_unit_do_no_harm(data: bytes) -> None:
 def test_key_frames_are_recognized() -> None:
     assert h264_is_keyframe(b"\x00\x00\x00\x01\x67a\x00\x00\x01\x68b\x00\x00\x01\x65c")
     assert not h264_is_keyframe(b"\x00\x00\x00\x01\x41a")
-    assert vp8_is_keyframe(b"\x10\x02")
-    assert not vp8_is_keyframe(b"\x11\x02")
+    assert vp8_is_keyframe(b"\x10\x02\x00\x9d\x01\x2a\x40")
+    assert not vp8_is_keyframe(b"\x11\x02\x00\x9d\x01\x2a\x40")
+    assert not vp8_is_keyframe(b"\x10\x02\x00\x9d\x01\x2b\x40")  # the middle of something
     assert not vp8_is_keyframe(b"")
 
 

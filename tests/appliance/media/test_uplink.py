@@ -1,0 +1,244 @@
+"""Capture -> gate -> encode once -> taps."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+
+from appliance.media.frames import EncodedFrame, Kind
+from appliance.media.level import dbov
+from appliance.media.opus_decoder import OpusDecoder
+from appliance.media.tap import Tap, TapClosedError
+from appliance.media.uplink import Uplink, UplinkSettings
+from hw import AccessUnit, HardwareError
+from tests.appliance.media.devices import HandCamera, HandMicrophone
+
+KEY = b"\x00\x00\x01\x67a\x00\x00\x01\x68b\x00\x00\x01\x65c"
+DELTA = b"\x00\x00\x01\x41d"
+
+
+class Unit:
+    """An Uplink with both devices in the test's hands."""
+
+    def __init__(self) -> None:
+        self.microphone = HandMicrophone()
+        self.camera = HandCamera()
+        self.uplink = Uplink()
+        self.uplink.start(self.microphone, self.camera)
+
+
+@pytest.fixture
+async def unit() -> AsyncIterator[Unit]:
+    made = Unit()
+    yield made
+    await made.uplink.close()
+
+
+async def take(tap: Tap) -> EncodedFrame:
+    async with asyncio.timeout(5):
+        return await tap.next()
+
+
+async def test_four_taps_get_the_same_frames_which_are_encoded_once(unit: Unit) -> None:
+    taps = [unit.uplink.tap("video", "vp8") for _ in range(4)]
+    for number in range(5):
+        unit.camera.show(number)
+        frames = [await take(tap) for tap in taps]
+        assert all(frame is frames[0] for frame in frames)
+    unit.microphone.speak(6)
+    assert unit.uplink.encoded == {"vp8": 5}  # nobody takes sound, so nobody encodes it
+    sounds = [unit.uplink.tap("audio", "opus") for _ in range(4)]
+    unit.microphone.speak(6)
+    for _ in range(3):
+        frames = [await take(tap) for tap in sounds]
+        assert all(frame is frames[0] for frame in frames)
+    assert unit.uplink.encoded == {"vp8": 5, "opus": 3}
+
+
+async def test_each_codec_has_an_encoder_while_it_is_tapped(unit: Unit) -> None:
+    def encoders() -> set[str]:
+        return {thread.name for thread in threading.enumerate() if thread.name.startswith("encode-")}
+
+    assert encoders() == set()
+    first, second = unit.uplink.tap("video", "vp8"), unit.uplink.tap("video", "vp8")
+    third = unit.uplink.tap("video", "h264")
+    assert encoders() == {"encode-vp8", "encode-h264"}
+    first.close()
+    third.close()
+    unit.camera.show(1)
+    assert (await take(second)).keyframe
+    running = [thread for thread in threading.enumerate() if thread.name.startswith("encode-")]
+    second.close()
+    for thread in running:
+        await asyncio.to_thread(thread.join, 5)
+    assert encoders() == set()
+    again = unit.uplink.tap("video", "vp8")
+    unit.camera.show(2)
+    assert (await take(again)).keyframe
+
+
+async def test_a_late_tap_begins_with_a_key_frame_that_was_made_for_it(unit: Unit) -> None:
+    first = unit.uplink.tap("video", "vp8")
+    unit.camera.show(0)
+    assert (await take(first)).keyframe
+    await asyncio.sleep(0.5)  # the interval between key frames
+    unit.camera.show(1)
+    assert not (await take(first)).keyframe
+    late = unit.uplink.tap("video", "vp8")
+    unit.camera.show(2)
+    assert (await take(late)).keyframe
+    assert (await take(first)).keyframe
+
+
+async def test_muted_video_sends_nothing_and_comes_back_with_a_key_frame(unit: Unit) -> None:
+    tap = unit.uplink.tap("video", "vp8")
+    unit.camera.show(0)
+    await take(tap)
+    before_s = unit.camera.show(1)  # perhaps encoded by now, perhaps not: it must not be sent
+    unit.uplink.set_muted("video", True)
+    unit.camera.show(2)
+    unit.uplink.set_muted("video", False)
+    unit.camera.show(3, before_s)  # captured before the unmute
+    assert unit.uplink.is_muted("video") is False
+    captured_s = unit.camera.show(4)
+    frame = await take(tap)
+    assert frame.captured_s == captured_s
+    assert frame.keyframe
+
+
+async def test_muted_audio_is_digital_silence(unit: Unit) -> None:
+    tap = unit.uplink.tap("audio", "opus")
+    unit.microphone.speak(3)
+    unit.uplink.set_muted("audio", True)
+    assert unit.uplink.is_muted("audio")
+    unit.microphone.speak(9)
+    decoder = OpusDecoder()
+    for _ in range(4):
+        frame = await take(tap)
+        assert dbov(decoder.decode(frame.payloads[0])) < -90
+        assert frame.audio_level == 127
+    assert unit.uplink.level == 0
+
+
+async def test_sound_that_waits_in_a_tap_is_not_sent_after_a_mute(unit: Unit) -> None:
+    tap = unit.uplink.tap("audio", "opus")
+    unit.microphone.speak(8)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert unit.uplink.encoded["opus"] == 4
+    unit.uplink.set_muted("audio", True)
+    unit.microphone.speak(2)
+    assert (await take(tap)).audio_level == 127
+
+
+@pytest.mark.parametrize("kind", ["audio", "video"])
+async def test_without_a_device_nothing_is_muted_but_the_gate_stays(kind: Kind) -> None:
+    uplink = Uplink()
+    uplink.start(None, None)
+    assert not uplink.has(kind)
+    uplink.set_muted(kind, True)
+    assert not uplink.is_muted(kind)
+    uplink.start(HandMicrophone(), HandCamera())
+    assert uplink.has(kind)
+    assert uplink.is_muted(kind)
+    await uplink.close()
+
+
+async def test_a_lost_device_is_reported_once_and_can_be_replaced(unit: Unit) -> None:
+    lost: asyncio.Queue[tuple[Kind, HardwareError]] = asyncio.Queue()
+    unit.uplink.on_device_lost = lambda kind, error: lost.put_nowait((kind, error))
+    tap = unit.uplink.tap("video", "vp8")
+    unit.camera.show(0)
+    await take(tap)
+    error = HardwareError("pulled out")
+    await asyncio.to_thread(unit.camera.lose, error)
+    assert await asyncio.wait_for(lost.get(), 5) == ("video", error)
+    assert not unit.uplink.has("video")
+    assert unit.uplink.has("audio")
+    assert unit.camera.closed == 1
+    other = HandCamera()
+    unit.uplink.start(unit.microphone, other)
+    assert unit.microphone.closed == 0
+    unit.camera.lose(error)  # the old one again: nobody cares
+    captured_s = other.show(1)
+    assert (await take(tap)).captured_s == captured_s
+    assert lost.empty()
+    assert unit.uplink.has("video")
+
+
+async def test_a_device_that_cannot_be_opened_does_not_take_the_other_along() -> None:
+    uplink = Uplink()
+    lost: asyncio.Queue[tuple[Kind, HardwareError]] = asyncio.Queue()
+    uplink.on_device_lost = lambda kind, error: lost.put_nowait((kind, error))
+    microphone = HandMicrophone()
+    uplink.start(microphone, HandCamera(broken=True))
+    kind, error = await asyncio.wait_for(lost.get(), 5)
+    assert (kind, str(error)) == ("video", "hand-camera: broken")
+    assert uplink.has("audio")
+    assert not uplink.has("video")
+    microphone.speak(2)
+    assert uplink.level > 50
+    await uplink.close()
+
+
+async def test_the_slowest_leg_sets_the_bit_rate_until_it_leaves(unit: Unit) -> None:
+    settings = unit.uplink.settings
+    first, second = unit.uplink.tap("video", "vp8"), unit.uplink.tap("video", "vp8")
+    first.report_bitrate(900_000)
+    second.report_bitrate(400_000)
+    assert unit.uplink.target_bitrate_bps("vp8") == 400_000
+    second.close()
+    assert unit.uplink.target_bitrate_bps("vp8") == 900_000
+    first.report_bitrate(1)
+    assert unit.uplink.target_bitrate_bps("vp8") == settings.min_bitrate_bps
+    assert unit.uplink.target_bitrate_bps("h264") is None
+
+
+async def test_a_camera_that_encodes_offers_h264_only_and_is_asked_for_key_frames(unit: Unit) -> None:
+    assert len(unit.uplink.video_codecs) == 2
+    tap = unit.uplink.tap("video", "h264")
+    unit.camera.deliver(AccessUnit(DELTA, False, 1.0))
+    unit.camera.deliver(AccessUnit(DELTA, False, 1.1))
+    await asyncio.sleep(0)
+    assert unit.uplink.video_codecs == ("h264",)
+    tap.request_keyframe()
+    unit.camera.deliver(AccessUnit(DELTA, False, 1.2))
+    await asyncio.sleep(0)
+    assert unit.camera.keyframe_requests == 1
+    unit.camera.deliver(AccessUnit(KEY, True, 1.3))
+    frame = await take(tap)
+    assert (frame.keyframe, frame.timestamp) == (True, 117_000)
+    unit.uplink.set_muted("video", True)
+    unit.uplink.set_muted("video", False)
+    assert unit.camera.keyframe_requests == 2
+
+
+async def test_the_configured_codec_comes_first() -> None:
+    uplink = Uplink(UplinkSettings(codec="vp8"))
+    assert uplink.video_codecs == ("vp8", "h264")
+    await uplink.close()
+
+
+async def test_unknown_codecs_are_refused(unit: Unit) -> None:
+    with pytest.raises(ValueError, match="'vp9'"):
+        unit.uplink.tap("video", "vp9")
+    with pytest.raises(ValueError, match="'h264'"):
+        unit.uplink.tap("audio", "h264")
+
+
+async def test_closing_ends_taps_devices_and_threads(unit: Unit) -> None:
+    tap = unit.uplink.tap("video", "vp8")
+    waiting = asyncio.create_task(tap.next(), name="reader")
+    await asyncio.sleep(0)
+    await unit.uplink.close()
+    await unit.uplink.close()
+    with pytest.raises(TapClosedError):
+        await waiting
+    assert (unit.camera.closed, unit.microphone.closed) == (1, 1)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("encode-")]
+    unit.camera.show(1)  # a last picture of its thread
+    with pytest.raises(RuntimeError):
+        unit.uplink.tap("video", "vp8")
