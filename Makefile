@@ -6,7 +6,7 @@ PORT ?= 8080
 DEV_STAMP := $(VENV)/.dev
 RUN_STAMP := $(VENV)/.run
 
-.PHONY: run test lint bench peers clean
+.PHONY: run test lint bench peers install clean
 
 run: $(RUN_STAMP)
 	$(BIN)/room-appliance demo --port $(PORT)
@@ -26,6 +26,10 @@ bench: $(DEV_STAMP)
 # Debian's packages that the tests talk to; installed where this user may, named where not.
 peers:
 	@sh tests/peers.sh
+
+# As root, on the machine that is to be the unit.
+install: $(RUN_STAMP)
+	sh systemd/install.sh
 
 $(RUN_STAMP): pyproject.toml
 	@PYTHON=$(PYTHON) sh tests/peers.sh python
