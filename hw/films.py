@@ -29,9 +29,14 @@ class Film:
         self._frames = self._run()
 
     def next(self) -> tuple[float, av.VideoFrame | av.AudioFrame]:
+        """The next frame and its time; a film that failed is closed."""
         try:
             return next(self._frames)
+        except HardwareError:
+            self.close()
+            raise
         except (av.FFmpegError, OSError) as error:
+            self.close()
             raise self._error(error) from error
 
     def close(self) -> None:

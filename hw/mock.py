@@ -56,14 +56,14 @@ class MockCamera(Pluggable):
                 sink(picture)
 
         self._opened(on_lost)
-        self._source.start(deliver, on_lost)
+        self._source.start(deliver, self._lost)
 
     def request_keyframe(self) -> None:
         self.keyframe_requests += 1
         self._source.request_keyframe()
 
     def close(self) -> None:
-        self._on_lost = None
+        super().close()
         self._source.close()
 
 

@@ -49,21 +49,19 @@ class MockMicrophone(Pluggable):
         self._opened(on_lost)
 
         def deliver(block: AudioBlock) -> None:
-            try:
-                sink(AudioBlock(self._fed.popleft(), block.captured_s))
-            except IndexError:
-                sink(block)
+            sink(AudioBlock(self._fed.popleft(), block.captured_s) if self._fed else block)
 
         silence = np.zeros(BLOCK_FRAMES, np.int16)
         if self._source is not None:
-            self._source.start(deliver, on_lost)
+            self._source.start(deliver, self._lost)
         else:
             self._pacer = Pacer(
-                "mock-microphone", BLOCK_S, lambda: lambda _n, due_s: deliver(AudioBlock(silence, due_s)), on_lost
+                "mock-microphone", BLOCK_S, lambda: lambda _n, due_s: deliver(AudioBlock(silence, due_s)), self._lost
             )
 
     def close(self) -> None:
-        pacer, self._pacer, self._on_lost = self._pacer, None, None
+        super().close()
+        pacer, self._pacer = self._pacer, None
         if pacer is not None:
             pacer.close()
         if self._source is not None:
@@ -100,7 +98,7 @@ class MockSpeaker(Pluggable):
                 self.blocks += 1
                 self._changed.notify_all()
 
-        self._pacer = Pacer("mock-speaker", BLOCK_S, lambda: tick, on_lost)
+        self._pacer = Pacer("mock-speaker", BLOCK_S, lambda: tick, self._lost)
 
     def samples(self) -> Samples:
         """What was played, oldest first: int16 mono at 48 kHz, at most the last `keep_s` seconds."""
@@ -126,6 +124,7 @@ class MockSpeaker(Pluggable):
             file.writeframes(self.samples().astype("<i2").tobytes())
 
     def close(self) -> None:
-        pacer, self._pacer, self._on_lost = self._pacer, None, None
+        super().close()
+        pacer, self._pacer = self._pacer, None
         if pacer is not None:
             pacer.close()

@@ -25,15 +25,20 @@ class Pluggable:
             raise HardwareError(f"{self.device_id} is not plugged in")
         self._on_lost = on_lost
 
+    def _lost(self, error: HardwareError) -> None:
+        on_lost, self._on_lost = self._on_lost, None
+        if on_lost is not None:
+            on_lost(error)
+
     def close(self) -> None:
-        raise NotImplementedError
+        self._on_lost = None
 
     def unplug(self) -> None:
-        on_lost, self._on_lost = self._on_lost, None
+        on_lost = self._on_lost
         self._plugged = False
         self.close()
-        if on_lost is not None:
-            on_lost(HardwareError(f"{self.device_id} was unplugged; plug it in again"))
+        self._on_lost = on_lost
+        self._lost(HardwareError(f"{self.device_id} was unplugged; plug it in again"))
 
     def plug_in(self) -> None:
         self._plugged = True
