@@ -41,8 +41,9 @@ from appliance.room.events import (
 )
 from appliance.room.mesh import Mesh
 from appliance.room.options import RoomOptions
+from appliance.room.own_media import OwnMedia
 from appliance.room.reports import Reports
-from appliance.room.signaling import Kind, LegMessage, Profile, Role, StreamInfo, StreamName, TrackInfo
+from appliance.room.signaling import Kind, LegMessage, Profile, Role, StreamName
 from appliance.room.stay import Stay
 from appliance.room.streams import KINDS, LocalStream, RemoteStream, RemoteUser
 
@@ -79,13 +80,12 @@ class RoomClient:
         options: RoomOptions = RoomOptions(),  # noqa: B008 - frozen
     ) -> None:
         self._url = url
-        self._uplink = uplink
+        self._own = OwnMedia(uplink)
         self._playout = playout
         self._auto_subscribe = auto_subscribe
         self._options = options
         self._emitter = Emitter()
         self._connection = Connection(self._emit)
-        self._muted: dict[Kind, bool] = {"audio": False, "video": False}
         self._volume_interval_s: float | None = None
         self._reports: Reports | None = None
         self._stay: Stay | None = None
@@ -125,7 +125,7 @@ class RoomClient:
 
     def is_muted(self, kind: Kind) -> bool:
         """The gate itself; without an uplink the last wish."""
-        return self._uplink.is_muted(kind) if self._uplink is not None else self._muted[kind]
+        return self._own.is_muted(kind)
 
     # --- listeners
 
@@ -200,12 +200,7 @@ class RoomClient:
         stay = self._check_connected("publish")
         if stay.role != "host":
             raise RoleError(f"publish() as {stay.role}", operation="publish", state=self._connection.state)
-        if self._uplink is not None and stream.name == "main":
-            stream = replace(
-                stream,
-                audio=stream.audio and self._uplink.has("audio"),
-                video=stream.video and self._uplink.has("video"),
-            )
+        stream = self._own.available(stream)
         if not stream.kinds:
             raise EmptyStreamError(
                 "publish() of a stream without a track", operation="publish", state=self._connection.state
@@ -302,7 +297,7 @@ class RoomClient:
             stay.send_leg(to, message)
 
         media = Mesh(
-            self._uplink,
+            self._own.uplink,
             self._playout,
             send=send,
             on_subscribed=lambda stream, kind: self._emit(StreamSubscribed(stream=stream, kind=kind)),
@@ -314,7 +309,7 @@ class RoomClient:
             connection=self._connection,
             emit=self._emit,
             media=media,
-            describe=self._describe,
+            describe=self._own.describe,
             auto_subscribe=self._auto_subscribe and self._playout is not None,
         )
         return stay
@@ -334,7 +329,7 @@ class RoomClient:
                 self._emit,
                 user_id=stay.user_id or "",
                 users=stay.roster.users,
-                uplink=self._uplink,
+                own=self._own,
                 media=stay.media,
                 quality_interval_s=self._options.quality_interval_s,
                 volume_interval_s=self._volume_interval_s,
@@ -348,9 +343,7 @@ class RoomClient:
         operation = "mute" if muted else "unmute"
         self._check_alive(operation)
         _checked_kinds((kind,), operation)
-        self._muted[kind] = muted
-        if self._uplink is not None:
-            self._uplink.set_muted(kind, muted)
+        self._own.set_muted(kind, muted)
         stay = self._stay
         main = stay.published.get("main") if stay is not None else None
         if stay is None or self._connection.state is not ConnectionState.CONNECTED:
@@ -364,15 +357,6 @@ class RoomClient:
         except RtcError as exc:
             if exc.code is not RtcErrorCode.STREAM_NOT_FOUND:  # its publish is still on the way, and says it too
                 raise
-
-    def _describe(self, stream: LocalStream) -> StreamInfo:
-        return StreamInfo(
-            name=stream.name,
-            audio=TrackInfo(muted=self.is_muted("audio")) if stream.audio else None,
-            video=TrackInfo(muted=self.is_muted("video"), width=stream.width, height=stream.height)
-            if stream.video
-            else None,
-        )
 
     def _check_alive(self, operation: str) -> None:
         if self._destroyed:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 
 from appliance.events import Event
-from appliance.media.uplink import Uplink
 from appliance.room.backend import MediaBackend
 from appliance.room.events import ActiveSpeaker, AudioVolume, VolumeItem
 from appliance.room.levels import SpeakerElection, loudest
+from appliance.room.own_media import OwnMedia
 from appliance.room.quality import NetworkMeter
 from appliance.room.streams import RemoteUser
 
@@ -26,7 +26,7 @@ class Reports:
         *,
         user_id: str,
         users: Mapping[str, RemoteUser],
-        uplink: Uplink | None,
+        own: OwnMedia,
         media: MediaBackend,
         quality_interval_s: float,
         volume_interval_s: float | None,
@@ -34,7 +34,7 @@ class Reports:
         self._emit = emit
         self._user_id = user_id
         self._users = users
-        self._uplink = uplink
+        self._own = own
         self._media = media
         self._quality_interval_s = quality_interval_s
         self._tasks = {
@@ -82,7 +82,7 @@ class Reports:
 
     def _volumes(self) -> dict[str, int]:
         """Our own and that of everybody we receive audio from."""
-        volumes = {self._user_id: self._uplink.level if self._uplink is not None else 0}
+        volumes = {self._user_id: self._own.level}
         for user in self._users.values():
             stream = user.streams.get("main")
             if stream is not None and stream.audio is not None:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from appliance.errors import (
     JoinCancelledError,
@@ -26,7 +25,7 @@ from appliance.errors import (
 )
 from appliance.events import Event
 from appliance.room.backend import MediaBackend
-from appliance.room.backoff import Backoff
+from appliance.room.comeback import CannotReturnError, come_back, error_info
 from appliance.room.connection import Connection, Trigger
 from appliance.room.entry import Entry, Ticket, TokenUnavailableError, enter
 from appliance.room.events import (
@@ -36,7 +35,6 @@ from appliance.room.events import (
     Kicked,
     PeerLeft,
     RoomClosed,
-    RtcErrorInfo,
     StreamAdded,
     StreamRemoved,
     StreamUpdated,
@@ -48,11 +46,9 @@ from appliance.room.signaling import (
     ClientMessage,
     Error,
     HubMessage,
-    Joined,
     Kind,
     Leave,
     LegMessage,
-    LoggedIn,
     MemberChanged,
     MemberLeft,
     Ok,
@@ -72,24 +68,6 @@ from appliance.room.streams import LocalStream
 logger = logging.getLogger(__name__)
 
 LEAVE_TIMEOUT_S = 0.5  # for the hub's word on our Leave: the seat goes anyhow
-# What a hub may say to a rejoin and be asked again until the deadline; anything else ends the stay.
-RETRYABLE = frozenset(
-    {
-        RtcErrorCode.ROOM_FULL,
-        RtcErrorCode.SERVICE_UNAVAILABLE,
-        RtcErrorCode.RATE_LIMIT,
-        RtcErrorCode.INTERNAL,
-        RtcErrorCode.NOT_LOGGED_IN,
-    }
-)
-FINAL_REASONS = {
-    RtcErrorCode.BANNED: ConnectionReason.KICKED,
-    RtcErrorCode.KICKED: ConnectionReason.KICKED,
-    RtcErrorCode.DUPLICATE_USER: ConnectionReason.KICKED,
-    RtcErrorCode.TOKEN_EXPIRED: ConnectionReason.TOKEN_EXPIRED,
-}
-
-R = TypeVar("R", LoggedIn, Joined, Ok)
 
 
 class Stay:
@@ -239,38 +217,15 @@ class Stay:
         self._spawn(self._reconnect(link), "room-reconnect")
 
     async def _reconnect(self, lost: Link) -> None:
-        deadline_s = time.monotonic() + self._options.reconnect_deadline_s
-        backoff = Backoff(self._options.reconnect_delays_s)
-        refused = False
-        last = "the link was lost"
         await lost.close()
-        while (left_s := deadline_s - time.monotonic()) > 0:
-            await asyncio.sleep(min(backoff.next_s(refused=refused), left_s))
-            left_s = deadline_s - time.monotonic()
-            refused = False
-            try:
-                async with asyncio.timeout(min(self._options.attempt_timeout_s, left_s)):
-                    entry = await enter(self._url, self.ticket, self._options, self._link_lost, session=self._session)
-            except LinkLostError as exc:
-                last, refused = str(exc), exc.refused
-            except TimeoutError:
-                last = f"no accept within {self._options.attempt_timeout_s:g} s"
-            except TokenUnavailableError as exc:
-                last = str(exc)
-            except RtcError as exc:
-                if exc.code not in RETRYABLE:
-                    await self._give_up(error_info(exc), FINAL_REASONS.get(exc.code, ConnectionReason.ERROR))
-                    return
-                last, refused = exc.message, True
-            else:
-                if not entry.link.is_lost:
-                    await self._return(entry)
-                    return
-                await entry.link.close()
-            logger.info("attempt %d to come back failed: %s", backoff.attempts, last)
-        code = RtcErrorCode.RECONNECT_TIMEOUT
-        message = f"not back within {self._options.reconnect_deadline_s:g} s: {last}"
-        await self._give_up(RtcErrorInfo(code, code.name, message), ConnectionReason.ERROR)
+        try:
+            entry = await come_back(self._url, self.ticket, self._options, self._link_lost, session=self._session)
+        except CannotReturnError as exc:
+            await self._release(say_leave=False)
+            self._connection.advance(Trigger.GAVE_UP, exc.reason, error=exc.error)
+            self._emit(ErrorRaised(error=exc.error))
+        else:
+            await self._return(entry)
 
     async def _return(self, entry: Entry) -> None:
         new_hub = entry.logged_in.hub != self._hub
@@ -293,11 +248,6 @@ class Stay:
     async def _end_return(self) -> None:
         await asyncio.sleep(self._options.return_grace_s)
         self._apply(self.roster.end_return())
-
-    async def _give_up(self, error: RtcErrorInfo, reason: ConnectionReason) -> None:
-        await self._release(say_leave=False)
-        self._connection.advance(Trigger.GAVE_UP, reason, error=error)
-        self._emit(ErrorRaised(error=error))
 
     # --- what the hub says
 
@@ -404,7 +354,3 @@ class Stay:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def error_info(error: RtcError) -> RtcErrorInfo:
-    return RtcErrorInfo(error.code, error.code.name, error.message)

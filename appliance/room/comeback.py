@@ -1,0 +1,82 @@
+"""Coming back into a room after a lost link: attempts with back-off until the deadline (TM03, TM04, TR10)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from appliance.errors import RtcError, RtcErrorCode
+from appliance.room.backoff import Backoff
+from appliance.room.entry import Entry, Ticket, TokenUnavailableError, enter
+from appliance.room.events import ConnectionReason, RtcErrorInfo
+from appliance.room.link import Link, LinkLostError
+from appliance.room.options import RoomOptions
+
+logger = logging.getLogger(__name__)
+
+# What a hub may say to a rejoin and be asked again until the deadline; anything else ends the stay.
+RETRYABLE = frozenset(
+    {
+        RtcErrorCode.ROOM_FULL,
+        RtcErrorCode.SERVICE_UNAVAILABLE,
+        RtcErrorCode.RATE_LIMIT,
+        RtcErrorCode.INTERNAL,
+        RtcErrorCode.NOT_LOGGED_IN,
+    }
+)
+FINAL_REASONS = {
+    RtcErrorCode.BANNED: ConnectionReason.KICKED,
+    RtcErrorCode.KICKED: ConnectionReason.KICKED,
+    RtcErrorCode.DUPLICATE_USER: ConnectionReason.KICKED,
+    RtcErrorCode.TOKEN_EXPIRED: ConnectionReason.TOKEN_EXPIRED,
+}
+
+
+class CannotReturnError(Exception):
+    """The stay is over: `error` for the listeners, `reason` for the state."""
+
+    def __init__(self, error: RtcErrorInfo, reason: ConnectionReason) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.reason = reason
+
+
+async def come_back(
+    url: str, ticket: Ticket, options: RoomOptions, on_lost: Callable[[Link, str], None], *, session: str
+) -> Entry:
+    """A seat again, the old one where the hub still holds it. Raises `CannotReturnError`."""
+    deadline_s = time.monotonic() + options.reconnect_deadline_s
+    backoff = Backoff(options.reconnect_delays_s)
+    refused = False
+    last = "the link was lost"
+    while (left_s := deadline_s - time.monotonic()) > 0:
+        await asyncio.sleep(min(backoff.next_s(refused=refused), left_s))
+        refused = False
+        try:
+            async with asyncio.timeout(min(options.attempt_timeout_s, deadline_s - time.monotonic())):
+                entry = await enter(url, ticket, options, on_lost, session=session)
+        except LinkLostError as exc:
+            last, refused = str(exc), exc.refused
+        except TimeoutError:
+            last = f"no accept within {options.attempt_timeout_s:g} s"
+        except TokenUnavailableError as exc:
+            last = str(exc)
+        except RtcError as exc:
+            if exc.code not in RETRYABLE:
+                reason = FINAL_REASONS.get(exc.code, ConnectionReason.ERROR)
+                raise CannotReturnError(error_info(exc), reason) from exc
+            last, refused = exc.message, True
+        else:
+            if not entry.link.is_lost:
+                return entry
+            await entry.link.close()
+        logger.info("attempt %d to come back failed: %s", backoff.attempts, last)
+    code = RtcErrorCode.RECONNECT_TIMEOUT
+    message = f"not back within {options.reconnect_deadline_s:g} s: {last}"
+    raise CannotReturnError(RtcErrorInfo(code, code.name, message), ConnectionReason.ERROR)
+
+
+def error_info(error: RtcError) -> RtcErrorInfo:
+    return RtcErrorInfo(error.code, error.code.name, error.message)
