@@ -98,6 +98,8 @@ class Connection:
         """From the handshake to the end; returns when the connection is gone, whoever ended it."""
         await self._socket.prepare(request)
         self._transport = request.transport
+        if (task := asyncio.current_task()) is not None:
+            task.set_name(f"hub-{self.number}-read")
         tasks = [
             asyncio.create_task(self._write(), name=f"hub-{self.number}-write"),
             asyncio.create_task(self._beat(), name=f"hub-{self.number}-heartbeat"),
@@ -113,7 +115,7 @@ class Connection:
             self._closing = self._closing or (ABNORMAL, "ended")
             if self._cut_timer is not None:
                 self._cut_timer.cancel()
-            if self._transport is not None and self._transport.get_write_buffer_size():
+            if self._transport is not None and _unsent_bytes(self._transport):
                 self._transport.abort()
         return self._socket
 
@@ -121,7 +123,7 @@ class Connection:
         """Queue `message`; `text` is its encoding where it is known already."""
         if self._closing is not None:
             return
-        if isinstance(message, SignalFrom) and 2 * len(self._queue) > self._settings.send_queue_messages:
+        if isinstance(message, SignalFrom) and self._is_behind():
             logger.info("hub: connection %d is slow, a leg message is dropped", self.number)
             return  # others' words must not fill the queue; whoever waits for a leg asks again
         if isinstance(message, LoggedIn):
@@ -142,9 +144,15 @@ class Connection:
         logger.info("hub: connection %d cut: %s", self.number, why)
         self._closing = self._closing or (ABNORMAL, why)
         self._queue.clear()
+        self._queued_bytes = 0
         self._wake.set()
         if self._transport is not None:
             self._transport.abort()
+
+    def _is_behind(self) -> bool:
+        """The queue is more than half full."""
+        settings = self._settings
+        return 2 * len(self._queue) > settings.send_queue_messages or 2 * self._queued_bytes > settings.send_queue_bytes
 
     def _put(self, item: str | bytes) -> None:
         self._queue.append(item)
@@ -234,3 +242,11 @@ def _request_id(data: bytes) -> int:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return 0
     return request_id if 0 < request_id <= MAX_REQUEST_ID else 0
+
+
+def _unsent_bytes(transport: asyncio.Transport) -> int:
+    """0 as well for a TLS transport that was closed twice: asyncio's has let go of its protocol then, and fails."""
+    try:
+        return transport.get_write_buffer_size()
+    except AttributeError:
+        return 0

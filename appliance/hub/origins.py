@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 
 
 def is_same_origin(request: web.Request) -> bool:
@@ -21,5 +22,4 @@ def is_same_origin(request: web.Request) -> bool:
 
 def is_loopback_host(host: str) -> bool:
     """The Host header names this very machine: another name that leads here is somebody's rebinding."""
-    name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
-    return name.lower() in LOOPBACK_HOSTS
+    return _LOOPBACK.fullmatch(host) is not None

@@ -244,8 +244,6 @@ class Rooms:
     def _login(self, connection: int, link: _Link, request: Login, now_s: float) -> list[Output]:
         if request.version != PROTOCOL_VERSION:
             raise InvalidArgumentError(f"protocol version {request.version}; this hub speaks {PROTOCOL_VERSION}")
-        self._check_text("user_id", request.user_id)
-        self._check_text("user_name", request.user_name)
         if (farewell := self._farewells.get(request.session)) is not None and farewell.until_s > now_s:
             raise farewell.error
         held = self._sessions.get(request.session)
@@ -253,12 +251,15 @@ class Rooms:
             return self._resume(connection, link, held, request.id)
         claims = self._verify(request.token) if request.token or self._settings.secure else None
         user_id = self._user_id(request.user_id, claims)
+        user_name = request.user_name or (claims.name if claims is not None else "")
+        self._check_text("user id", user_id)
+        self._check_text("user name", user_name)
         outputs: list[Output] = []
         if (old := self.seats.get(user_id)) is not None:
             outputs = self._replace(old, now_s)
         seat = Seat(
             user_id=user_id,
-            user_name=request.user_name or (claims.name if claims is not None else ""),
+            user_name=user_name,
             session=self._make_secret(),
             token_room=claims.room if claims is not None else None,
             token_role=claims.role if claims is not None else "host",

@@ -46,6 +46,7 @@ TOKENS: dict[str, Claims | RtcError] = {
     "ben": Claims(sub="ben", room="attic", exp=2**40),
     "viewer": Claims(sub="vera", room="attic", role="audience", exp=2**40),
     "poster": Claims(sub="", room="attic", exp=2**40),
+    "rude": Claims(sub="rude", room="attic", name="bell\x07", exp=2**40),
     "old": TokenExpiredError("the token expired 1 s ago"),
     "bad": TokenInvalidError("the token was not signed by this hub"),
 }
@@ -193,11 +194,14 @@ def test_another_protocol_version_is_refused() -> None:
     assert hub.refused(1, Login(id=2, version=99)).code == "invalid-argument"
 
 
-@pytest.mark.parametrize("fields", [{"user_id": "an\nna"}, {"user_name": "\x00"}, {"user_id": "a\ud800"}])
+@pytest.mark.parametrize(
+    "fields", [{"user_id": "an\nna"}, {"user_name": "\x00"}, {"user_id": "a\ud800"}, {"token": "rude"}]
+)
 def test_control_characters_in_names_are_refused(fields: dict[str, Any]) -> None:
     hub = Hub()
     hub.rooms.connect(1, 0.0)
     assert hub.refused(1, Login(id=2, **fields)).code == "invalid-argument"
+    assert not hub.rooms.seats
 
 
 def test_whoever_never_logs_in_is_told_and_closed() -> None:
