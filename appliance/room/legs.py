@@ -32,7 +32,6 @@ from aiortc import (
     RTCRtpSender,
     RTCSessionDescription,
 )
-from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 
@@ -114,12 +113,12 @@ class _Leg:
         return self.pc.localDescription.sdp
 
     async def _apply(self, sdp: str, kind: str) -> None:
+        if (fault := _fault(sdp)) is not None:
+            raise SdpError(f"the {kind} cannot be used: {fault}", operation=self.leg_id)
         try:
             await self.pc.setRemoteDescription(RTCSessionDescription(sdp, kind))
-        except (ValueError, AssertionError, LookupError, AttributeError, TypeError) as exc:
-            raise SdpError(f"the {kind} is malformed: {exc}", operation=self.leg_id) from exc
-        except (InvalidStateError, InvalidAccessError, OperationError) as exc:
-            raise SdpError(f"the {kind} cannot be used: {exc}", operation=self.leg_id) from exc
+        except Exception as exc:  # aiortc's parser raises whatever its code runs into
+            raise SdpError(f"the {kind} cannot be used: {exc!r}", operation=self.leg_id) from exc
 
     def _on_state(self) -> None:
         state = self.pc.connectionState
@@ -150,6 +149,22 @@ class _Leg:
 
 def _nobody(reason: str) -> None:
     """Nobody is to be told."""
+
+
+def _fault(sdp: str) -> str | None:
+    """What is wrong with an SDP that aiortc would stumble over later, or None."""
+    media = re.findall(r"^m=(\S+)", sdp, re.MULTILINE)
+    mids = re.findall(r"^a=mid:(\S+)", sdp, re.MULTILINE)
+    bundle = re.search(r"^a=group:BUNDLE +(.*\S)", sdp, re.MULTILINE)
+    if len(media) != len(set(media)):
+        return "two media of one kind; a leg carries one stream"
+    if len(mids) != len(media) or len(set(mids)) != len(mids):
+        return "not every medium has a mid of its own"
+    if len(mids) > 1 and (bundle is None or bundle[1].split() != mids):
+        return "its media are not bundled"
+    if "a=fingerprint:" not in sdp:
+        return "it has no fingerprint"
+    return None
 
 
 def _codecs(kind: Kind, names: Sequence[str]) -> list[RTCRtpCodecCapability]:
@@ -257,9 +272,11 @@ class UplinkLeg(_Leg):
         return LegStats(packets, lost, packets, size, rtt_s if ice_rtt_s is None else ice_rtt_s, jitter_s, last_s)
 
     async def _end(self) -> None:
-        for outgoing in self._outgoing:
-            outgoing.close()
-        await super()._end()
+        try:
+            await super()._end()
+        finally:  # the senders are gone: none of them taps again
+            for outgoing in self._outgoing:
+                outgoing.close()
 
 
 class DownlinkLeg(_Leg):
@@ -286,10 +303,7 @@ class DownlinkLeg(_Leg):
 
     async def answer(self, offer_sdp: str) -> str:
         """The SDP answer to an offer that sends, with all candidates. SdpError if the offer cannot be used."""
-        kinds = re.findall(r"^m=(audio|video) ", offer_sdp, re.MULTILINE)
-        if len(kinds) != len(set(kinds)):
-            raise SdpError("the offer has two media of one kind; a leg carries one stream", operation=self.leg_id)
-        for kind in kinds:
+        for kind in re.findall(r"^m=(audio|video) ", offer_sdp, re.MULTILINE)[:2]:
             names = ("opus",) if kind == "audio" else ("h264", "vp8")
             self.pc.addTransceiver(kind, direction="recvonly").setCodecPreferences(_codecs(kind, names))
         await self._apply(aiortc_hooks.passive_offer(offer_sdp), "offer")
@@ -301,7 +315,10 @@ class DownlinkLeg(_Leg):
                     self._take_video(receiver)
         if self.audio is None and self.video is None:
             raise SdpError("the offer sends nothing", operation=self.leg_id)
-        return await self._describe()
+        try:
+            return await self._describe()
+        except Exception as exc:  # as above
+            raise SdpError(f"the offer cannot be answered: {exc!r}", operation=self.leg_id) from exc
 
     def stats(self) -> LegStats:
         packets = expected = size = 0

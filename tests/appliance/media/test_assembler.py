@@ -16,7 +16,7 @@ def _is_keyframe(data: bytes) -> bool:
 
 def stream(pictures: int, keyframes: tuple[int, ...] = (0,), parts: int = 3, first: int = 65_530) -> list[VideoPacket]:
     """Pictures of `parts` packets each; data says which picture, and K which are key frames."""
-    packets = []
+    packets: list[VideoPacket] = []
     for picture in range(pictures):
         for part in range(parts):
             head = (b"K" if picture in keyframes else b"D") if part == 0 else b""
