@@ -1,15 +1,15 @@
 // The call: link, roster, legs and devices held together. The view reads it and listens to its events:
 // "change" (anything to draw anew), "notice" {text}, "ended" {code, message}.
 
-import { Downlink, Uplinks } from "./legs.js";
+import { Uplinks } from "./legs.js";
 import { Link } from "./link.js";
 import { Meter, audioContext, listen, quiet } from "./meter.js";
-import { Quality, inbound, outbound } from "./quality.js";
+import { Quality, outbound } from "./quality.js";
+import { Remote } from "./remote.js";
 import * as roster from "./roster.js";
 
 const STATS_MS = 2000;
 const LEVEL_MS = 100;
-const STALL_REPORTS = 2; // reports without a packet of audio before a leg is made anew
 
 export class Call extends EventTarget {
   members = roster.empty;
@@ -262,84 +262,4 @@ function onlyMuteDiffers(before, after) {
   if (!before || roster.kindsOf(before).join() !== roster.kindsOf(after).join()) return null;
   const kinds = roster.kindsOf(after).filter((kind) => before[kind].muted !== after[kind].muted);
   return kinds.length === 1 ? { type: "set-mute", kind: kinds[0], muted: after[kinds[0]].muted } : null;
-}
-
-/** One remote stream: who, its leg, its level and its network. */
-class Remote {
-  quality = new Quality();
-  speaking = quiet;
-  level = 0;
-  counts = null;
-  #meter = null;
-  #silentReports = 0;
-
-  constructor(key, member, name, { iceServers, send, changed }) {
-    this.key = key;
-    this.userId = member.user_id;
-    this.name = name;
-    this.downlink = new Downlink({
-      stream: name,
-      iceServers,
-      send,
-      changed: () => {
-        this.#meterAnew();
-        changed();
-      },
-    });
-  }
-
-  update(member, stream) {
-    this.member = member;
-    this.stream = stream;
-    this.downlink.want(roster.kindsOf(stream));
-  }
-
-  isMuted(kind) {
-    return roster.isMuted(this.stream, kind);
-  }
-
-  get tracks() {
-    return this.downlink.tracks;
-  }
-
-  frequency() {
-    return this.#meter?.frequency() ?? 0;
-  }
-
-  listen(nowMs) {
-    this.level = this.#meter && !this.isMuted("audio") ? this.#meter.level() : 0;
-    this.speaking = listen(this.speaking, this.level, nowMs);
-  }
-
-  async measure(nowMs, linked) {
-    const { pc } = this.downlink;
-    if (!pc) {
-      this.quality = new Quality();
-      this.counts = null;
-      return;
-    }
-    const counts = inbound(await pc.getStats(), nowMs);
-    const expected = Boolean(this.stream.audio) || !this.isMuted("video");
-    const moved = !this.counts || counts.packets !== this.counts.packets;
-    this.counts = counts;
-    this.quality.add(counts, expected);
-    this.#silentReports = moved || !expected ? 0 : this.#silentReports + 1;
-    if (linked && this.#silentReports >= STALL_REPORTS) {
-      this.#silentReports = 0;
-      this.downlink.stalled();
-    }
-  }
-
-  close() {
-    this.downlink.close();
-  }
-
-  #meterAnew() {
-    const track = this.downlink.tracks.audio;
-    if (this.#meter?.track === track) return;
-    this.#meter?.close();
-    this.#meter = track ? new Meter(track) : null;
-    this.counts = null;
-    this.quality = new Quality();
-  }
 }
