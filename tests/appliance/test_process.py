@@ -102,22 +102,24 @@ def test_error_of_main_is_raised(start: type[Program]) -> None:
     assert program.end() == (1, "caught no port\n")
 
 
-def test_second_signal_ends_at_once(start: type[Program]) -> None:
-    program = start("""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("obstacle", ["await asyncio.Event().wait()", "await asyncio.to_thread(time.sleep, 60)"])
+def test_second_signal_ends_at_once(start: type[Program], obstacle: str, number: int) -> None:
+    program = start(f"""
         async def main():
             say("up")
             try:
                 await asyncio.Event().wait()
             finally:
                 say("leaving")
-                await asyncio.Event().wait()
+                {obstacle}
         process.run(main)
     """)
     program.expect("up")
-    program.signal(signal.SIGINT)
+    program.signal(number)
     program.expect("leaving")
-    at_s = program.signal(signal.SIGINT)
-    assert program.end()[0] == -signal.SIGINT
+    at_s = program.signal(number)
+    assert program.end() == (-number, "")
     assert time.monotonic() - at_s < 0.5
 
 

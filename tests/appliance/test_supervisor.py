@@ -224,13 +224,13 @@ async def test_error_of_start_itself_is_the_childs() -> None:
             await Supervisor("top", [ChildSpec("child", start)], QUICK).run()
 
 
-async def test_nested_supervisor_that_gives_up_is_restarted_by_its_parent() -> None:
-    child = Child(failures=5)  # 4 starts use the inner supervisor up
+async def test_nested_supervisor_that_gives_up_is_restarted_by_its_parent_and_counts_anew() -> None:
+    child = Child(failures=6)  # 4 starts use the inner supervisor up, the rest is within its limit again
     inner = Supervisor("inner", [ChildSpec("child", child.start)], QUICK)
-    async with running(Supervisor("top", [inner.as_child()], QUICK)) as task, asyncio.timeout(5):
+    once = RestartPolicy(max_restarts=1, backoff_first_s=0.001)
+    async with running(Supervisor("top", [inner.as_child()], once)), asyncio.timeout(5):
         await child.up.wait()
-        assert not task.done()
-    assert child.starts == 6
+    assert child.starts == 7
 
 
 async def test_nested_child_that_keeps_failing_ends_the_top() -> None:
