@@ -24,6 +24,7 @@ from appliance.errors import (
     RoleError,
     RoomFullError,
     RtcError,
+    RtcErrorCode,
     ServiceUnavailableError,
     StreamNotFoundError,
     TokenExpiredError,
@@ -44,6 +45,7 @@ from appliance.room.events import (
     PeerJoined,
     PeerLeft,
     RoomClosed,
+    RtcErrorInfo,
     StreamAdded,
     StreamRemoved,
     StreamUpdated,
@@ -309,6 +311,13 @@ async def test_kicked_before_the_end_and_nothing_after_it() -> None:  # TR14, OR
         assert len(b.events) == heard
         assert b.of(ErrorRaised) == []
         await b.client.join("lobby", "b")
+
+
+def test_only_errors_are_heard_outside_a_room() -> None:  # OR05
+    guest = Guest(RoomClient("ws://127.0.0.1:1/"))
+    guest.client._emit(PeerJoined(user_id="late"))
+    guest.client._emit(ErrorRaised(error=RtcErrorInfo(RtcErrorCode.INTERNAL, "INTERNAL", "")))
+    assert guest.names() == ["error"]
 
 
 async def test_banned_and_removed() -> None:

@@ -153,7 +153,8 @@ async def test_a_lost_leg_is_built_anew_without_a_second_announcement() -> None:
         assert two.subscribed == ["audio"]
 
 
-async def test_a_leg_lost_while_the_link_is_down_is_built_when_it_is_back() -> None:
+async def test_a_leg_lost_while_the_link_is_down_is_built_when_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="appliance.room.downlink")
     async with pair(camera=False) as two:
         await subscribed(two, AUDIO)
         two.b.link_down()
@@ -161,6 +162,8 @@ async def test_a_leg_lost_while_the_link_is_down_is_built_when_it_is_back() -> N
         (request,) = two.post.of(LegRequest, "b")
         two.b.signal("a", LegClose(leg=request.leg))
         await until(lambda: two.stream.audio is None)
+        await asyncio.sleep(1)  # longer than the back-off: nothing is tried without a link
+        assert "again in" not in caplog.text
         two.post.cut.clear()
         two.b.link_up()
         await until(lambda: two.stream.audio is not None, what="a new leg carries media")
