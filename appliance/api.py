@@ -18,6 +18,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, UnsetType
 
+from appliance.errors import ApplianceError
 from appliance.event_json import encode, encode_event
 from appliance.event_stream import EventStreams, message
 from appliance.events import Bus
@@ -46,7 +47,7 @@ class ConnectionAnswer(msgspec.Struct):
     connection: ConnectionInfo
 
 
-class BodyError(Exception):
+class BodyError(ApplianceError):
     """A request body that is not what it should be."""
 
     def __init__(self, message: str, field: str = "") -> None:
@@ -135,7 +136,11 @@ def answer(value: object, status: int = 200) -> web.Response:
 
 async def read_body(request: web.Request, cls: type[T], allowed: str, *, may_be_empty: bool = False) -> T:
     """The JSON body as `cls`. Raises `BodyError` that names the field and what is `allowed`."""
-    body = await request.read()
+    return decode_body(await request.read(), cls, allowed, may_be_empty=may_be_empty)
+
+
+def decode_body(body: bytes, cls: type[T], allowed: str, *, may_be_empty: bool = False) -> T:
+    """Like `read_body`, of bytes."""
     if may_be_empty and not body.strip():
         body = b"{}"
     try:

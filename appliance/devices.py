@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 REOPEN_DELAYS_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 FIRST_DELIVERY_S = 10.0  # from opening to the first picture; slow USB cameras take 3 s
 STALL_S = {"microphone": 2.0, "camera": 5.0, "speaker": 2.0}  # silence that means a dead device
-_LOOK_S = 0.25
+_LOOK_S = 0.1
 
 DeviceKind = Literal["microphone", "camera", "speaker"]
 _KINDS: tuple[DeviceKind, ...] = ("microphone", "camera", "speaker")
@@ -55,6 +55,7 @@ class Devices:
     ) -> None:
         self.microphone: WatchedMicrophone | None = None
         self.camera: WatchedCamera | None = None
+        self.working: set[DeviceKind] = set()  # those that deliver
         self._drivers = drivers
         self._uplink = uplink
         self._playout = playout
@@ -74,6 +75,7 @@ class Devices:
 
     async def _keep(self, kind: DeviceKind) -> None:
         backoff = Backoff(REOPEN_DELAYS_S)
+        told = ""  # the last REMOVE, told once however often the device is tried
         while True:
             lost = self._lost[kind] = asyncio.get_running_loop().create_future()
             try:
@@ -82,11 +84,17 @@ class Devices:
                 error, device_id = exc, str(kind)
             else:
                 device_id = device.device_id
-                error = await self._watch(kind, device, lost, backoff)
+                try:
+                    error = await self._watch(kind, device, lost, backoff)
+                finally:
+                    told = "" if kind in self.working else told
+                    self.working.discard(kind)
                 self._drop(kind)
-            logger.warning("%s: %s", kind, error)
-            self._publish(_EVENTS[kind](device_id=device_id, state="REMOVE", label=device_id, message=str(error)))
-            self._on_change()
+            if told != str(error):
+                told = str(error)
+                logger.warning("%s: %s", kind, error)
+                self._publish(_EVENTS[kind](device_id=device_id, state="REMOVE", label=device_id, message=told))
+                self._on_change()
             await asyncio.sleep(backoff.next_s())
 
     def _open(self, kind: DeviceKind) -> Watched:
@@ -120,7 +128,6 @@ class Devices:
     ) -> HardwareError:
         """Until the device is lost or delivers no more; says why."""
         opened_s = time.monotonic()
-        announced = False
         while True:
             await asyncio.wait({lost}, timeout=_LOOK_S)
             if lost.done():
@@ -130,8 +137,8 @@ class Devices:
                 if now_s - opened_s > FIRST_DELIVERY_S:
                     return HardwareError(f"{device.device_id}: nothing came within {FIRST_DELIVERY_S:g} s of opening")
                 continue
-            if not announced:
-                announced = True
+            if kind not in self.working:
+                self.working.add(kind)
                 backoff.reset()
                 logger.info("%s %s works", kind, device.device_id)
                 self._publish(_EVENTS[kind](device_id=device.device_id, state="ADD", label=device.device_id))

@@ -1,6 +1,7 @@
 """The virtual front panel of a unit on mock hardware, behind the same door as the API.
 
-    GET  /panel/events          server-sent events for the page: `leds`, `meters`, `state`, `event`
+    GET  /panel/events          server-sent events for the page: `leds`, `meters`, `state`, and `event` for each of the
+                                last and the coming bus events: {"at", "name", "fields"}
     POST /panel/buttons/NAME    {"action": "press" | "release" | "click"}; answers {"button", "pressed"}
     GET  /panel/camera.jpg      the own camera; 204 while there is no picture, or the gate is shut
     GET  /panel/peer.jpg?user=  what that member sends; 204 while nothing comes
@@ -14,8 +15,10 @@ from __future__ import annotations
 import asyncio
 import io
 import wave
+from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
@@ -24,8 +27,9 @@ from aiohttp import web
 from appliance.api import BodyError, answer, read_body
 from appliance.event_json import encode, event_fields
 from appliance.event_stream import EventStreams, message
-from appliance.events import Bus
+from appliance.events import Bus, Event
 from appliance.preview import Previews
+from appliance.room.events import AudioVolume, NetworkQualityChanged
 from appliance.session import Session
 from appliance.state import UnitState
 from appliance.web_access import error_response
@@ -35,6 +39,7 @@ from hw.mock import MockButtons, MockLeds, MockSpeaker
 TICK_S = 0.04
 METERS_EVERY = 2  # ticks
 STATE_EVERY = 10
+HISTORY = 60  # events that a page is shown when it opens
 MAX_PRESS_S = 60.0  # a page that vanished lets go of its buttons: longer than any hold that means something
 
 
@@ -68,6 +73,7 @@ class Panel:
         self._state = state
         self._previews = Previews()
         self._releases: dict[ButtonName, asyncio.TimerHandle] = {}
+        self._history: deque[bytes] = deque(maxlen=HISTORY)
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -78,7 +84,12 @@ class Panel:
             web.get("/panel/speaker.wav", self._speaker),
         ]
 
-    async def close(self) -> None:
+    async def running(self, _application: web.Application) -> AsyncGenerator[None]:
+        """For `cleanup_ctx`: remembers what happens meanwhile; at the end every button is let go."""
+        remember = asyncio.create_task(self._remember(), name="panel-history")
+        yield
+        remember.cancel()
+        await asyncio.gather(remember, return_exceptions=True)
         for button in list(self._releases):
             self._release(button)
         await self._previews.close()
@@ -149,7 +160,9 @@ class Panel:
         loop = asyncio.get_running_loop()
         sent: dict[str, bytes] = {}
         tick, due_s = 0, loop.time()
-        with self._bus.subscribe(name="panel page", replay=True) as events:
+        with self._bus.subscribe(name="panel page") as events:
+            for past in list(self._history):
+                yield past
             while True:
                 try:
                     async with asyncio.timeout_at(due_s):
@@ -163,7 +176,13 @@ class Panel:
                             yield message(kind, data)
                     tick += 1
                 else:
-                    yield message("event", encode({"name": event.event_name, "fields": event_fields(event)}))
+                    yield _event_message(event)
+
+    async def _remember(self) -> None:
+        with self._bus.subscribe(name="panel history") as events:
+            async for event in events:
+                if not _is_periodic(event):
+                    self._history.append(_event_message(event))
 
     def _sample(self, tick: int) -> dict[str, object]:
         sample: dict[str, object] = {"leds": {name: round(b, 2) for name, b in self._hardware.leds.brightness.items()}}
@@ -176,6 +195,15 @@ class Panel:
         if tick % STATE_EVERY == 0:
             sample["state"] = self._state()
         return sample
+
+
+def _is_periodic(event: Event) -> bool:
+    return isinstance(event, AudioVolume) or (isinstance(event, NetworkQualityChanged) and not event.changed)
+
+
+def _event_message(event: Event) -> bytes:
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return message("event", encode({"at": at, "name": event.event_name, "fields": event_fields(event)}))
 
 
 def _jpeg(data: bytes) -> web.Response:

@@ -13,9 +13,10 @@ import asyncio
 import logging
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from appliance.devices import Devices, Drivers
+from appliance.devices import DeviceKind, Devices, Drivers
 from appliance.errors import JoinCancelledError, RtcError, RtcErrorCode
 from appliance.events import Bus, Event
 from appliance.media.playout import Playout
@@ -33,8 +34,10 @@ from appliance.unit_events import MuteChanged
 logger = logging.getLogger(__name__)
 
 PUBLISH_RETRY_S = 2.0
+FIRST_DEVICES_S = 1.5  # after start: a stream that grows makes everybody build its leg anew
 VOLUME_INTERVAL_MS = 2000
 _KINDS: tuple[Kind, ...] = ("audio", "video")
+_DEVICES: dict[Kind, DeviceKind] = {"audio": "microphone", "video": "camera"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,8 @@ class Session:
         return self._client.peers if self._client is not None else {}
 
     def has(self, kind: Kind) -> bool:
-        """Whether a device of this kind works."""
-        return self.uplink is not None and self.uplink.has(kind)
+        """Whether a device of this kind works: it delivers."""
+        return self.devices is not None and _DEVICES[kind] in self.devices.working
 
     def is_muted(self, kind: Kind) -> bool:
         """The gate itself; False without a device: see `has`."""
@@ -98,8 +101,7 @@ class Session:
     @property
     def health(self) -> str:
         if not self.wanted or self.state is ConnectionState.CONNECTED:
-            missing = [kind for kind in _KINDS if self._configured(kind) and not self.has(kind)]
-            return f"degraded: no {' and no '.join(missing)}" if missing else "ok"
+            return f"degraded: no {' and no '.join(self._missing)}" if self._missing else "ok"
         return f"offline: {self.state.lower()}"
 
     # --- what a person wishes
@@ -216,7 +218,13 @@ class Session:
             self.retry_at_s = None
 
     async def _keep_published(self, client: RoomClient, uplink: Uplink) -> None:
-        """What the room is told follows the devices that work."""
+        """What the room is told follows the devices that work; at first it waits a little for all of them."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_DEVICES_S):
+                while self._missing:
+                    await self._stream_changed.wait()
+                    self._stream_changed.clear()
+        self._stream_changed.set()
         while True:
             await self._stream_changed.wait()
             self._stream_changed.clear()
@@ -224,8 +232,8 @@ class Session:
                 continue  # back in the room it is set again
             published = next((stream for stream in client.published if stream.name == "main"), None)
             working = LocalStream(
-                audio=uplink.has("audio"),
-                video=uplink.has("video"),
+                audio=self.has("audio"),
+                video=self.has("video"),
                 width=uplink.settings.width,
                 height=uplink.settings.height,
             )
@@ -263,5 +271,7 @@ class Session:
         if event != self._bus.latest(MuteChanged):
             self._bus.publish(event)
 
-    def _configured(self, kind: Kind) -> bool:
-        return (self._drivers.microphone if kind == "audio" else self._drivers.camera) is not None
+    @property
+    def _missing(self) -> list[Kind]:
+        """The configured kinds that do not work."""
+        return [kind for kind in _KINDS if getattr(self._drivers, _DEVICES[kind]) is not None and not self.has(kind)]

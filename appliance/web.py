@@ -108,7 +108,7 @@ def build(
     if unit.panel is not None:
         panel = Panel(unit.panel, unit.session, unit.bus, streams, state=unit.state)
         application.add_routes(panel.routes())
-        application.on_cleanup.append(lambda _application: panel.close())
+        application.cleanup_ctx.append(panel.running)
     application.on_response_prepare.append(set_headers)
     application.on_shutdown.append(lambda _application: streams.close())
     return application

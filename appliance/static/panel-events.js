@@ -44,16 +44,15 @@ const WORDS = {
   "error": (fields) => fields.error.message,
 };
 
-export function addEvent(list, { name, fields }) {
+export function addEvent(list, { at, name, fields }) {
   const words = name in WORDS ? WORDS[name](fields) : "";
   if (words === null) return;
   const row = document.createElement("li");
   const time = document.createElement("time");
   const text = document.createElement("span");
   const code = document.createElement("code");
-  const now = new Date();
-  time.dateTime = now.toISOString();
-  time.textContent = now.toLocaleTimeString([], { hour12: false });
+  time.dateTime = at;
+  time.textContent = new Date(at).toLocaleTimeString([], { hour12: false });
   text.textContent = words;
   code.textContent = name;
   row.append(time, text, code);

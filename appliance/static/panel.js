@@ -94,6 +94,7 @@ function listen() {
   on("state", showState);
   on("event", (event) => addEvent($("events"), event));
   stream.onopen = () => {
+    $("events").replaceChildren(); // the unit tells the last ones again
     $("lost").hidden = true;
   };
   stream.onerror = () => {

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from appliance.errors import RtcErrorCode
+from appliance.rejoin import BANNED_DELAY_S, KICKED_DELAY_S, RETRY_DELAYS_S, ROOM_CLOSED_DELAY_S, Ended, rejoin_delay_s
+from appliance.room.events import ConnectionReason
+
+R = ConnectionReason
+
+
+def delay_s(ended: Ended, attempts: int = 0, *, auto_join: bool = True) -> float | None:
+    return rejoin_delay_s(ended, attempts, auto_join=auto_join, rng=random.Random(1))
+
+
+def test_failures_are_retried_for_ever_at_a_slowing_pace() -> None:
+    ended = Ended(R.ERROR, RtcErrorCode.SERVICE_UNAVAILABLE)
+    delays_s = [delay_s(ended, attempts, auto_join=False) for attempts in (*range(8), 10_000)]
+    expected_s = [*RETRY_DELAYS_S, 60, 60, 60]
+    for delay, expected in zip(delays_s, expected_s, strict=True):
+        assert delay == pytest.approx(expected, rel=0.2)
+
+
+def test_the_units_of_a_house_do_not_knock_together() -> None:
+    ended = Ended(R.ERROR)
+    delays_s = {rejoin_delay_s(ended, 9, auto_join=True, rng=random.Random(seed)) for seed in range(20)}
+    assert len(delays_s) == 20
+
+
+@pytest.mark.parametrize(
+    ("ended", "expected_s"),
+    [
+        (Ended(R.ROOM_CLOSED), ROOM_CLOSED_DELAY_S),
+        (Ended(R.KICKED, kicked="removed"), ROOM_CLOSED_DELAY_S),
+        (Ended(R.KICKED, kicked="kick"), KICKED_DELAY_S),
+        (Ended(R.KICKED, RtcErrorCode.DUPLICATE_USER), KICKED_DELAY_S),
+        (Ended(R.KICKED, kicked="banned"), BANNED_DELAY_S),
+        (Ended(R.ERROR, RtcErrorCode.BANNED), BANNED_DELAY_S),
+        (Ended(R.TOKEN_EXPIRED, kicked="token_expired"), RETRY_DELAYS_S[0]),
+    ],
+)
+def test_who_was_sent_away_waits_longer(ended: Ended, expected_s: float) -> None:
+    assert delay_s(ended) == pytest.approx(expected_s, rel=0.2)
+
+
+@pytest.mark.parametrize("ended", [Ended(R.KICKED, kicked="kick"), Ended(R.ERROR, RtcErrorCode.BANNED)])
+def test_without_auto_join_a_kick_is_for_good(ended: Ended) -> None:
+    assert delay_s(ended, auto_join=False) is None

@@ -1,0 +1,225 @@
+"""The session against a real hub, with a real second member, on mock hardware."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from appliance import devices as devices_module
+from appliance import rejoin
+from appliance.events import Event
+from appliance.media.playout import Playout
+from appliance.room.client import RoomClient
+from appliance.room.events import (
+    AudioMuted,
+    ConnectionReason,
+    ConnectionState,
+    ConnectionStateChanged,
+    PeerJoined,
+    StreamUpdated,
+)
+from appliance.unit_events import CameraChanged, MuteChanged
+from tests.appliance.unit import MockDevices, hub_at, new_session, running, token, until
+
+S = ConnectionState
+
+
+@asynccontextmanager
+async def visitor(url: str, *, auto_subscribe: bool = False) -> AsyncIterator[RoomClient]:
+    playout = Playout()
+    playout.start(None)
+    client = RoomClient(url, playout=playout, auto_subscribe=auto_subscribe)
+    await client.join("lobby", token=token("visitor"))
+    try:
+        yield client
+    finally:
+        await client.destroy()
+        await playout.close()
+
+
+async def test_it_joins_by_itself_and_publishes_what_works() -> None:
+    devices = MockDevices()
+    async with hub_at() as (_, url):
+        session, bus = new_session(url, devices)
+        seen: list[Event] = []
+        with bus.subscribe(ConnectionStateChanged, PeerJoined, name="test") as events:
+            async with running(session):
+                await until(lambda: session.state is S.CONNECTED)
+                async with visitor(url) as client:
+                    await until(lambda: any(set(stream.kinds) == {"audio", "video"} for stream in client.streams))
+                    assert client.peers["unit"].user_name == "The unit"
+                    await until(lambda: "visitor" in session.peers)
+                    while not seen or not isinstance(seen[-1], PeerJoined):
+                        seen.append(await anext(events))
+        assert session.state is S.DISCONNECTED
+    states = [event.cur_state for event in seen if isinstance(event, ConnectionStateChanged)]
+    assert states == [S.CONNECTING, S.CONNECTED]
+
+
+async def test_a_camera_that_goes_is_withdrawn_and_one_that_comes_back_is_published_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(devices_module, "REOPEN_DELAYS_S", (0.05,))
+    devices = MockDevices()
+    async with hub_at() as (_, url):
+        session, bus = new_session(url, devices)
+        with bus.subscribe(CameraChanged, name="test") as events:
+            async with running(session), visitor(url) as client:
+                changes: list[StreamUpdated] = []
+                client.on(StreamUpdated, changes.append)
+                await until(lambda: any("video" in stream.kinds for stream in client.streams))
+                devices.camera.unplug()
+                await until(lambda: changes and changes[-1].removed == ("video",))
+                assert not session.has("video")
+                assert session.has("audio")
+                assert session.health.startswith("degraded: no video")
+                devices.camera.plug_in()
+                await until(lambda: changes[-1].added == ("video",))
+                assert session.health == "ok"
+            states: list[str] = []
+            while states[-2:] != ["REMOVE", "ADD"]:
+                event = await anext(events)
+                assert isinstance(event, CameraChanged)
+                states.append(event.state)
+
+
+async def test_a_camera_that_stalls_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices_module, "REOPEN_DELAYS_S", (0.05,))
+    monkeypatch.setitem(devices_module.STALL_S, "camera", 0.5)
+    devices = MockDevices()
+    session, bus = new_session("ws://127.0.0.1:9/hub/ws", devices, auto_join=False)
+    with bus.subscribe(CameraChanged, name="test") as events:
+        async with running(session):
+            assert (await anext(events)).state == "ADD"  # type: ignore[attr-defined]
+            devices.camera.stalled = True
+            gone = await anext(events)
+            assert isinstance(gone, CameraChanged)
+            assert gone.state == "REMOVE"
+            assert "nothing came for 0.5 s" in gone.message
+            devices.camera.stalled = False
+            async with asyncio.timeout(5):
+                while (await anext(events)).state != "ADD":  # type: ignore[attr-defined]
+                    pass
+
+
+async def test_mute_works_out_of_a_room_and_is_known_in_it() -> None:
+    async with hub_at() as (_, url):
+        session, bus = new_session(url, MockDevices(), auto_join=False)
+        async with running(session), visitor(url) as client:
+            await until(lambda: bus.latest(MuteChanged) is not None)
+            await session.set_muted("audio", True)
+            assert session.is_muted("audio")
+            assert bus.latest(MuteChanged) == MuteChanged(audio=True, video=False)
+            session.join()
+            await until(lambda: client.streams and client.streams[0].is_muted("audio"))
+            assert not client.streams[0].is_muted("video")
+            await session.set_muted("audio", False)
+            await until(lambda: not client.streams[0].is_muted("audio"))
+            muted: list[AudioMuted] = []
+            client.on(AudioMuted, muted.append)
+            await session.toggle_mute()
+            await until(lambda: muted)
+            assert muted[0].user_id == "unit"
+
+
+async def test_a_mute_outlives_a_restart_of_the_session() -> None:
+    session, _ = new_session("ws://127.0.0.1:9/hub/ws", MockDevices(), auto_join=False)
+    async with running(session):
+        await until(lambda: session.has("audio"))
+        await session.set_muted("audio", True)
+        assert session.is_muted("audio")
+    async with running(session):
+        await until(lambda: session.has("audio"))
+        assert session.is_muted("audio")
+
+
+async def test_leave_and_join_by_a_person() -> None:
+    async with hub_at() as (_, url):
+        session, _ = new_session(url, MockDevices())
+        async with running(session):
+            await until(lambda: session.state is S.CONNECTED)
+            await session.leave()
+            assert session.state is S.DISCONNECTED
+            assert session.last_change is not None
+            assert session.last_change.reason is ConnectionReason.LEAVE
+            await asyncio.sleep(0)
+            assert session.retry_at_s is None  # it stays out
+            session.join()
+            await until(lambda: session.state is S.CONNECTED)
+
+
+async def test_leave_while_it_joins() -> None:
+    callers: list[asyncio.StreamWriter] = []
+    deaf = await asyncio.start_server(lambda reader, writer: callers.append(writer), "127.0.0.1", 0)
+    port = deaf.sockets[0].getsockname()[1]
+    session, _ = new_session(f"ws://127.0.0.1:{port}/hub/ws", MockDevices())
+    async with running(session):
+        await until(lambda: session.state is S.CONNECTING)
+        await session.leave()
+        assert session.state is S.DISCONNECTED
+        assert session.retry_at_s is None
+    for caller in callers:
+        caller.close()
+        await caller.wait_closed()
+    deaf.close()
+    await deaf.wait_closed()
+
+
+async def test_a_hub_that_is_not_there_is_tried_again_and_at_once_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with hub_at() as (_, url):
+        port = int(url.split(":")[2].split("/")[0])
+    session, _ = new_session(url, MockDevices())
+    async with running(session):
+        await until(lambda: session.retry_at_s is not None)
+        assert session.last_change is not None
+        assert session.last_change.error is not None
+        assert session.health == "offline: disconnected"
+        async with hub_at(port):
+            session.join()
+            await until(lambda: session.state is S.CONNECTED, timeout_s=1.5)  # the first wait alone is 1.6 s or more
+
+
+async def test_it_comes_back_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rejoin, "RETRY_DELAYS_S", (0.1,))
+    async with hub_at() as (_, url):
+        port = int(url.split(":")[2].split("/")[0])
+    session, _ = new_session(url, MockDevices())
+    async with running(session):
+        await until(lambda: session.retry_at_s is not None)
+        async with hub_at(port):
+            await until(lambda: session.state is S.CONNECTED)
+
+
+async def test_a_closed_room_is_joined_again_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rejoin, "ROOM_CLOSED_DELAY_S", 0.3)
+    async with hub_at() as (hub, url):
+        session, bus = new_session(url, MockDevices())
+        with bus.subscribe(ConnectionStateChanged, name="test") as events:
+            async with running(session):
+                await until(lambda: session.state is S.CONNECTED)
+                hub._perform(lambda now_s: hub.rooms.disband("lobby", "closing time", now_s))
+                states: list[ConnectionState] = []
+                async with asyncio.timeout(5):
+                    while states.count(S.CONNECTED) < 2:
+                        event = await anext(events)
+                        assert isinstance(event, ConnectionStateChanged)
+                        states.append(event.cur_state)
+                assert S.DISCONNECTED in states
+
+
+async def test_after_it_no_task_thread_or_device_is_left() -> None:
+    devices = MockDevices()
+    async with hub_at() as (_, url):
+        tasks, threads = asyncio.all_tasks(), set(threading.enumerate())
+        session, _ = new_session(url, devices)
+        async with running(session):
+            async with visitor(url, auto_subscribe=True) as client:
+                await until(lambda: any(stream.audio is not None for stream in client.streams))
+            await until(lambda: devices.speaker.blocks)
+        await until(lambda: {task for task in asyncio.all_tasks() - tasks if "hub" not in task.get_name()} <= set())
+    left = {thread for thread in set(threading.enumerate()) - threads if not thread.name.startswith("asyncio")}
+    assert not left
