@@ -348,6 +348,7 @@ def assemble_video(receiver: RTCRtpReceiver) -> None:
     """
     inner: Any = receiver
     handle = inner._handle_rtp_packet
+    send_nack, send_pli = inner._send_rtcp_nack, inner._send_rtcp_pli
     buffer = _VideoBuffer()
     inner._RTCRtpReceiver__jitter_buffer = buffer
 
@@ -365,9 +366,9 @@ def assemble_video(receiver: RTCRtpReceiver) -> None:
             mapped = inner._RTCRtpReceiver__timestamp_mapper.map(timestamp)
             inner._RTCRtpReceiver__decoder_queue.put((codec, JitterFrame(data, mapped)))
         if result.nack:
-            await inner._send_rtcp_nack(taken.ssrc, result.nack)
+            await send_nack(taken.ssrc, result.nack)
         if result.pli:
-            await inner._send_rtcp_pli(taken.ssrc)
+            await send_pli(taken.ssrc)
 
     inner._handle_rtp_packet = handle_rtp_packet
 

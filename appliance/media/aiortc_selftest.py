@@ -108,6 +108,8 @@ async def _ice_agent() -> None:
 
 
 async def _consent_checks() -> None:
+    connect: Any = aioice.ice.Connection.connect
+    _check("query_consent" in connect.__code__.co_names, "connections do not start consent checks")
     asked = asyncio.Event()
 
     class Protocol:
