@@ -54,8 +54,8 @@ class Room(_Section, frozen=True):
         Meta(
             max_length=512,
             pattern=rf"^(?:hub:|wss?://{_HOST}(?:/[!-~]*)?)\Z",
-            description="The hub to join: this unit's own, or another one by its WebSocket address.",
-            extra={"allowed": '"hub:", "ws://HOST:PORT/hub/ws" or "wss://HOST:PORT/hub/ws"'},
+            description="The hub to join: this unit's own, or another one by its address.",
+            extra={"allowed": '"hub:", "ws://HOST:PORT" or "wss://HOST:PORT"'},
         ),
     ] = "hub:"
     room: Annotated[

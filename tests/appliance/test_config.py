@@ -125,7 +125,7 @@ def test_a_room_that_is_good_here_is_good_on_the_wire(room: str) -> None:
         ),
         (
             "[room]\nurl = 'http://x'",
-            'unit.toml:2: room.url = "http://x"; allowed is "hub:", "ws://HOST:PORT/hub/ws" or "wss://HOST:PORT/hub/ws"',
+            'unit.toml:2: room.url = "http://x"; allowed is "hub:", "ws://HOST:PORT" or "wss://HOST:PORT"',
         ),
         (
             "[gpio]\nquality_leds = [6, 99]",
