@@ -279,6 +279,14 @@ class UplinkLeg(_Leg):
                 outgoing.close()
 
 
+def _offered_video_codecs(sdp: str) -> tuple[str, ...]:
+    """What we can decode, in the order of the offer's payload types: the sender knows best what it encodes cheaply."""
+    line = re.search(r"^m=video \S+ \S+ ([\d ]+)", sdp, re.MULTILINE)
+    names = dict(re.findall(r"^a=rtpmap:(\d+) (H264|VP8)/90000", sdp, re.MULTILINE | re.IGNORECASE))
+    offered = [names[number].lower() for number in line[1].split() if number in names] if line else []
+    return tuple(dict.fromkeys([*offered, "h264", "vp8"]))
+
+
 class DownlinkLeg(_Leg):
     """Receives from one sender: sound goes to the Playout, pictures to `video` while it is watched."""
 
@@ -304,7 +312,7 @@ class DownlinkLeg(_Leg):
     async def answer(self, offer_sdp: str) -> str:
         """The SDP answer to an offer that sends, with all candidates. SdpError if the offer cannot be used."""
         for kind in re.findall(r"^m=(audio|video) ", offer_sdp, re.MULTILINE)[:2]:
-            names = ("opus",) if kind == "audio" else ("h264", "vp8")
+            names = ("opus",) if kind == "audio" else _offered_video_codecs(offer_sdp)
             self.pc.addTransceiver(kind, direction="recvonly").setCodecPreferences(_codecs(kind, names))
         await self._apply(aiortc_hooks.passive_offer(offer_sdp), "offer")
         for receiver in self.pc.getReceivers():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -36,6 +37,7 @@ from appliance.room.signaling import (
 
 logger = logging.getLogger(__name__)
 
+HUB_PATH = "/hub/ws"
 MAX_WAITING = 256  # messages, each way
 CLOSE_TIMEOUT_S = 1.0  # for the closing handshake, before the socket is cut
 
@@ -79,7 +81,10 @@ class Link:
 
     @classmethod
     async def open(cls, url: str, options: RoomOptions, on_lost: Callable[[Link, str], None]) -> Link:
-        """Connect to `url` (ws:// or wss://). Raises `LinkLostError`; the caller's time-out bounds it."""
+        """Connect to `url` (ws:// or wss://; a bare HOST:PORT means the hub there). Raises `LinkLostError`; the
+        caller's time-out bounds it."""
+        if re.fullmatch(r"wss?://[^/]+/?", url):
+            url = url.rstrip("/") + HUB_PATH
         session = aiohttp.ClientSession()
         try:
             socket = await session.ws_connect(
