@@ -91,7 +91,7 @@ class Admin:
         return web.Response(status=204)
 
     async def _unban(self, request: web.Request) -> web.Response:
-        self._rooms.unban(request.match_info["room"], request.match_info["user"])
+        self._rooms.exclusions.unban(request.match_info["room"], request.match_info["user"])
         return web.Response(status=204)
 
     def _describe(self, room: Room) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Admin:
             "profile": room.profile,
             "capacity": self._capacity,
             "members": [_describe(seat) for seat in room.seats.values()],
-            "banned": self._rooms.banned(room.name),
+            "banned": self._rooms.exclusions.banned(room.name),
         }
 
 

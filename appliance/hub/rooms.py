@@ -26,7 +26,6 @@ from typing import Literal
 
 from appliance.errors import (
     AlreadyJoinedError,
-    BannedError,
     DuplicateUserError,
     InvalidArgumentError,
     InvalidStateError,
@@ -38,6 +37,7 @@ from appliance.errors import (
     ServiceUnavailableError,
     TokenInvalidError,
 )
+from appliance.hub.exclusions import Exclusions
 from appliance.hub.room import Close, Output, Room, Seat, Send
 from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import Claims
@@ -71,7 +71,6 @@ CLOSE_EVICTED = 4003
 CLOSE_ROOM_CLOSED = 4004
 
 GUEST_PREFIX = "guest-"
-MAX_FAREWELLS = 4096  # evicted sessions that are remembered
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _EVICTIONS: dict[Eviction, tuple[Literal["kick", "banned", "removed"], LeaveReason, RtcErrorCode]] = {
@@ -87,12 +86,6 @@ class _Link:
 
     login_by_s: float
     seat: Seat | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Farewell:
-    until_s: float
-    error: RtcError
 
 
 class Rooms:
@@ -111,6 +104,7 @@ class Rooms:
     ) -> None:
         self.rooms: dict[str, Room] = {}
         self.seats: dict[str, Seat] = {}  # by user id
+        self.exclusions = Exclusions()
         self._settings = settings
         self._hub_id = hub_id
         self._verify = verify
@@ -118,8 +112,6 @@ class Rooms:
         self._make_secret = make_secret
         self._links: dict[int, _Link] = {}
         self._sessions: dict[str, Seat] = {}
-        self._farewells: dict[str, _Farewell] = {}  # by session, oldest first
-        self._bans: set[tuple[str, str]] = set()  # (room, user id)
 
     # --- from the connections
 
@@ -181,19 +173,10 @@ class Rooms:
         if seat is None and how != "ban":
             raise RtcError(f"nobody called {user_id!r} is in room {room_name!r}", code=RtcErrorCode.PEER_NOT_FOUND)
         if how == "ban":
-            self._bans.add((room_name, user_id))
+            self.exclusions.ban(room_name, user_id)
         if seat is None:
             return []
         return self._evict(seat, Kicked(reason=reason, message=message, code=left), left, code, now_s)
-
-    def unban(self, room_name: str, user_id: str) -> None:
-        """Raises PEER_NOT_FOUND."""
-        if (room_name, user_id) not in self._bans:
-            raise RtcError(f"{user_id!r} is not banned from {room_name!r}", code=RtcErrorCode.PEER_NOT_FOUND)
-        self._bans.discard((room_name, user_id))
-
-    def banned(self, room_name: str) -> list[str]:
-        return sorted(user_id for room, user_id in self._bans if room == room_name)
 
     def disband(self, room_name: str, message: str, now_s: float) -> list[Output]:
         """RoomClosed to everybody in it, and nothing else. Raises PEER_NOT_FOUND when there is no such room."""
@@ -244,8 +227,7 @@ class Rooms:
     def _login(self, connection: int, link: _Link, request: Login, now_s: float) -> list[Output]:
         if request.version != PROTOCOL_VERSION:
             raise InvalidArgumentError(f"protocol version {request.version}; this hub speaks {PROTOCOL_VERSION}")
-        if (farewell := self._farewells.get(request.session)) is not None and farewell.until_s > now_s:
-            raise farewell.error
+        self.exclusions.check_session(request.session, now_s)
         held = self._sessions.get(request.session)
         if held is not None and request.user_id in ("", held.user_id):
             return self._resume(connection, link, held, request.id)
@@ -305,8 +287,7 @@ class Rooms:
             raise AlreadyJoinedError(f"you are in room {seat.room.name!r} already")
         if seat.token_room not in (None, request.room):
             raise TokenInvalidError(f"this token is for room {seat.token_room!r}, not {request.room!r}")
-        if (request.room, seat.user_id) in self._bans:
-            raise BannedError(f"you are banned from room {request.room!r}")
+        self.exclusions.check_ban(request.room, seat.user_id)
         room = self.rooms.get(request.room)
         if room is None and len(self.rooms) >= self._settings.max_rooms:
             raise ServiceUnavailableError(f"this hub has {len(self.rooms)} rooms and takes no more")
@@ -336,12 +317,7 @@ class Rooms:
         return outputs
 
     def _part(self, seat: Seat, error: RtcError, now_s: float) -> None:
-        """Remember what to tell the session, should it come back with a link that never heard why."""
-        for session, farewell in list(self._farewells.items()):
-            if farewell.until_s > now_s and len(self._farewells) < MAX_FAREWELLS:
-                break
-            del self._farewells[session]
-        self._farewells[seat.session] = _Farewell(now_s + self._settings.seat_grace_s, error)
+        self.exclusions.part(seat.session, error, now_s + self._settings.seat_grace_s, now_s)
 
     def _close(self, seat: Seat, code: int, reason: str) -> list[Output]:
         if seat.connection is None:

@@ -180,12 +180,25 @@ async def test_one_members_words_get_no_other_one_cut() -> None:
             assert 0 < len(served.hub._connections[2]._queue) <= 11
 
 
-async def test_a_kick_reaches_a_slow_reader_or_cuts_it() -> None:
+async def test_a_kick_waits_for_no_dead_wire() -> None:
     async with serving(close_timeout_s=0.2) as served, DeadWire().to(served.port) as wire, client(wire.port) as ben:
         await ben.enter("ben")
         wire.cut()
         served.hub._perform(lambda now_s: served.hub.rooms.evict("attic", "ben", "kick", "", now_s))
         await until(lambda: not served.hub._connections)
+
+
+async def test_a_kick_waits_for_no_deaf_reader() -> None:
+    async with serving(**UNLIMITED, close_timeout_s=0.2) as served, client(served.port) as anna:
+        await anna.enter("anna")
+        async with deaf(served.port):
+            await anna.expect(MemberChanged)
+            deaf_side = served.hub._connections[2]
+            while len(deaf_side._queue) < 10:  # its writer is stuck
+                await anna.send(OFFER)
+                await anna.nothing_heard()
+            served.hub._perform(lambda now_s: served.hub.rooms.evict("attic", "deaf", "kick", "", now_s))
+            await until(lambda: 2 not in served.hub._connections)
 
 
 async def test_the_last_message_arrives_before_the_close() -> None:

@@ -543,8 +543,8 @@ def test_a_ban_keeps_out_of_this_room_until_it_is_lifted() -> None:
     assert hub.refused(4, Join(id=2, room="attic")).code == "banned"
     assert isinstance(hub.say(4, Join(id=3, room="cellar"))[0][1], Joined)
     hub.say(4, Leave(id=4))
-    assert hub.rooms.banned("attic") == ["anna"]
-    hub.rooms.unban("attic", "anna")
+    assert hub.rooms.exclusions.banned("attic") == ["anna"]
+    hub.rooms.exclusions.unban("attic", "anna")
     assert isinstance(hub.say(4, Join(id=5, room="attic"))[0][1], Joined)
 
 
@@ -555,7 +555,7 @@ def test_a_ban_works_in_advance_and_a_kick_does_not() -> None:
         hub.rooms.evict("attic", "anna", "kick", "", hub.now_s)
     assert caught.value.code is RtcErrorCode.PEER_NOT_FOUND
     with pytest.raises(RtcError, match="not banned"):
-        hub.rooms.unban("attic", "ben")
+        hub.rooms.exclusions.unban("attic", "ben")
 
 
 def test_disbanding_says_room_closed_and_nothing_else() -> None:

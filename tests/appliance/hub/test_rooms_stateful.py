@@ -219,7 +219,7 @@ class HubLife(RuleBasedStateMachine):
         self.ask_in(self.pick(data), room, role, profile)
 
     def ask_in(self, connection: int, room: str, role: Role, profile: Profile) -> None:
-        is_banned = self.clients[connection].user_id in self.rooms.banned(room)
+        is_banned = self.clients[connection].user_id in self.rooms.exclusions.banned(room)
         there = list(self.where.values()).count(room)
         error = self.say(connection, Join(id=2, room=room, role=role, profile=profile))
         if error is None:
@@ -296,8 +296,8 @@ class HubLife(RuleBasedStateMachine):
 
     @rule(room=st.sampled_from(ROOMS))
     def unban_everybody(self, room: str) -> None:
-        for user_id in self.rooms.banned(room):
-            self.rooms.unban(room, user_id)
+        for user_id in self.rooms.exclusions.banned(room):
+            self.rooms.exclusions.unban(room, user_id)
 
     @rule(room=st.sampled_from(ROOMS))
     @precondition(lambda self: self.rooms.rooms)
@@ -347,6 +347,6 @@ class HubLife(RuleBasedStateMachine):
 
 
 HubLife.TestCase.settings = settings(
-    max_examples=200, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=120, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestHubLife = HubLife.TestCase

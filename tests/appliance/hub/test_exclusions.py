@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+
+from appliance.errors import BannedError, RtcError, RtcErrorCode
+from appliance.hub.exclusions import MAX_FAREWELLS, Exclusions
+
+PUT_OUT = RtcError("put out", code=RtcErrorCode.KICKED)
+
+
+def test_a_ban_is_for_one_user_in_one_room() -> None:
+    exclusions = Exclusions()
+    exclusions.ban("attic", "anna")
+    exclusions.check_ban("cellar", "anna")
+    exclusions.check_ban("attic", "ben")
+    with pytest.raises(BannedError, match="attic"):
+        exclusions.check_ban("attic", "anna")
+
+
+def test_a_session_is_told_until_its_time_is_over() -> None:
+    exclusions = Exclusions()
+    exclusions.part("session", PUT_OUT, until_s=30.0, now_s=0.0)
+    with pytest.raises(RtcError, match="put out"):
+        exclusions.check_session("session", 29.9)
+    exclusions.check_session("session", 30.0)
+    exclusions.check_session("another", 0.0)
+
+
+def test_only_so_many_are_remembered_and_none_for_ever() -> None:
+    exclusions = Exclusions()
+    for number in range(MAX_FAREWELLS + 10):
+        exclusions.part(f"session-{number}", PUT_OUT, until_s=30.0, now_s=0.0)
+    assert len(exclusions._farewells) == MAX_FAREWELLS
+    exclusions.check_session("session-0", 1.0)
+    exclusions.part("late", PUT_OUT, until_s=90.0, now_s=60.0)
+    assert list(exclusions._farewells) == ["late"]
