@@ -82,7 +82,6 @@ class FileMicrophone:
 
         def read() -> list[Samples]:
             frame = cast("av.AudioFrame", film.next()[1])
-            frame.pts = None  # one unbroken run of samples, whatever the file's time stamps do
             return [cast("Samples", piece.to_ndarray().reshape(-1)) for piece in resampler.resample(frame)]
 
         rest = np.concatenate([np.zeros(0, np.int16), *read()])

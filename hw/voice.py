@@ -80,6 +80,6 @@ def babble() -> Samples:
 def tone(hz: float, first_sample: int, count: int, amplitude: float = 0.25) -> Samples:
     """`count` samples of a sine that runs on without a step from block to block."""
     index = np.arange(first_sample, first_sample + count, dtype=np.float64)
-    wave = amplitude * 32767 * np.sin(2 * np.pi * (hz * index / SAMPLE_RATE_HZ % 1.0))
+    wave = amplitude * 32767 * np.sin(2 * np.pi * hz * index / SAMPLE_RATE_HZ)
     samples: Samples = wave.astype(np.int16)
     return samples

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -166,7 +167,12 @@ class Rig:
         self.changed = asyncio.Event()
         self.leds = MockLeds(lambda _: self.changed.set())
         self.buttons = MockButtons()
-        self.panel = FrontPanel(self.leds, self.buttons, self.commands.put_nowait)
+        self.panel = FrontPanel(self.leds, self.buttons, self._obey)
+        self._thread = threading.current_thread()
+
+    def _obey(self, command: Command) -> None:
+        assert threading.current_thread() is self._thread, "commands come on the loop"
+        self.commands.put_nowait(command)
 
     async def command(self) -> Command:
         return await asyncio.wait_for(self.commands.get(), 5)

@@ -72,6 +72,13 @@ def test_a_flipped_block_is_found(value: int, block: int) -> None:
     assert read_code(luma) is None
 
 
+def test_a_gray_block_is_no_bit() -> None:
+    for column in range(4, COLUMNS):
+        luma = coded(0x00FF00, 320, 180)
+        luma[162:171, column * 16 : column * 16 + 16] = 125
+        assert read_code(luma) is None
+
+
 @pytest.mark.parametrize("value", [-1, VALUES])
 def test_refuses_what_does_not_fit(value: int) -> None:
     luma = np.zeros((120, 160), np.uint8)

@@ -88,6 +88,12 @@ def test_after_a_chord_nothing_counts_until_both_were_up() -> None:
     assert play(*chord, (0.7, MUTE, False), (0.8, MUTE, True), (0.9, MUTE, False)) == [Press(MUTE)]
 
 
+def test_a_press_after_a_chord_is_no_double_press_with_one_before_it() -> None:
+    press = ((0.0, MUTE, True), (0.05, MUTE, False))
+    chord = ((0.1, MUTE, True), (0.12, CALL, True), (0.14, CALL, False), (0.16, MUTE, False))
+    assert play(*press, *chord, (0.2, MUTE, True), (0.25, MUTE, False)) == [Press(MUTE), Press(MUTE)]
+
+
 def test_repeated_edges_are_ignored() -> None:
     assert play((0.0, MUTE, False), (0.1, MUTE, True), (0.2, MUTE, True), (0.3, MUTE, False), (0.4, MUTE, False)) == [
         Press(MUTE)
