@@ -56,6 +56,7 @@ class Devices:
         self.microphone: WatchedMicrophone | None = None
         self.camera: WatchedCamera | None = None
         self.working: set[DeviceKind] = set()  # those that deliver
+        self.lost: set[DeviceKind] = set()  # those that were tried and do not
         self._drivers = drivers
         self._uplink = uplink
         self._playout = playout
@@ -90,6 +91,7 @@ class Devices:
                     told = "" if kind in self.working else told
                     self.working.discard(kind)
                 self._drop(kind)
+            self.lost.add(kind)
             if told != str(error):
                 told = str(error)
                 logger.warning("%s: %s", kind, error)
@@ -139,6 +141,7 @@ class Devices:
                 continue
             if kind not in self.working:
                 self.working.add(kind)
+                self.lost.discard(kind)
                 backoff.reset()
                 logger.info("%s %s works", kind, device.device_id)
                 self._publish(_EVENTS[kind](device_id=device.device_id, state="ADD", label=device.device_id))

@@ -43,7 +43,7 @@ def panel_state(session: Session, bus: Bus) -> PanelState:
     return PanelState(
         connection=state,
         muted=session.is_muted("audio"),
-        has_microphone=session.has("audio"),
+        has_microphone=not session.lacks("audio"),
         quality=quality.downlink if quality is not None and in_room else NetworkQuality.UNKNOWN,
         call=CallPhase.IN_CALL if in_room else CallPhase.IDLE,
         error=state is ConnectionState.DISCONNECTED and failed,

@@ -94,6 +94,11 @@ class Session:
         """Whether a device of this kind works: it delivers."""
         return self.devices is not None and _DEVICES[kind] in self.devices.working
 
+    def lacks(self, kind: Kind) -> bool:
+        """Whether there is no device of this kind, or it was tried and does not work."""
+        device = _DEVICES[kind]
+        return getattr(self._drivers, device) is None or (self.devices is not None and device in self.devices.lost)
+
     def is_muted(self, kind: Kind) -> bool:
         """The gate itself; False without a device: see `has`."""
         return self.uplink is not None and self.uplink.is_muted(kind)

@@ -1,0 +1,137 @@
+"""The composition root within this process: what it refuses, and what it leaves behind (nothing)."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import re
+import socket
+import stat
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+
+from appliance.app import DemoOptions, demo_config, run, run_hub
+from appliance.config import Config, parse
+from appliance.errors import ConfigError
+
+MOCK = (
+    '[audio]\ndriver = "mock"\n[video]\ndriver = "mock"\n[gpio]\ndriver = "mock"\n[web]\nhost = "127.0.0.1"\nport = 0\n'
+)
+
+
+def test_the_demo_is_for_this_computer_only() -> None:
+    config = parse('[room]\nurl = "ws://elsewhere/hub/ws"\n[web]\nhost = "0.0.0.0"\n[hub]\nsecure = false\n', "t")
+    demo = demo_config(config, DemoOptions(port=1234))
+    assert (demo.web.host, demo.web.port, demo.web.tls) == ("127.0.0.1", 1234, "off")
+    assert (demo.room.url, demo.room.room, demo.hub.secure) == ("hub:", "lobby", True)
+    assert (demo.audio.driver, demo.video.driver, demo.gpio.driver) == ("mock", "mock", "mock")
+
+
+def test_the_demo_plays_files_and_shows_devices() -> None:
+    demo = demo_config(Config(), DemoOptions(camera="a.mp4", microphone="b.wav"))
+    assert (demo.video.driver, demo.video.camera_file) == ("file", "a.mp4")
+    assert (demo.audio.driver, demo.audio.microphone_file) == ("file", "b.wav")
+    demo = demo_config(Config(), DemoOptions(camera="/dev/video2"))
+    assert (demo.video.driver, demo.video.device) == ("v4l2", "/dev/video2")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (MOCK.replace('[audio]\ndriver = "mock"', '[audio]\ndriver = "alsa"'), 'audio.driver = "alsa"'),
+        (MOCK.replace('[video]\ndriver = "mock"', '[video]\ndriver = "picamera2"'), 'video.driver = "picamera2"'),
+        (MOCK.replace('[gpio]\ndriver = "mock"', '[gpio]\ndriver = "gpiozero"'), 'gpio.driver = "gpiozero"'),
+        (MOCK + '[panel]\nport = "/dev/serial0"\n', "panel.port"),
+        (MOCK.replace('[video]\ndriver = "mock"', '[video]\ndriver = "file"\ncamera_file = "/no/film"'), "/no/film"),
+    ],
+)
+async def test_what_this_version_lacks_is_named(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        await run(parse(text, "t"), state_dir=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"port {port} on 127.0.0.1 is in use"):
+            await run(Config(), state_dir=tmp_path, demo=DemoOptions(port=port))
+
+
+async def _stop(task: asyncio.Task[None]) -> float:
+    start_s = time.monotonic()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    return time.monotonic() - start_s
+
+
+async def _said(capsys: pytest.CaptureFixture[str], pattern: str, task: asyncio.Task[None]) -> tuple[str, ...]:
+    """The groups of `pattern` in what the program printed."""
+    text = ""
+    async with asyncio.timeout(15):
+        while not (found := re.search(pattern, text, re.DOTALL)):
+            if task.done():
+                await task
+            await asyncio.sleep(0.02)
+            text += capsys.readouterr().out
+    return found.groups()
+
+
+async def test_cancelling_the_demo_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    await asyncio.to_thread(gc.collect)
+    process = psutil.Process()
+    before = (asyncio.all_tasks(), set(threading.enumerate()), process.num_fds())
+    task = asyncio.create_task(run(Config(), state_dir=tmp_path, demo=DemoOptions(port=0)))
+    url, token = await _said(capsys, r"(http://127\.0\.0\.1:\d+)/\n.*API token +(\S+)\n", task)
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as http:
+        async with asyncio.timeout(10):
+            while True:
+                async with http.get(f"{url}/api/state") as answer:
+                    if (await answer.json())["connection"]["state"] == "CONNECTED":
+                        break
+                await asyncio.sleep(0.05)
+    assert await _stop(task) < 2
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before[0]
+    left = [t.name for t in set(threading.enumerate()) - before[1] if not t.name.startswith("asyncio_")]
+    assert not left
+    assert process.num_fds() <= before[2]
+    assert stat.S_IMODE((tmp_path / "token-secret").stat().st_mode) == 0o600
+
+
+async def test_a_unit_with_its_own_certificate_joins_its_own_hub(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROOM_APPLIANCE_API_TOKEN", "given")
+    task = asyncio.create_task(run(parse(MOCK, "t"), state_dir=tmp_path))
+    (url,) = await _said(capsys, r"(https://127\.0\.0\.1:\d+)/\n", task)
+    connector = aiohttp.TCPConnector(ssl=False)
+    async with aiohttp.ClientSession(connector=connector, headers={"Authorization": "Bearer given"}) as http:
+        async with asyncio.timeout(10):
+            while True:
+                async with http.get(f"{url}/api/state") as answer:
+                    if (await answer.json())["connection"]["state"] == "CONNECTED":
+                        break
+                await asyncio.sleep(0.05)
+        async with http.get(f"{url}/") as page:
+            assert "Set-Cookie" not in page.headers  # only the demo lets everybody in
+    assert await _stop(task) < 2
+    assert stat.S_IMODE((tmp_path / "tls.pem").stat().st_mode) == 0o600
+
+
+async def test_the_hub_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = asyncio.create_task(run_hub(parse(MOCK + 'tls = "off"\n', "t"), state_dir=tmp_path))
+    (url,) = await _said(capsys, r"hub (ws://127\.0\.0\.1:\d+/hub/ws)", task)
+    async with aiohttp.ClientSession() as http, http.ws_connect(url) as link:
+        await link.send_str('{"type":"login","id":1}')
+        assert '"token-missing"' in (await link.receive(timeout=5)).data
+        async with http.get(url.replace("ws:", "http:").replace("/hub/ws", "/healthz")) as answer:
+            assert answer.status == 200
+    assert await _stop(task) < 2

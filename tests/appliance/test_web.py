@@ -1,0 +1,429 @@
+"""The web side over real HTTP: who gets in, what is refused and how, the event stream, the virtual panel."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import wave
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import pytest
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance import event_stream
+from appliance.api import BodyError, MuteRequest, NoFields, decode_body
+from appliance.api_tokens import ApiTokens
+from appliance.app import STATIC
+from appliance.events import Bus
+from appliance.hub.pages import Pages
+from appliance.panel import ButtonRequest, PanelHardware
+from appliance.room.events import NetworkQuality, NetworkQualityChanged, PeerJoined
+from appliance.session import Session
+from appliance.state import UnitState, describe
+from appliance.supervisor import Health
+from appliance.unit_events import MuteChanged
+from appliance.web import LoginRequest, Unit, build
+from appliance.web_access import Access
+from hw.mock import MockButtons, MockLeds
+from tests.appliance.unit import MockDevices, new_session, running, until
+
+TOKEN = {"Authorization": "Bearer good"}
+PROTECTED = ["/api/state", "/api/events", "/panel/events", "/panel/camera.jpg", "/panel/peer.jpg", "/panel/speaker.wav"]
+CHANGES = ["/api/mute", "/api/join", "/api/leave", "/panel/buttons/mute"]
+
+Client = TestClient[web.Request, web.Application]
+
+
+@dataclass
+class Site:
+    http: Client
+    session: Session
+    bus: Bus
+    devices: MockDevices
+    leds: MockLeds
+    buttons: MockButtons
+    health: dict[str, Health]
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.http.port}"
+
+
+@asynccontextmanager
+async def open_site(*, open_pages: bool = True, loopback_only: bool = True) -> AsyncIterator[Site]:
+    devices, leds, buttons = MockDevices(), MockLeds(), MockButtons()
+    session, bus = new_session("ws://127.0.0.1:9/hub/ws", devices, auto_join=False)
+    health: dict[str, Health] = {"session": "ok"}
+    tokens = ApiTokens(extra=("good",))
+
+    def state() -> UnitState:
+        patterns = {"mute": "on" if session.is_muted("audio") else "off"}
+        return describe(session, bus, name="Door", version="9", panel=True, leds=patterns, health=health)
+
+    application = build(
+        Unit(session, bus, state, lambda: health, PanelHardware(leds, buttons, devices.speaker)),
+        Pages(STATIC),
+        Access(tokens, frozenset({"door.local"}), loopback_only=loopback_only, secure=False),
+        tokens,
+        [],
+        open_pages=open_pages,
+    )
+    server = TestServer(application)
+    await server.start_server(shutdown_timeout=0.2)
+    async with TestClient(server) as http, running(session):
+        await until(lambda: session.has("audio") and session.has("video"))
+        yield Site(http, session, bus, devices, leds, buttons, health)
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    async with open_site() as opened:
+        yield opened
+
+
+async def error(response: ClientResponse) -> dict[str, str]:
+    assert response.content_type == "application/json"
+    problem: dict[str, str] = (await response.json())["error"]
+    assert problem["code"]
+    assert problem["message"]
+    return problem
+
+
+async def messages(response: ClientResponse) -> AsyncIterator[tuple[str, Any]]:
+    """(event, data) of a stream; comments and `retry` are left out."""
+    name = ""
+    async for raw in response.content:
+        line = raw.decode().rstrip("\n")
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            yield name, json.loads(line.removeprefix("data: "))
+
+
+# --- who gets in
+
+
+@pytest.mark.parametrize("path", PROTECTED)
+async def test_nothing_is_told_without_a_token(site: Site, path: str) -> None:
+    for headers in ({}, {"Authorization": "Bearer bad"}, {"Authorization": "Basic good"}):
+        async with site.http.get(path, headers=headers) as response:
+            assert response.status == 401
+            assert (await error(response))["code"] == "unauthorized"
+
+
+@pytest.mark.parametrize("path", CHANGES)
+async def test_nothing_is_changed_without_a_token(site: Site, path: str) -> None:
+    async with site.http.post(path, json={"audio": True, "action": "press"}) as response:
+        assert response.status == 401
+    assert not site.session.is_muted("audio")
+    assert not site.session.wanted
+    assert not site.buttons.pressed
+
+
+async def test_a_page_of_the_demo_may_use_the_api_by_its_cookie(site: Site) -> None:
+    async with site.http.get("/") as page:
+        cookie = page.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    async with site.http.get("/api/state") as response:
+        assert response.status == 200
+    async with site.http.get("/panel") as page:
+        assert "Set-Cookie" not in page.headers  # it has one
+    async with site.http.post("/api/mute", json={"audio": True}) as response:
+        assert (await error(response))["code"] == "origin"  # a browser always says where a change comes from
+    async with site.http.post("/api/mute", json={"audio": True}, headers={"Origin": site.origin}) as response:
+        assert response.status == 200
+    assert site.session.is_muted("audio")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://127.0.0.1:1"},
+    ],
+)
+async def test_pages_of_other_sites_change_nothing(site: Site, headers: dict[str, str]) -> None:
+    async with site.http.post("/api/mute", json={"audio": True}, headers={**TOKEN, **headers}) as response:
+        assert response.status == 403
+        assert (await error(response))["code"] == "origin"
+    assert not site.session.is_muted("audio")
+
+
+async def test_without_open_pages_a_page_needs_the_token_once() -> None:
+    async with open_site(open_pages=False) as site:
+        async with site.http.get("/") as page:
+            assert page.status == 200
+            assert "Set-Cookie" not in page.headers
+        async with site.http.post("/login", json={"token": "bad"}) as response:
+            assert response.status == 401
+            assert (await error(response))["field"] == "token"
+        async with site.http.post("/login", json={"token": "good"}) as response:
+            assert response.status == 200
+        async with site.http.get("/api/state") as response:
+            assert response.status == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "door.local", "192.168.1.4", "127.0.0.1.evil.example", ""])
+async def test_the_demo_answers_to_loopback_names_only(site: Site, host: str) -> None:
+    async with site.http.get("/", headers={"Host": host}) as response:
+        assert response.status == 403
+        assert (await error(response))["code"] == "host"
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("door.local", 200),
+        ("DOOR.local:8080", 200),
+        ("192.168.1.4:8080", 200),
+        ("[fe80::1]:8080", 200),
+        ("localhost", 200),
+        ("other.local", 403),
+        ("evil.example:8080", 403),
+    ],
+)
+async def test_a_unit_answers_to_its_names_and_to_addresses(host: str, status: int) -> None:
+    async with open_site(loopback_only=False) as site, site.http.get("/healthz", headers={"Host": host}) as response:
+        assert response.status == status
+
+
+@pytest.mark.parametrize("path", ["/", "/panel", "/static/home.js", "/api/state", "/nothing", "/api/nothing"])
+async def test_every_answer_carries_the_security_headers(site: Site, path: str) -> None:
+    async with site.http.get(path, headers=TOKEN) as response:
+        policy = response.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["X-Frame-Options"] == "DENY"
+        assert response.headers["Referrer-Policy"] == "no-referrer"
+        assert "aiohttp" not in response.headers["Server"]
+
+
+async def test_what_is_not_there_is_said_in_json(site: Site) -> None:
+    async with site.http.get("/api/nothing", headers=TOKEN) as response:
+        assert response.status == 404
+        assert (await error(response))["code"] == "not-found"
+    async with site.http.get("/api/mute", headers=TOKEN) as response:
+        assert response.status == 405
+        assert (await error(response))["code"] == "method-not-allowed"
+        assert response.headers["Allow"] == "POST"
+
+
+# --- the API
+
+
+async def test_the_state(site: Site) -> None:
+    site.bus.publish(NetworkQualityChanged(uplink=NetworkQuality.GOOD, downlink=NetworkQuality.POOR))
+    async with site.http.get("/api/state", headers=TOKEN) as response:
+        state = await response.json()
+    assert set(state) == {
+        "device", "connection", "room", "user_id", "mute", "network_quality", "peers", "leds", "health"
+    }  # fmt: skip
+    assert state["device"] == {"name": "Door", "version": "9", "microphone": True, "camera": True, "panel": True}
+    assert state["connection"]["state"] == "DISCONNECTED"
+    assert state["room"] == "lobby"
+    assert state["mute"] == {"audio": False, "video": False}
+    assert state["network_quality"]["uplink"] == 0  # of the room before, if any
+    assert state["leds"] == {"mute": "off"}
+    assert state["health"] == {"session": "ok"}
+
+
+async def test_mute_moves_the_gate_and_says_so(site: Site) -> None:
+    async with site.http.post("/api/mute", json={"audio": True}, headers=TOKEN) as response:
+        assert await response.json() == {"mute": {"audio": True, "video": False}}
+    assert site.session.is_muted("audio")
+    async with site.http.post("/api/mute", json={"audio": False, "video": True}, headers=TOKEN) as response:
+        assert await response.json() == {"mute": {"audio": False, "video": True}}
+
+
+@pytest.mark.parametrize(
+    ("body", "words", "field"),
+    [
+        (b"", "not JSON", ""),
+        (b"{", "not JSON", ""),
+        (b"\xff\xfe", "not JSON", ""),
+        (b"[" * 5000, "object", ""),
+        (b"[]", "object", ""),
+        (b"{}", "at least one", ""),
+        (b'{"audio": 1}', "bool", "$.audio"),
+        (b'{"video": null}', "bool", "$.video"),
+        (b'{"audio": true, "sound": true}', "sound", "sound"),
+    ],
+)
+async def test_a_bad_body_is_explained_and_changes_nothing(site: Site, body: bytes, words: str, field: str) -> None:
+    async with site.http.post("/api/mute", data=body, headers=TOKEN) as response:
+        assert response.status == 400
+        problem = await error(response)
+    assert words in problem["message"]
+    assert problem.get("field", "") == field
+    assert not site.session.is_muted("audio")
+
+
+async def test_a_body_that_is_too_long_is_refused(site: Site) -> None:
+    async with site.http.post("/api/mute", data=b" " * 20_000, headers=TOKEN) as response:
+        assert response.status == 413
+        await error(response)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["audio", "video", "action", "token"]), inner),
+    max_leaves=5,
+)
+
+
+@given(body=st.binary(max_size=200) | _json.map(lambda value: json.dumps(value).encode()))
+@pytest.mark.parametrize("cls", [MuteRequest, NoFields, ButtonRequest, LoginRequest])
+def test_a_body_is_what_was_asked_for_or_a_body_error(cls: type[Any], body: bytes) -> None:
+    problem = ""
+    try:
+        assert isinstance(decode_body(body, cls, "this"), cls)
+    except BodyError as exc:
+        problem = str(exc)
+    assert not problem or "allowed is this" in problem
+
+
+async def test_join_and_leave(site: Site) -> None:
+    async with site.http.post("/api/join", headers=TOKEN) as response:
+        assert response.status == 202
+    assert site.session.wanted
+    await until(lambda: site.session.retry_at_s is not None)  # nobody is there
+    async with site.http.get("/api/state", headers=TOKEN) as response:
+        connection = (await response.json())["connection"]
+    assert connection["error"]["code"] == "service-unavailable"
+    assert connection["retry_at"] > connection["since"]
+    async with site.http.post("/api/leave", json={}, headers=TOKEN) as response:
+        assert response.status == 200
+        assert (await response.json())["connection"]["state"] == "DISCONNECTED"
+    assert not site.session.wanted
+    async with site.http.post("/api/join", json={"room": "other"}, headers=TOKEN) as response:
+        assert response.status == 400
+        assert (await error(response))["field"] == "room"
+
+
+async def test_health_is_open_to_everybody_and_says_little(site: Site) -> None:
+    async with site.http.get("/healthz") as response:
+        assert (response.status, await response.json()) == (200, {"status": "ok"})
+    site.health["session"] = "failed: no pictures"
+    async with site.http.get("/healthz") as response:
+        assert (response.status, await response.json()) == (503, {"status": "failed"})
+
+
+# --- events
+
+
+async def test_every_event_reaches_the_stream_in_order(site: Site) -> None:
+    async with asyncio.timeout(5), site.http.get("/api/events", headers=TOKEN) as response:
+        assert response.content_type == "text/event-stream"
+        site.bus.publish(PeerJoined(user_id="anna", user_name="Anna\nB"))
+        await site.session.set_muted("video", True)
+        stream = messages(response)
+        first, second = await anext(stream), await anext(stream)
+    assert first == ("peer-joined", {"user_id": "anna", "user_name": "Anna\nB", "role": "host", "rejoined": False})
+    assert second == ("mute-changed", {"audio": False, "video": True})
+
+
+async def test_a_silent_stream_is_kept_alive(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_stream, "KEEP_ALIVE_S", 0.05)
+    async with asyncio.timeout(5), site.http.get("/api/events", headers=TOKEN) as response:
+        lines = [await response.content.readline() for _ in range(6)]
+    assert lines.count(b": still here\n") == 2
+
+
+async def test_too_many_streams_are_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_stream, "MAX_STREAMS", 1)
+    async with site.http.get("/api/events", headers=TOKEN), site.http.get("/api/events", headers=TOKEN) as second:
+        assert second.status == 503
+        await error(second)
+
+
+async def test_the_end_of_the_server_ends_its_streams() -> None:
+    async with asyncio.timeout(5):
+        async with open_site() as site:
+            response = await site.http.get("/api/events", headers=TOKEN)
+            await response.content.readline()
+            await site.http.server.close()
+            assert not [task for task in asyncio.all_tasks() if "panel" in task.get_name()]
+
+
+# --- the panel
+
+
+async def test_buttons_are_pressed_and_let_go(site: Site) -> None:
+    async def act(name: str, action: str) -> tuple[int, dict[str, Any]]:
+        async with site.http.post(f"/panel/buttons/{name}", json={"action": action}, headers=TOKEN) as response:
+            return response.status, await response.json()
+
+    assert await act("mute", "press") == (200, {"button": "mute", "pressed": True})
+    assert await act("call", "press") == (200, {"button": "call", "pressed": True})
+    assert site.buttons.pressed == {"mute", "call"}
+    assert await act("mute", "release") == (200, {"button": "mute", "pressed": False})
+    edges: list[tuple[str, bool]] = []
+    site.buttons.start(lambda edge: edges.append((edge.button, edge.pressed)))
+    assert await act("mute", "click") == (200, {"button": "mute", "pressed": False})
+    assert edges == [("mute", True), ("mute", False)]
+    assert (await act("doorbell", "press"))[0] == 404
+    assert (await act("mute", "smash"))[0] == 400
+    await site.http.server.close()
+    assert not site.buttons.pressed  # the page that held `call` is gone
+
+
+async def test_the_page_is_told_what_the_unit_shows(site: Site) -> None:
+    seen: dict[str, Any] = {}
+    site.bus.publish(PeerJoined(user_id="early"))
+    async with asyncio.timeout(5), site.http.get("/panel/events", headers=TOKEN) as response:
+        async for name, data in messages(response):
+            if name == "event" and data["name"] == "peer-joined":
+                seen[data["fields"]["user_id"]] = data
+            elif name != "event":
+                seen[name] = data
+            if name == "state" and "late" not in seen:
+                site.leds.set({"mute": 0.5})
+                site.bus.publish(PeerJoined(user_id="late"))
+            if {"early", "late", "meters"} <= set(seen) and seen["leds"]["mute"] == 0.5:
+                break
+    assert seen["state"]["device"]["name"] == "Door"
+    assert seen["meters"].keys() == {"microphone", "speaker"}
+    assert seen["early"]["at"] <= seen["late"]["at"]
+
+
+async def test_the_own_camera_is_shown_while_its_gate_is_open(site: Site) -> None:
+    async with site.http.get("/panel/camera.jpg", headers=TOKEN) as response:
+        assert response.content_type == "image/jpeg"
+        with av.open(io.BytesIO(await response.read()), "r") as jpeg:
+            picture = next(jpeg.decode(video=0))
+    assert (picture.width, picture.height) == (320, 240)
+    await site.session.set_muted("video", True)
+    async with site.http.get("/panel/camera.jpg", headers=TOKEN) as response:
+        assert (response.status, await response.read()) == (204, b"")
+
+
+async def test_a_peer_that_is_not_there_has_no_picture(site: Site) -> None:
+    async with site.http.get("/panel/peer.jpg", params={"user": "nobody"}, headers=TOKEN) as response:
+        assert response.status == 404
+        assert "nobody" in (await error(response))["message"]
+
+
+async def test_what_the_speaker_played_can_be_saved(site: Site) -> None:
+    await until(lambda: site.devices.speaker.blocks >= 10)
+    async with site.http.get("/panel/speaker.wav", headers=TOKEN) as response:
+        assert response.content_type == "audio/wav"
+        with wave.open(io.BytesIO(await response.read())) as wav:
+            assert (wav.getnchannels(), wav.getsampwidth(), wav.getframerate()) == (1, 2, 48_000)
+            assert wav.getnframes() >= 4800
+
+
+async def test_the_gate_is_the_newest_retained_value(site: Site) -> None:
+    await site.session.set_muted("audio", True)
+    assert site.bus.latest(MuteChanged) == MuteChanged(audio=True, video=False)
