@@ -75,9 +75,10 @@ async def _settled(process: Process) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class SenderLoad:
-    """Cores used by number of legs, and memory at four."""
+    """Cores used and kbit/s of the first leg by number of legs, and memory at four."""
 
     cpu: dict[int, float]
+    kbps: dict[int, float]
     rss_mb: float
 
     @property
@@ -89,6 +90,7 @@ class SenderLoad:
 async def sender_load(contender: Contender) -> SenderLoad:
     """Cores of one sender with 0, 1, 2 and 4 legs; the other ends are the same cheap sink for each contender."""
     cpu: dict[int, float] = {}
+    kbps: dict[int, float] = {}
     async with AsyncExitStack() as stack:
         sender = await stack.enter_async_context(role(contender, "sender"))
         sink = await stack.enter_async_context(role("ours", "sink"))
@@ -98,8 +100,8 @@ async def sender_load(contender: Contender) -> SenderLoad:
             await connect(sender, sink)
             if legs in (1, 2, 4):
                 measured = await _settled(sender)
-                cpu[legs] = measured["cpu"]
-    return SenderLoad(cpu, measured["rss_mb"])
+                cpu[legs], kbps[legs] = measured["cpu"], measured["kbps"]
+    return SenderLoad(cpu, kbps, measured["rss_mb"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 
+from appliance.media import aiortc_hooks
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink
 from appliance.room.legs import DownlinkLeg, UplinkLeg
-from hw.synthetic import read_code
-
-from appliance.media import aiortc_hooks
 from appliance.room.signaling import Kind
-from tests.bench.sources import BenchCamera, BenchMicrophone, BenchSpeaker, ClickListener, code_age_ms
+from tests.bench.sources import BenchCamera, BenchMicrophone, BenchSpeaker, ClickListener, code_age_ms, code_in
 
 
 def _lost(reason: str) -> None:
@@ -43,6 +41,9 @@ class Sender:
 
     async def connected(self) -> None:
         """The receiver knows when media flows."""
+
+    async def sent_bytes(self) -> int:
+        return self._legs[0].stats().bytes if self._legs else 0
 
     async def close(self) -> None:
         for leg in self._legs:
@@ -84,6 +85,9 @@ class Sink:
         self._legs.append(leg)
         return await leg.answer(sdp)
 
+    async def sent_bytes(self) -> int:
+        return 0
+
     async def connected(self) -> None:
         for _ in ("audio", "video"):
             await self._kinds.get()
@@ -97,7 +101,7 @@ class Sink:
             while True:
                 frame = await video.wait_frame()
                 now_s = time.monotonic()
-                code = read_code(frame.to_ndarray()[: frame.height])
+                code = code_in(frame)
                 if code is not None:
                     self.frame_ms.append(code_age_ms(code, now_s))
 

@@ -1,7 +1,7 @@
 """One end of a benched call as a process: `python -m tests.bench.roles CONTENDER ROLE`, driven by JSON lines on stdio.
 
 {"op": "offer"} -> {"sdp"}   {"op": "answer", "sdp"} -> {"sdp"} (a sender takes it, a receiver gives it)
-{"op": "connected"} -> {}    {"op": "measure", "seconds"} -> {"cpu", "rss_mb", "frame_ms", "sound_ms"}    {"op": "quit"}
+{"op": "connected"} -> {}    {"op": "measure", "seconds"} -> {"cpu", "kbps", ...}    {"op": "quit"}
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ class End(Protocol):
     async def offer(self) -> str: ...
     async def answer(self, sdp: str) -> str: ...
     async def connected(self) -> None: ...
+    async def sent_bytes(self) -> int:
+        """Sent so far on the first leg."""
+
     async def close(self) -> None: ...
 
 
@@ -44,10 +47,17 @@ def rss_mb() -> float:
 async def measure(end: End, seconds: float) -> dict[str, Any]:
     end.frame_ms.clear()
     end.sound_ms.clear()
+    sent = await end.sent_bytes()
     cpu_s, wall_s = time.process_time(), time.monotonic()
     await asyncio.sleep(seconds)
-    used = (time.process_time() - cpu_s) / (time.monotonic() - wall_s)
-    return {"cpu": used, "rss_mb": rss_mb(), "frame_ms": list(end.frame_ms), "sound_ms": list(end.sound_ms)}
+    took_s = time.monotonic() - wall_s
+    return {
+        "cpu": (time.process_time() - cpu_s) / took_s,
+        "kbps": (await end.sent_bytes() - sent) * 8 / took_s / 1000,
+        "rss_mb": rss_mb(),
+        "frame_ms": list(end.frame_ms),
+        "sound_ms": list(end.sound_ms),
+    }
 
 
 async def serve(end: End) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import av
 import numpy as np
 import numpy.typing as npt
-from hw.synthetic import draw_code
 
 from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AccessUnit, AudioBlock, HardwareError, Picture, Samples
+from hw.frame_code import draw_code, read_code
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30
 CODE_MODULO_MS = 1 << 20  # 17 minutes: longer than any measurement
@@ -48,6 +48,11 @@ class MovingPictures:
         planes[HEIGHT:] = self._chroma
         draw_code(planes[:HEIGHT], picture_code(now_s))
         return av.VideoFrame.from_ndarray(planes, format="yuv420p")
+
+
+def code_in(frame: av.VideoFrame) -> int | None:
+    """The code of a decoded picture."""
+    return read_code(np.frombuffer(bytes(frame.planes[0]), np.uint8).reshape(frame.height, -1)[:, : frame.width])
 
 
 def click_block(end_s: float) -> npt.NDArray[np.int16]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from fractions import Fraction
 
 import aioice.ice
@@ -14,10 +13,9 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 from aiortc.contrib.media import MediaRelay
 from aiortc.rtcconfiguration import RTCBundlePolicy
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability
-from hw.synthetic import read_code
 
 from hw import AccessUnit, AudioBlock, Picture
-from tests.bench.sources import BenchCamera, BenchMicrophone, ClickListener, code_age_ms
+from tests.bench.sources import BenchCamera, BenchMicrophone, ClickListener, code_age_ms, code_in
 
 FRAME_SAMPLES = 960
 VIDEO_CLOCK_HZ = 90_000
@@ -33,7 +31,7 @@ class _Track(MediaStreamTrack):
     def __init__(self, kind: str) -> None:
         super().__init__()
         self.kind = kind
-        self._loop = asyncio.get_running_loop()
+        self._owner = asyncio.get_running_loop()
         self._queue: asyncio.Queue[av.VideoFrame | av.AudioFrame] = asyncio.Queue(4)
 
     def put(self, frame: av.VideoFrame | av.AudioFrame) -> None:
@@ -42,7 +40,7 @@ class _Track(MediaStreamTrack):
                 self._queue.get_nowait()
             self._queue.put_nowait(frame)
 
-        self._loop.call_soon_threadsafe(enqueue)
+        self._owner.call_soon_threadsafe(enqueue)
 
     async def recv(self) -> av.VideoFrame | av.AudioFrame:
         return await self._queue.get()
@@ -95,7 +93,11 @@ class Sender:
         for transceiver in pc.getTransceivers():
             transceiver.direction = "sendonly"
             if transceiver.sender is sender:
-                profile = {"packetization-mode": "1", "level-asymmetry-allowed": "1", "profile-level-id": "42e01f"}
+                profile: dict[str, int | str | None] = {
+                    "packetization-mode": "1",
+                    "level-asymmetry-allowed": "1",
+                    "profile-level-id": "42e01f",
+                }
                 transceiver.setCodecPreferences(
                     [RTCRtpCodecCapability(mimeType="video/H264", clockRate=VIDEO_CLOCK_HZ, parameters=profile)]
                 )
@@ -108,6 +110,12 @@ class Sender:
 
     async def connected(self) -> None:
         await until_connected(self._connections[-1])
+
+    async def sent_bytes(self) -> int:
+        if not self._connections:
+            return 0
+        report = await self._connections[0].getStats()
+        return sum(each.bytesSent for each in report.values() if each.type == "outbound-rtp")
 
     async def close(self) -> None:
         self._camera.close()
@@ -142,23 +150,23 @@ class Receiver:
         return pc.localDescription.sdp
 
     def _on_track(self, track: MediaStreamTrack) -> None:
-        read: Callable[[av.VideoFrame | av.AudioFrame], None] = self._see if track.kind == "video" else self._hear
-        self._tasks.append(asyncio.create_task(self._read(track, read), name=f"bench-{track.kind}"))
+        self._tasks.append(asyncio.create_task(self._read(track), name=f"bench-{track.kind}"))
 
-    async def _read(self, track: MediaStreamTrack, read: Callable[[av.VideoFrame | av.AudioFrame], None]) -> None:
+    async def _read(self, track: MediaStreamTrack) -> None:
         while True:
-            read(await track.recv())
+            frame = await track.recv()
+            now_s = time.monotonic()
+            if isinstance(frame, av.VideoFrame):
+                code = code_in(frame)
+                if code is not None:
+                    self.frame_ms.append(code_age_ms(code, now_s))
+            elif isinstance(frame, av.AudioFrame):
+                self._heard.set()
+                # The first sample can be played now at the earliest.
+                self._listener.hear(frame.to_ndarray().astype(np.int16).reshape(-1)[::2], now_s)
 
-    def _see(self, frame: av.VideoFrame | av.AudioFrame) -> None:
-        now_s = time.monotonic()
-        code = read_code(frame.to_ndarray()[: frame.height])
-        if code is not None:
-            self.frame_ms.append(code_age_ms(code, now_s))
-
-    def _hear(self, frame: av.VideoFrame | av.AudioFrame) -> None:
-        self._heard.set()
-        # The first sample can be played now at the earliest.
-        self._listener.hear(frame.to_ndarray().reshape(-1)[::2], time.monotonic())
+    async def sent_bytes(self) -> int:
+        return 0
 
     async def connected(self) -> None:
         await self._heard.wait()

@@ -55,9 +55,9 @@ def coded_clip(path: Path, first: int, count: int = 60) -> Path:
 
 def jpeg_code(jpeg: bytes) -> int | None:
     """The frame code in a JPEG."""
-    with av.open(io.BytesIO(jpeg), format="jpeg_pipe") as container:
-        frame = next(container.decode(video=0))
-    return read_code(frame.reformat(format="gray").to_ndarray())
+    with av.open(io.BytesIO(jpeg), "r", format="jpeg_pipe") as container:
+        frame = next(container.decode(container.streams.video[0]))
+    return read_code(frame.reformat(format="gray").to_ndarray().astype(np.uint8))
 
 
 async def two_codes(read: Callable[[], Awaitable[int | None]]) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page
@@ -79,6 +80,10 @@ async def run_command(state_dir: Path, *arguments: str) -> list[str]:
     output, _ = await process.communicate()
     assert process.returncode == 0
     return output.decode().splitlines()
+
+
+def audible(state: dict[str, Any]) -> set[str]:
+    return {peer["user_id"] for peer in state["peers"] if (peer["audio"] or {}).get("level")}
 
 
 async def both_hear_and_see(unit: Unit, page: Page, unit_id: str, unit_hz: float = UNIT_HZ) -> None:
