@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import queue
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,16 +27,17 @@ from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpRrPacket, RtcpSrPacket, RtpPacket, unpack_remb_fci
 
 from appliance.media.assembler import VideoAssembler, VideoPacket
+from appliance.media.decoder_queue import DecoderQueue
 from appliance.media.frames import EncodedFrame
 from appliance.media.payload import h264_is_keyframe, vp8_is_keyframe
 
 CONSENT_INTERVAL_S = 1.0
 CONSENT_S = 4.5  # without an answer: three checks, the last ones repeated
 STUN_TIMEOUT_S = 2  # for a STUN or TURN server that does not answer; aioice waits 5 s
-MAX_UNDECODED = 30  # pictures: a decoder that is a second behind starts anew with a key frame
 
 _get_host_addresses = aioice.ice.get_host_addresses
 _epoch = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=time.monotonic())
+_NTP_AT_ZERO_S = (_epoch - aiortc.clock.NTP_EPOCH).total_seconds()
 
 
 # --- once a process
@@ -71,12 +71,17 @@ def monotonic_datetime() -> datetime.datetime:
     return _epoch + datetime.timedelta(seconds=time.monotonic())
 
 
+def _ntp_time() -> int:
+    return int((_NTP_AT_ZERO_S + time.monotonic()) * (1 << 32))
+
+
 def _install_clock() -> None:
     modules: tuple[Any, ...] = (aiortc.rtcrtpsender, aiortc.rtcrtpreceiver)
     for module in modules:
         module.time = _MonotonicTime
     clock: Any = aiortc.clock
     clock.current_datetime = monotonic_datetime
+    clock.current_ntp_time = _ntp_time  # twice a packet: aiortc's way through datetime is a tenth of a leg's cost
 
 
 def _install_ice(addresses: tuple[str, ...], *, loopback: bool) -> None:
@@ -303,41 +308,13 @@ def take_audio_packets(receiver: RTCRtpReceiver, sink: Callable[[int, int, bytes
     inner._RTCRtpReceiver__jitter_buffer = Sink()
 
 
-class _GatedQueue(queue.Queue[Any]):
-    def __init__(self, wanted: Callable[[], bool], on_behind: Callable[[], None]) -> None:
-        super().__init__()
-        self._wanted, self._on_behind = wanted, on_behind
-        self._needs_keyframe = True
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        if item is None:
-            with self.mutex:
-                self.queue.clear()  # who stops a decoder waits for it
-        elif not self._passes(*item):
-            return
-        super().put(item, block, timeout)
-
-    def _passes(self, codec: Any, frame: Any) -> bool:
-        if not self._wanted():
-            self._needs_keyframe = True
-            return False
-        if self.qsize() >= MAX_UNDECODED:
-            self._needs_keyframe = True
-            self._on_behind()
-            return False
-        if self._needs_keyframe:
-            is_keyframe = vp8_is_keyframe if codec.name == "VP8" else h264_is_keyframe
-            self._needs_keyframe = not is_keyframe(frame.data)
-        return not self._needs_keyframe
-
-
 def gate_video(receiver: RTCRtpReceiver, wanted: Callable[[], bool], on_behind: Callable[[], None]) -> None:
     """Drops pictures before decoding while not `wanted()`; decoding starts with a key frame.
 
     `on_behind` is called while the decoder is too far behind. Must be called before the receiver starts.
     """
     inner: Any = receiver
-    inner._RTCRtpReceiver__decoder_queue = _GatedQueue(wanted, on_behind)
+    inner._RTCRtpReceiver__decoder_queue = DecoderQueue(wanted, on_behind)
 
 
 def assemble_video(receiver: RTCRtpReceiver) -> None:
