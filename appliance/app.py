@@ -12,47 +12,37 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import re
-import ssl
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 from msgspec import structs
 
-from appliance import __version__, tls
+from appliance import __version__
 from appliance.api import answer
-from appliance.api_tokens import ApiTokens, new_token
 from appliance.config import Config
 from appliance.drivers import Hardware, hardware
 from appliance.events import Bus
 from appliance.hub.pages import Pages
-from appliance.hub.server import Hub
-from appliance.hub.settings import HubSettings
-from appliance.hub.tokens import TokenSigner, load_or_create_secret
 from appliance.media import aiortc_hooks
 from appliance.media.uplink import UplinkSettings
 from appliance.panel import PanelHardware
 from appliance.panel_link import PanelLink
 from appliance.room.options import RoomOptions
-from appliance.sdnotify import Notifier, feed_watchdog
+from appliance.server import CLOSE_S, Server
 from appliance.serving import Listener
 from appliance.session import Session, SessionSettings
 from appliance.state import UnitState, describe
-from appliance.state_dir import TOKEN_SECRET_FILE
-from appliance.supervisor import ChildSpec, Supervisor, is_healthy
+from appliance.supervisor import ChildSpec, Supervisor
 from appliance.web import Unit, build
-from appliance.web_access import Access, guard, set_headers
+from appliance.web_access import guard, set_headers
 
 logger = logging.getLogger(__name__)
 
-API_TOKEN_VARIABLE = "ROOM_APPLIANCE_API_TOKEN"
 STATIC = Path(__file__).parent / "static"
-CLOSE_S = 0.25  # for the closing handshake of a WebSocket: everything ends within 2 s
 LEAVE_S = 0.8
 
 
@@ -112,90 +102,7 @@ async def run_hub(config: Config, *, state_dir: Path) -> None:
         listener.close()
 
 
-class _Server:
-    """What `run` and `run_hub` have in common: the port, the hub behind it, and the secrets of both."""
-
-    def __init__(self, config: Config, listener: Listener, state_dir: Path, *, is_demo: bool) -> None:
-        self.config = config
-        self.listener = listener
-        self.is_demo = is_demo
-        given = os.environ.get(API_TOKEN_VARIABLE, "").strip()
-        self.api_token = given or (new_token() if is_demo else "")
-        self.tokens = ApiTokens(state_dir, extra=(self.api_token,) if self.api_token else ())
-        self.access = Access(
-            self.tokens, tls.host_names(), loopback_only=is_demo, secure=config.web.tls == "self-signed"
-        )
-        self.signer: TokenSigner
-        self.server_tls: ssl.SSLContext | None = None
-        self.client_tls: ssl.SSLContext | None = None
-        self._state_dir = state_dir
-
-    async def prepare(self) -> None:
-        """Secrets from the state directory."""
-        self.signer = TokenSigner(await asyncio.to_thread(load_or_create_secret, self._state_dir / TOKEN_SECRET_FILE))
-        if self.config.web.tls == "self-signed":
-            self.server_tls, self.client_tls = await asyncio.to_thread(
-                tls.self_signed, self._state_dir, tls.host_names()
-            )
-
-    def new_hub(self) -> Hub:
-        hub = self.config.hub
-        settings = HubSettings(
-            secure=hub.secure,
-            room_capacity=hub.room_capacity,
-            duplicate_login=hub.duplicate_login,
-            close_timeout_s=CLOSE_S,
-            stun_urls=hub.ice_servers,
-            turn_urls=hub.turn_urls,
-            turn_secret=hub.turn_secret,
-            demo_tokens=self.is_demo,
-            token_ttl_s=hub.token_ttl,
-        )
-        return Hub(settings, self.signer, is_api_token=self.tokens.verify if hub.admin else None)
-
-    async def serve(self, hub: Hub | None, application: web.Application) -> None:
-        try:
-            if hub is not None:
-                await hub.start()
-            await self.listener.serve(application, self.server_tls)
-        finally:
-            if hub is not None:
-                await hub.close()
-
-    @property
-    def url(self) -> str:
-        scheme = "https" if self.config.web.tls == "self-signed" else "http"
-        return f"{scheme}://{self._host}:{self.listener.port}"
-
-    @property
-    def own_hub_url(self) -> str:
-        return f"{self.url.replace('http', 'ws', 1)}/hub/ws"
-
-    @property
-    def _host(self) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.config.web.host, self.config.web.host)
-        return f"[{host}]" if ":" in host else host
-
-    async def supervise(self, supervisor: Supervisor, announce: Callable[[], None]) -> None:
-        """Run `supervisor`; `announce` once the port is served."""
-        notifier = Notifier()
-
-        async def tell() -> None:
-            await self.listener.serving.wait()
-            announce()
-            notifier.ready(self.url)
-            await feed_watchdog(notifier, lambda: is_healthy(supervisor.health()))
-
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(tell(), name="watchdog")
-                tasks.create_task(supervisor.run(), name=supervisor.name)
-        finally:
-            notifier.stopping()
-            notifier.close()
-
-
-class _LoneHub(_Server):
+class _LoneHub(Server):
     def __init__(self, config: Config, listener: Listener, state_dir: Path) -> None:
         super().__init__(config, listener, state_dir, is_demo=False)
 
@@ -212,7 +119,7 @@ class _LoneHub(_Server):
         await self.serve(hub, application)
 
 
-class _Unit(_Server):
+class _Unit(Server):
     def __init__(
         self, config: Config, devices: Hardware, listener: Listener, state_dir: Path, *, is_demo: bool
     ) -> None:

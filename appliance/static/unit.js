@@ -14,7 +14,11 @@ export async function call(path, body, options = {}) {
     body: JSON.stringify(body),
     headers: { "Content-Type": "application/json" },
   };
-  const response = await fetch(path, { ...post, ...options });
+  let response = await fetch(path, { ...post, ...options });
+  if (response.status === 401 && path !== "/login") {
+    await fetch(location.href, { cache: "no-store" }); // a unit that was started anew gives its page a new cookie
+    response = await fetch(path, { ...post, ...options });
+  }
   if (!response.ok) {
     const text = await response.json().then((answer) => answer.error.message, () => response.statusText);
     throw new Refused(response.status, text);

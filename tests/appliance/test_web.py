@@ -79,7 +79,7 @@ async def open_site(*, open_pages: bool = True, loopback_only: bool = True) -> A
     server = TestServer(application)
     await server.start_server(shutdown_timeout=0.2)
     async with TestClient(server) as http, running(session):
-        await until(lambda: session.has("audio") and session.has("video"))
+        await until(lambda: session.devices is not None and len(session.devices.working) == 3)
         yield Site(http, session, bus, devices, leds, buttons, health)
 
 
