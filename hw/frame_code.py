@@ -48,13 +48,16 @@ def _blocks(value: int) -> npt.NDArray[np.bool_]:
     return np.concatenate([_SYNC, payload.astype(bool)], axis=1)
 
 
-def draw_code(luma: Luma, value: int) -> None:
-    """Write `value` (0..2**24-1, else ValueError) into the strip of `luma` (H, W), in place."""
+def draw_code(luma: Luma, value: int, *, black: int = _BLACK, white: int = _WHITE) -> None:
+    """Write `value` (0..2**24-1, else ValueError) into the strip of `luma` (H, W), in place.
+
+    `white` must be brighter than `black` by more than 48; the nearer they are, the less an encoder may harm them.
+    """
     if not 0 <= value < VALUES:
         raise ValueError(f"frame code {value} is outside 0..{VALUES - 1}")
     height, width = luma.shape
     column_of_x = np.arange(width) * COLUMNS // width
-    levels = np.where(_blocks(value), np.uint8(_WHITE), np.uint8(_BLACK))
+    levels = np.where(_blocks(value), np.uint8(white), np.uint8(black))
     for row in range(ROWS):
         top = height * (ROW_PARTS - ROWS + row) // ROW_PARTS
         luma[top : height * (ROW_PARTS - ROWS + row + 1) // ROW_PARTS] = levels[row][column_of_x]

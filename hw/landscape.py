@@ -23,6 +23,8 @@ _PLATE: Rgb = (24, 30, 54)
 _CLOCK_INK: Rgb = (244, 240, 232)
 _NAME_INK: Rgb = (176, 178, 196)
 
+_CODE_CONTRAST = 72  # of luma: calm to look at, and still read at 60 kbit/s
+
 # Each range's foot color is what stands behind the next one's ridge.
 _RANGES = (
     Range(0.44, 0.52, 0.05, 0.62, (150, 116, 140), (186, 144, 148), 8.0, (2, 5, 9)),
@@ -61,8 +63,10 @@ class Landscape:
         self._sun = Sun((width, height), scale)
         self._sky_end, self._foot = self._bands[0].top, self._bands[-1].bottom
         self._base = to_planes(np.broadcast_to(sky[:, None, :], (height, width, 3)), rng)
-        for chroma in self._base[1:]:
-            chroma[self._foot // 2 :] = 128  # the frame code is black and white
+        foot = yuv_of(_RANGES[-1].foot)
+        for chroma, level in zip(self._base[1:], foot[1:], strict=True):
+            chroma[self._foot // 2 :] = level  # the frame code is a pattern in the ground of the nearest hills
+        self._code_black = foot[0]
         self._digits, self._clock_at = self._plate(name)
 
     def _plate(self, name: str) -> tuple[dict[str, Plane], tuple[int, int]]:
@@ -111,5 +115,5 @@ class Landscape:
             tile = self._digits[char]
             planes[0][y : y + tile.shape[0], x : x + tile.shape[1]] = tile
             x += tile.shape[1]
-        draw_code(planes[0], number % VALUES)
+        draw_code(planes[0], number % VALUES, black=self._code_black, white=self._code_black + _CODE_CONTRAST)
         return frame
