@@ -1,7 +1,7 @@
 // Where tiles go: pure geometry.
 
 const WIDEST = 16 / 9;
-const NARROWEST = 6 / 5;
+const NARROWEST = 4 / 3; // a camera of a door sees people at its sides, too
 const WIDEST_ALONE = 2; // the only tile may use more of the stage
 const CROP = 1.5; // a picture may lose a third to fill its tile, no more
 
