@@ -29,9 +29,10 @@ def write_film(
     landscape = Landscape(width, height, "film")
     with av.open(str(path), "w") as container:
         stream = container.add_stream(CODECS[path.suffix], rate=fps)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.bit_rate = width, height, 400_000
         stream.pix_fmt = pixels = "yuvj420p" if path.suffix == ".avi" else "yuv420p"
-        packets = []
+        packets: list[av.Packet[av.VideoStream]] = []
         for number in range(frames):
             packets += stream.encode(landscape.picture(number, number / fps, 0.0).reformat(format=pixels))
         for index, packet in enumerate([*packets, *stream.encode()]):

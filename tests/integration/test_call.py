@@ -238,13 +238,6 @@ async def test_two_browsers_and_two_appliances_in_one_room(tmp_path: Path) -> No
                 for user in others:
                     await until(page, hears(user, hz[user]))
                     await until(page, f"room.peers.find((peer) => peer.userId === '{user}').video?.width > 0")
-            for unit, others in ((one, {"two", "anna", "ben"}), (two, {"one", "anna", "ben"})):
-                state = await unit.until(
-                    lambda state, others=others: (
-                        {  # type: ignore[misc]
-                            peer["user_id"] for peer in state["peers"] if (peer["audio"] or {}).get("level")
-                        }
-                        == others
-                    )
-                )
+            for unit, users in ((one, {"two", "anna", "ben"}), (two, {"one", "anna", "ben"})):
+                state = await unit.until(lambda state, users=users: audible(state) == users)  # type: ignore[misc]
                 assert state["network_quality"]["downlink"] in range(1, 6)
