@@ -388,7 +388,7 @@ async def test_pure_modules(served: Served, anna: Browser) -> None:
 
     shapes = "[[1, 1250, 640], [3, 1250, 640], [4, 1250, 640], [8, 1250, 640], [3, 374, 640]]"
     shown = await run("layout", f"{shapes}.map(([n, w, h]) => ({{ n, w, h, ...m.shape(n, w, h, 12) }}))")
-    assert [shape["columns"] for shape in shown] == [1, 2, 2, 4, 1]
+    assert [shape["columns"] for shape in shown] == [1, 2, 2, 3, 1]
     for shape in shown:
         rows = -(-shape["n"] // shape["columns"])
         assert shape["columns"] * (shape["width"] + 12) - 12 <= shape["w"]
