@@ -4,7 +4,14 @@ import { qualityWord } from "./unit.js";
 
 const KEPT = 60;
 
-const person = (fields) => fields.user_name || fields.user_id;
+const names = new Map(); // user id -> name, from those who came in
+
+const named = (userId) => names.get(userId) || userId;
+
+function person({ user_id: userId, user_name: name }) {
+  if (name) names.set(userId, name);
+  return named(userId);
+}
 const device = (what) => (fields) =>
   fields.state === "ADD" ? `${what} works: ${fields.label}` : `${what} is gone: ${fields.message}`;
 
@@ -22,18 +29,18 @@ const WORDS = {
   "connection-state-changed": (fields) => [STATES[fields.cur_state], fields.error?.message].filter(Boolean).join(": "),
   "peer-joined": (fields) => `${person(fields)} came in`,
   "peer-left": (fields) => `${person(fields)} left`,
-  "stream-added": (fields) => `${fields.stream.user_id} sends ${fields.kinds.join(" and ")}`,
-  "stream-removed": (fields) => `${fields.stream.user_id} stopped sending`,
-  "stream-updated": (fields) => `${fields.stream.user_id} changed what it sends`,
-  "stream-subscribed": (fields) => `${fields.kind} of ${fields.stream.user_id} arrives`,
-  "audio-muted": (fields) => `${fields.user_id} muted`,
-  "audio-unmuted": (fields) => `${fields.user_id} unmuted`,
-  "video-muted": (fields) => `${fields.user_id} switched the camera off`,
-  "video-unmuted": (fields) => `${fields.user_id} switched the camera on`,
+  "stream-added": (fields) => `${named(fields.stream.user_id)} sends ${fields.kinds.join(" and ")}`,
+  "stream-removed": (fields) => `${named(fields.stream.user_id)} stopped sending`,
+  "stream-updated": (fields) => `${named(fields.stream.user_id)} changed what it sends`,
+  "stream-subscribed": (fields) => `${fields.kind} of ${named(fields.stream.user_id)} arrives`,
+  "audio-muted": (fields) => `${named(fields.user_id)} muted`,
+  "audio-unmuted": (fields) => `${named(fields.user_id)} unmuted`,
+  "video-muted": (fields) => `${named(fields.user_id)} switched the camera off`,
+  "video-unmuted": (fields) => `${named(fields.user_id)} switched the camera on`,
   "network-quality": (fields) =>
     fields.changed ? `network: up ${qualityWord(fields.uplink)}, down ${qualityWord(fields.downlink)}` : null,
   "audio-volume": () => null,
-  "active-speaker": (fields) => (fields.user_id ? `${fields.user_id} speaks` : null),
+  "active-speaker": (fields) => (fields.user_id ? `${named(fields.user_id)} speaks` : null),
   "mute-changed": (fields) =>
     `own sound ${fields.audio ? "muted" : "on"}, own picture ${fields.video ? "off" : "on"}`,
   "camera-changed": device("camera"),
