@@ -1,0 +1,247 @@
+"""ALSA devices by name, and the only file that imports pyalsaaudio: PCM ends that never block, and mixer controls.
+
+A PCM is mono signed 16 bit at 48 kHz, opened in periods of 10 ms, four to a buffer, and what is granted is checked. It
+is used from one thread. Every failure is a `HardwareError`; an xrun is none: it is counted and healed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+
+from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, HardwareError, Samples
+from hw.alsa_cards import control_device, pick_control
+
+Direction = Literal["capture", "playback"]
+
+PERIODS = 4
+MAX_PERIOD_FRAMES = 2 * BLOCK_FRAMES  # a device that wakes us less often than each 20 ms is no use in a conversation
+_FRAME_BYTES = 2
+_SHORTEST_WAIT_S = 0.001  # where a device says "ready" and gives nothing
+_KIND = {"capture": "microphone", "playback": "speaker"}
+_REMEDY = {
+    errno.ENOENT: "plug it in, or choose one that `arecord -L` or `aplay -L` names",
+    errno.ENODEV: "plug it in",
+    errno.EBUSY: "another program holds it",
+    errno.EACCES: "this user must be in the group audio",
+    errno.EPERM: "this user must be in the group audio",
+}
+
+
+def library() -> ModuleType:
+    """pyalsaaudio; HardwareError where it is not installed."""
+    try:
+        import alsaaudio
+    except ImportError as exc:
+        raise HardwareError(
+            "sound cards need pyalsaaudio: apt-get install libasound2-dev, then pip install 'room-appliance[alsa]'"
+        ) from exc
+    module: ModuleType = alsaaudio
+    return module
+
+
+class Pcm:
+    """One open end of a sound card. `xruns` counts; `card` is the card's number, None behind a sound server."""
+
+    def __init__(self, direction: Direction, name: str) -> None:
+        alsa = library()
+        self.device_id = name
+        self.xruns = 0
+        self._kind = _KIND[direction]
+        self._error_type: type[Exception] = alsa.ALSAAudioError
+        with self._failing():
+            self._pcm: Any = alsa.PCM(
+                alsa.PCM_CAPTURE if direction == "capture" else alsa.PCM_PLAYBACK,
+                alsa.PCM_NONBLOCK,
+                device=name,
+                rate=SAMPLE_RATE_HZ,
+                channels=1,
+                format=alsa.PCM_FORMAT_S16_LE,
+                periodsize=BLOCK_FRAMES,
+                periods=PERIODS,
+            )
+        granted = self._pcm.info()
+        self.card: int | None = granted["card_no"] if granted["card_no"] >= 0 else None
+        self.period_frames: int = granted["period_size"]
+        self.buffer_frames: int = granted["buffer_size"]
+        if problem := granted_problem(granted):
+            self.close()
+            raise HardwareError(f'{self._kind} {name}: {problem}; "plug{name}" converts' if name.startswith("hw:")
+                                else f"{self._kind} {name}: {problem}")
+
+    def close(self) -> None:
+        """At once: what is queued is dropped, not drained. Again is harmless; a device that is gone closes too."""
+        pcm, self._pcm = self._pcm, None
+        if pcm is not None:
+            for step in (pcm.drop, pcm.close):
+                try:
+                    step()
+                except self._error_type:
+                    continue
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except self._error_type as exc:
+            raise self._failed(str(exc)) from exc
+
+    def _failed(self, why: str) -> HardwareError:
+        remedy = next((remedy for code, remedy in _REMEDY.items() if why.startswith(os.strerror(code))), "")
+        return HardwareError(f"{self._kind} {self.device_id}: {why}" + (f"; {remedy}" if remedy else ""))
+
+    def _checked(self, result: int) -> int:
+        if result < 0 and result != -errno.EPIPE:
+            raise self._failed(os.strerror(-result))
+        return result
+
+
+class CapturePcm(Pcm):
+    def __init__(self, name: str) -> None:
+        super().__init__("capture", name)
+        self._rest = b""
+        self._started = False
+        self._poll = select.poll()
+        for descriptor, events in self._pcm.polldescriptors():
+            self._poll.register(descriptor, events)
+
+    def read(self, timeout_s: float) -> tuple[Samples, float] | None:
+        """The next 480 frames and the monotonic time of the last of them; None when they do not come in time.
+
+        After an xrun what was captured before it is gone.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        while len(self._rest) < BLOCK_FRAMES * _FRAME_BYTES:
+            waiting = self._waiting()
+            if waiting >= min(BLOCK_FRAMES, self.period_frames):
+                with self._failing():
+                    frames, data = self._pcm.read()
+                if self._checked(frames) > 0:
+                    self._rest += data[: frames * _FRAME_BYTES]
+                    continue
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                return None
+            if self._poll.poll(1000 * left_s):
+                time.sleep(_SHORTEST_WAIT_S if self._waiting() < self.period_frames else 0)
+        block, self._rest = self._rest[: BLOCK_FRAMES * _FRAME_BYTES], self._rest[BLOCK_FRAMES * _FRAME_BYTES :]
+        behind = len(self._rest) // _FRAME_BYTES + max(0, self._waiting())
+        return np.frombuffer(block, np.int16), time.monotonic() - behind / SAMPLE_RATE_HZ
+
+    def _waiting(self) -> int:
+        """Frames that can be read now. Starts the device, at first and after an xrun."""
+        if not self._started:
+            with self._failing():
+                self._checked(self._pcm.read()[0])  # a first read of nothing is what starts it
+            self._started = True
+        with self._failing():
+            waiting = self._checked(self._pcm.avail())
+        if waiting >= 0:
+            return waiting
+        self.xruns += 1
+        self._rest = b""
+        self._started = False
+        with self._failing():
+            self._checked(self._pcm.read()[0])  # gives the xrun's -EPIPE, and prepares
+        return 0
+
+
+class PlaybackPcm(Pcm):
+    def __init__(self, name: str) -> None:
+        super().__init__("playback", name)
+
+    def queued(self) -> int | None:
+        """Frames written and not yet played; None after an xrun, once: then it stands still, empty, until `write`."""
+        with self._failing():
+            room = self._checked(self._pcm.avail())
+        if room >= 0:
+            return max(0, self.buffer_frames - room)
+        self._heal()
+        return None
+
+    def write(self, samples: Samples) -> int:
+        """Frames taken, at once: as many as fit. 0 after an xrun, which is then healed."""
+        with self._failing():
+            taken = self._checked(self._pcm.write(samples.tobytes()))
+        if taken < 0:
+            self.xruns += 1
+            return 0
+        return taken
+
+    def _heal(self) -> None:
+        self.xruns += 1
+        with self._failing():
+            self._checked(self._pcm.write(bytes(_FRAME_BYTES)))  # gives the xrun's -EPIPE, and prepares
+
+
+def granted_problem(granted: dict[str, Any]) -> str:
+    """What in a PCM's `info()` will not do for a conversation; empty when all will."""
+    if granted["rate"] != SAMPLE_RATE_HZ or granted["channels"] != 1 or granted["format_name"] != "S16_LE":
+        return f"grants {granted['rate']} Hz, {granted['channels']} channels, {granted['format_name']}, not 48000, 1, S16_LE"
+    if not 0 < granted["period_size"] <= MAX_PERIOD_FRAMES:
+        return f"grants periods of {granted['period_size']} frames; 480 is asked for, {MAX_PERIOD_FRAMES} is the most"
+    if granted["buffer_size"] < PERIODS * BLOCK_FRAMES:
+        return f"grants a buffer of {granted['buffer_size']} frames; {PERIODS * BLOCK_FRAMES} is the least"
+    return ""
+
+
+class MixerControl:
+    """The control that sets volume and mute of a PCM's card, opened anew for each step: others turn it too."""
+
+    def __init__(self, direction: Direction, device: str, name: str) -> None:
+        self.name = name
+        self._direction = direction
+        self._device = device
+
+    def set_volume(self, percent: int) -> None:
+        """0..100 of the control's range. HardwareError where it has no volume or is gone."""
+        alsa = library()
+        side = alsa.PCM_CAPTURE if self._direction == "capture" else alsa.PCM_PLAYBACK
+        self._do(lambda mixer: mixer.setvolume(percent, pcmtype=side))
+
+    def set_muted(self, muted: bool) -> None:
+        """The switch. HardwareError where there is none or it is gone."""
+        if self._direction == "capture":
+            self._do(lambda mixer: mixer.setrec(not muted))
+        else:
+            self._do(lambda mixer: mixer.setmute(muted))
+
+    def _do(self, step: Any) -> None:
+        alsa = library()
+        try:
+            mixer = alsa.Mixer(control=self.name, device=self._device)
+            try:
+                step(mixer)
+            finally:
+                mixer.close()
+        except alsa.ALSAAudioError as exc:
+            raise HardwareError(f"mixer control {self.name} of {self._device}: {exc}") from exc
+
+
+def mixer_control(direction: Direction, pcm_name: str, what: Literal["Volume", "Mute"]) -> MixerControl | None:
+    """The control of the card behind `pcm_name` that has such a capability; None when none has or can be asked."""
+    alsa = library()
+    device = control_device(pcm_name)
+    capability = f"{direction.capitalize()} {what}"
+    able = []
+    try:
+        for name in dict.fromkeys(alsa.mixers(device=device)):
+            mixer = alsa.Mixer(control=name, device=device)
+            try:
+                capabilities = mixer.volumecap() if what == "Volume" else mixer.switchcap()
+            finally:
+                mixer.close()
+            if capability in capabilities:
+                able.append(name)
+    except alsa.ALSAAudioError:
+        return None
+    name = pick_control(direction, able)
+    return None if name is None else MixerControl(direction, device, name)

@@ -1,0 +1,91 @@
+"""Which sound card: what /proc/asound lists, and names chosen from it. Reads files, needs no library."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hw import HardwareError
+
+USB = "usb"  # in a configuration: the first USB card that can do it
+ASOUND = Path("/proc/asound")
+
+_CONTROLS = {
+    "playback": ("Master", "PCM", "Speaker", "Headphone", "Headset", "Digital", "Line Out"),
+    "capture": ("Capture", "Mic", "Headset", "Digital", "Input"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SoundCard:
+    """`id` as in `hw:CARD=id`; `capture` and `playback` are the numbers of its PCM devices of that kind."""
+
+    index: int
+    id: str
+    is_usb: bool
+    capture: tuple[int, ...]
+    playback: tuple[int, ...]
+
+
+def sound_cards(root: Path = ASOUND) -> tuple[SoundCard, ...]:
+    """Every card of the kernel, in its order; none where there is no ALSA."""
+    cards = []
+    for directory in root.glob("card[0-9]*"):
+        try:
+            name = (directory / "id").read_text().strip()
+            parts = [entry.name for entry in directory.iterdir()]
+        except OSError:  # unplugged while we look
+            continue
+        cards.append(
+            SoundCard(
+                int(directory.name.removeprefix("card")),
+                name,
+                "usbid" in parts,
+                _devices(parts, "c"),
+                _devices(parts, "p"),
+            )
+        )
+    return tuple(sorted(cards, key=lambda card: card.index))
+
+
+def _devices(parts: Sequence[str], kind: str) -> tuple[int, ...]:
+    return tuple(sorted(int(found[1]) for part in parts if (found := re.fullmatch(rf"pcm(\d+){kind}", part))))
+
+
+def pcm_name(wanted: str, direction: Literal["capture", "playback"], cards: Sequence[SoundCard]) -> str:
+    """The ALSA name to open for what the configuration names: itself, or the first USB card for "usb".
+
+    HardwareError when there is no USB card that can do it.
+    """
+    if wanted != USB:
+        return wanted or "default"
+    name = first_usb(direction, cards)
+    if name is None:
+        there = ", ".join(card.id for card in cards) or "no card"
+        noun = "microphone" if direction == "capture" else "speaker"
+        raise HardwareError(f"there is no USB sound card with a {noun}; plug one in (there is {there})")
+    return name
+
+
+def first_usb(direction: Literal["capture", "playback"], cards: Sequence[SoundCard]) -> str | None:
+    """ALSA name of the first USB card's first device of this kind; one that can do both is preferred."""
+    able = [card for card in cards if card.is_usb and getattr(card, direction)]
+    able.sort(key=lambda card: not (card.capture and card.playback))
+    return f"plughw:CARD={able[0].id},DEV={getattr(able[0], direction)[0]}" if able else None
+
+
+def control_device(name: str) -> str:
+    """The mixer's name beside a PCM's: `hw:CARD=x` for a card by name; one from asound.conf has its own."""
+    prefix, _, arguments = name.partition(":")
+    if prefix not in ("hw", "plughw", "sysdefault", "front", "dmix", "dsnoop") or not arguments:
+        return name
+    card = arguments.partition(",")[0].removeprefix("CARD=")
+    return f"hw:{card}"
+
+
+def pick_control(direction: Literal["capture", "playback"], names: Sequence[str]) -> str | None:
+    """The control to turn, of those that can be turned: the usual one by name, else the first."""
+    return next((name for name in _CONTROLS[direction] if name in names), names[0] if names else None)

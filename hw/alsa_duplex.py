@@ -1,0 +1,276 @@
+"""Microphone and speaker on sound cards, in one lock-step thread.
+
+    read 10 ms -> the microphone's sink -> the speaker's source -> write 10 ms -> read ...
+
+So each block that is heard comes right before the one that is played, which is what an echo canceller needs. Two cards
+have two clocks: the microphone's is followed, and what is written is stretched by the drift between them. Either end
+opens, closes and gets lost by itself; a speaker without a microphone is paced by its own queue.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, HardwareError, Samples
+from hw.alsa import PERIODS, CapturePcm, Direction, MixerControl, PlaybackPcm, mixer_control
+from hw.alsa_cards import pcm_name, sound_cards
+from hw.drift import DriftLoop, Stretcher
+from hw.plug import OnLost
+
+logger = logging.getLogger(__name__)
+
+PREFILL = 3  # periods in the speaker's queue: what a late thread may be late by
+BLOCK_S = BLOCK_FRAMES / SAMPLE_RATE_HZ
+_LATE_S = 2 * BLOCK_S  # a microphone that is so late no longer paces the speaker
+_MOST_QUEUED = PERIODS * BLOCK_FRAMES
+_LEAST_QUEUED = (PREFILL - 1) * BLOCK_FRAMES  # before a block is written, where the queue is its own clock
+_CLOSE_S = 1.0
+_SILENCE: Samples = np.zeros(BLOCK_FRAMES, np.int16)
+
+
+@dataclass(slots=True, eq=False)
+class _Capture:
+    pcm: CapturePcm
+    sink: Callable[[AudioBlock], None]
+    on_lost: OnLost
+    switch: MixerControl | None
+    switched: bool | None = None
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(slots=True, eq=False)
+class _Playback:
+    pcm: PlaybackPcm
+    source: Callable[[], Samples]
+    on_lost: OnLost
+    drift: DriftLoop = field(default_factory=DriftLoop)
+    stretch: Stretcher | None = None
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+class AlsaMicrophone:
+    """`device_id` is an ALSA name or "usb", the first USB card that has a microphone, looked for at each `start`.
+
+    `volume` 0..100 is set on the card's mixer at each start, None leaves it. `xruns` counts since the last start.
+    """
+
+    def __init__(self, duplex: AlsaDuplex, device_id: str, volume: int | None) -> None:
+        self.device_id = device_id
+        self.muted = False
+        self._duplex = duplex
+        self._volume = volume
+        self._lane: _Capture | None = None
+
+    @property
+    def xruns(self) -> int:
+        return self._lane.pcm.xruns if self._lane is not None else 0
+
+    def start(self, sink: Callable[[AudioBlock], None], on_lost: OnLost) -> None:
+        self.close()
+        name = pcm_name(self.device_id, "capture", sound_cards())
+        lane = _Capture(CapturePcm(name), sink, on_lost, mixer_control("capture", name, "Mute"))
+        _set_volume("capture", name, self._volume)
+        self._lane = lane
+        self._duplex.attach(capture=lane)
+
+    def set_muted(self, muted: bool) -> None:
+        """Flips the card's capture switch, soon and where it has one: behind the mute gate, never instead of it."""
+        self.muted = muted
+
+    def close(self) -> None:
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            self._duplex.detach(lane)
+
+
+class AlsaSpeaker:
+    """Like `AlsaMicrophone`; `drift_ppm` is how much faster its card's clock runs than the microphone's, if another."""
+
+    def __init__(self, duplex: AlsaDuplex, device_id: str, volume: int | None) -> None:
+        self.device_id = device_id
+        self._duplex = duplex
+        self._volume = volume
+        self._lane: _Playback | None = None
+
+    @property
+    def xruns(self) -> int:
+        return self._lane.pcm.xruns if self._lane is not None else 0
+
+    @property
+    def drift_ppm(self) -> float:
+        return self._lane.drift.ppm if self._lane is not None else 0.0
+
+    def start(self, source: Callable[[], Samples], on_lost: OnLost) -> None:
+        self.close()
+        name = pcm_name(self.device_id, "playback", sound_cards())
+        lane = _Playback(PlaybackPcm(name), source, on_lost)
+        _set_volume("playback", name, self._volume)
+        self._lane = lane
+        self._duplex.attach(playback=lane)
+
+    def close(self) -> None:
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            self._duplex.detach(lane)
+
+
+class AlsaDuplex:
+    """`microphone` and `speaker` of one unit, and the thread that serves both while at least one is open."""
+
+    def __init__(
+        self,
+        microphone: str = "default",
+        speaker: str = "default",
+        *,
+        microphone_volume: int | None = None,
+        speaker_volume: int | None = None,
+    ) -> None:
+        self.microphone = AlsaMicrophone(self, microphone, microphone_volume)
+        self.speaker = AlsaSpeaker(self, speaker, speaker_volume)
+        self._lock = threading.Lock()  # held only to change the three below
+        self._capture: _Capture | None = None
+        self._playback: _Playback | None = None
+        self._thread: threading.Thread | None = None
+
+    def attach(self, *, capture: _Capture | None = None, playback: _Playback | None = None) -> None:
+        """The thread takes an opened end, and owns it from now on."""
+        with self._lock:
+            self._capture = capture or self._capture
+            self._playback = playback or self._playback
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="alsa", daemon=True)
+                self._thread.start()
+
+    def detach(self, lane: _Capture | _Playback) -> None:
+        """Returns when the end is closed, and after the last one when the thread is gone."""
+        self._drop(lane)
+        with self._lock:
+            thread = self._thread
+            is_last = self._capture is None and self._playback is None
+        if thread is threading.current_thread():
+            return
+        lane.ended.wait(_CLOSE_S)
+        if thread is not None and is_last:
+            thread.join(_CLOSE_S)
+
+    def _drop(self, lane: _Capture | _Playback) -> bool:
+        with self._lock:
+            if lane is self._capture:
+                self._capture = None
+            elif lane is self._playback:
+                self._playback = None
+            else:
+                return False
+            return True
+
+    # --- the thread
+
+    def _run(self) -> None:
+        capture: _Capture | None = None
+        playback: _Playback | None = None
+        while True:
+            with self._lock:
+                wanted = self._capture, self._playback
+                if wanted == (None, None) and (capture, playback) == (None, None):
+                    self._thread = None
+                    return
+            for old, new in ((capture, wanted[0]), (playback, wanted[1])):
+                if old is not None and old is not new:
+                    old.pcm.close()
+                    old.ended.set()
+            if playback is not None and playback is wanted[1] and capture is not wanted[0]:
+                playback.drift.restart()
+            capture, playback = wanted
+            if playback is not None:
+                self._turn(capture, playback)
+            elif capture is not None:
+                self._hear(capture)
+
+    def _turn(self, capture: _Capture | None, playback: _Playback) -> None:
+        """One block in and one out."""
+        heard = capture is not None and self._hear(capture)
+        try:
+            queued = self._queued(playback)
+            if heard and capture is not None:
+                if queued + BLOCK_FRAMES <= _MOST_QUEUED:
+                    self._play_by(capture, playback, queued)
+                return
+            while queued <= _LEAST_QUEUED:
+                _write(playback, playback.source())
+                queued += BLOCK_FRAMES
+            if capture is None:
+                time.sleep(min(BLOCK_S, (queued - _LEAST_QUEUED) / SAMPLE_RATE_HZ))
+        except HardwareError as exc:
+            self._lose(playback, exc)
+
+    def _hear(self, capture: _Capture) -> bool:
+        """Whether a block came in time."""
+        try:
+            self._switch(capture)
+            read = capture.pcm.read(_LATE_S)
+        except HardwareError as exc:
+            self._lose(capture, exc)
+            return False
+        if read is None:
+            return False
+        capture.sink(AudioBlock(*read))
+        return True
+
+    def _queued(self, playback: _Playback) -> int:
+        """Frames in the speaker's queue. One that stands still, new or after an xrun, gets silence first."""
+        queued = playback.pcm.queued()
+        if not queued:
+            playback.drift.restart()
+            queued = playback.pcm.write(np.tile(_SILENCE, PREFILL - 1))
+        return queued
+
+    def _play_by(self, capture: _Capture, playback: _Playback, queued: int) -> None:
+        """Writes a block at the pace of the microphone."""
+        if capture.pcm.card is not None and capture.pcm.card == playback.pcm.card:
+            _write(playback, playback.source())
+            return
+        if playback.stretch is None:
+            playback.stretch = Stretcher()
+        correction_ppm = playback.drift.update(queued, BLOCK_S)
+        _write(playback, playback.stretch(playback.source(), correction_ppm))
+
+    def _switch(self, capture: _Capture) -> None:
+        muted = self.microphone.muted
+        if capture.switch is None or capture.switched == muted:
+            return
+        capture.switched = muted
+        try:
+            capture.switch.set_muted(muted)
+        except HardwareError as exc:
+            logger.warning("%s; the mute gate alone mutes", exc)
+            capture.switch = None
+
+    def _lose(self, lane: _Capture | _Playback, error: HardwareError) -> None:
+        if self._drop(lane):
+            lane.on_lost(error)
+
+
+def _write(playback: _Playback, samples: Samples) -> None:
+    """What an xrun swallows is written again, behind a new queue."""
+    if samples.size and playback.pcm.write(samples) == 0:
+        playback.drift.restart()
+        playback.pcm.write(np.concatenate((np.tile(_SILENCE, PREFILL - 1), samples)))
+
+
+def _set_volume(direction: Direction, name: str, volume: int | None) -> None:
+    if volume is None:
+        return
+    control = mixer_control(direction, name, "Volume")
+    if control is None:
+        logger.warning("%s: the card has no %s volume to set", name, direction)
+        return
+    try:
+        control.set_volume(volume)
+    except HardwareError as exc:
+        logger.warning("%s", exc)
