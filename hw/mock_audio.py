@@ -11,18 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, Microphone, Samples
+from hw.level import Meter, dbov
 from hw.pacing import Pacer
 from hw.plug import OnLost, Pluggable
 
 BLOCK_S = BLOCK_FRAMES / SAMPLE_RATE_HZ
-_FLOOR_DBFS = -60.0  # what counts as level 0; full scale is 100
-
-
-def level(samples: Samples) -> int:
-    """Loudness 0..100 of a block: RMS in dBFS, -60 (or less) to 0."""
-    rms = float(np.sqrt(np.mean(np.square(samples.astype(np.float64))))) / 32768 if samples.size else 0.0
-    dbfs = 20 * np.log10(rms) if rms > 0 else _FLOOR_DBFS
-    return round(float(np.clip((dbfs - _FLOOR_DBFS) / -_FLOOR_DBFS, 0, 1)) * 100)
 
 
 class MockMicrophone(Pluggable):
@@ -71,7 +64,7 @@ class MockMicrophone(Pluggable):
 class MockSpeaker(Pluggable):
     """Pulls a block each 10 ms of the monotonic clock and keeps the last `keep_s` seconds.
 
-    `level` is the loudness 0..100 of the newest block, `blocks` how many were pulled since `start`.
+    `level` is the volume 0..100 (`hw.level.Meter`), `blocks` how many were pulled since `start`.
     """
 
     def __init__(self, *, keep_s: float = 30.0, device_id: str = "mock-speaker") -> None:
@@ -79,20 +72,22 @@ class MockSpeaker(Pluggable):
         self.blocks = 0
         self._ring: deque[Samples] = deque(maxlen=max(1, round(keep_s / BLOCK_S)))
         self._changed = threading.Condition()
+        self._meter = Meter()
         self._pacer: Pacer | None = None
 
     @property
     def level(self) -> int:
-        with self._changed:
-            return level(self._ring[-1]) if self._ring and self._pacer is not None else 0
+        return self._meter.volume if self._pacer is not None else 0
 
     def start(self, source: Callable[[], Samples], on_lost: OnLost) -> None:
         self.close()
         self.blocks = 0
+        self._meter = Meter()
         self._opened(on_lost)
 
         def tick(_number: int, _due_s: float) -> None:
             samples = np.array(source(), dtype=np.int16)
+            self._meter.feed(dbov(samples), BLOCK_S)
             with self._changed:
                 self._ring.append(samples)
                 self.blocks += 1

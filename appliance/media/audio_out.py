@@ -8,9 +8,9 @@ import numpy as np
 
 from appliance.media.frames import AUDIO_CLOCK_HZ, EncodedFrame
 from appliance.media.gate import Gate
-from appliance.media.level import SILENCE_DBOV, Meter, dbov, rfc6464
 from appliance.media.opus_encoder import FRAME_FRAMES, OpusEncoder
 from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, Samples
+from hw.level import SILENCE_DBOV, Meter, dbov
 
 BLOCK_S = BLOCK_FRAMES / SAMPLE_RATE_HZ
 GAP_S = 0.1  # a capture time further ahead than this means that sound is missing, not late
@@ -95,3 +95,8 @@ class AudioOut:
             captured_s=started_s,
         )
         self._post(gate.epoch, frame)
+
+
+def rfc6464(level_dbov: float) -> int:
+    """The audio level of an RTP header extension: 0..127, which is -dBov."""
+    return round(max(0.0, min(127.0, -level_dbov)))

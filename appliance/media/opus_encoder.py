@@ -1,18 +1,12 @@
-"""48 kHz mono sound to Opus with in-band FEC (RFC 6716, RFC 7587 section 3.3).
-
-PyAV's encoder fixes the expected loss when it is opened, so libopus is called by ctypes: PyAV's own extension modules
-are linked to it, which makes it the same copy that PyAV uses.
-"""
+"""48 kHz mono sound to Opus with in-band FEC (RFC 6716, RFC 7587 section 3.3)."""
 
 from __future__ import annotations
 
 import ctypes
-from functools import cache
 
-import av._core
 import numpy as np
 
-from appliance.errors import ApplianceError
+from appliance.media.libopus import checked, library
 from hw import SAMPLE_RATE_HZ, Samples
 
 FRAME_FRAMES = 960  # 20 ms
@@ -31,36 +25,14 @@ _SIGNAL_VOICE = 3001
 _MAX_BYTES = 1275  # the longest Opus frame, RFC 6716 section 3.2.1
 
 
-class OpusEncoderError(ApplianceError):
-    """libopus is not there or refuses."""
-
-
-@cache
-def _library() -> ctypes.CDLL:
-    library = ctypes.CDLL(av._core.__file__)  # dlsym() on a handle searches what the library was linked to as well
-    try:
-        create, destroy = library.opus_encoder_create, library.opus_encoder_destroy
-        encode, control = library.opus_encode, library.opus_encoder_ctl
-    except AttributeError:
-        raise OpusEncoderError("PyAV is built without libopus: install the wheel of the package av") from None
-    create.argtypes = [ctypes.c_int32, ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.c_int)]
-    create.restype = ctypes.c_void_p
-    destroy.argtypes, destroy.restype = [ctypes.c_void_p], None
-    encode.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_int32]
-    encode.restype = ctypes.c_int32
-    control.argtypes, control.restype = [ctypes.c_void_p, ctypes.c_int], ctypes.c_int  # and one int, variadic
-    return library
-
-
 class OpusEncoder:
     """One stream, used from one thread."""
 
     def __init__(self, bitrate_bps: int = BITRATE_BPS) -> None:
-        self._library = _library()
+        self._library = library()
         error = ctypes.c_int()
         self._state = self._library.opus_encoder_create(SAMPLE_RATE_HZ, 1, _VOIP, ctypes.byref(error))
-        if self._state is None:
-            raise OpusEncoderError(f"libopus: no encoder, error {error.value}")
+        checked(error.value)
         self._loss_percent = 0
         self._payload = ctypes.create_string_buffer(_MAX_BYTES)
         self._set(_SET_BITRATE, bitrate_bps)
@@ -82,14 +54,10 @@ class OpusEncoder:
             raise ValueError(f"{FRAME_FRAMES} int16 samples are one frame, not {samples.shape} {samples.dtype}")
         pcm = np.ascontiguousarray(samples)
         size = self._library.opus_encode(self._state, pcm.ctypes.data, FRAME_FRAMES, self._payload, _MAX_BYTES)
-        if size < 0:
-            raise OpusEncoderError(f"libopus: cannot encode, error {size}")
-        return self._payload.raw[:size]
+        return self._payload.raw[: checked(size)]
 
     def _set(self, request: int, value: int) -> None:
-        result = self._library.opus_encoder_ctl(self._state, request, ctypes.c_int32(value))
-        if result < 0:
-            raise OpusEncoderError(f"libopus: setting {request} to {value}, error {result}")
+        checked(self._library.opus_encoder_ctl(self._state, request, ctypes.c_int32(value)))
 
     def __del__(self) -> None:
         if getattr(self, "_state", None):

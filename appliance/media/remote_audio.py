@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from appliance.media.jitter import CLOCK_HZ, STEP_FRAMES, JitterBuffer, Lost, Packet
-from appliance.media.level import Meter, dbov
+from appliance.media.libopus import OpusError
 from appliance.media.mixer import Sound, ramped
-from appliance.media.opus_decoder import OpusError, packet_frames
+from appliance.media.opus_decoder import packet_frames
 from appliance.media.seamless import SeamlessDecoder
 from appliance.media.stretch import lengthen, shorten
 from hw import BLOCK_FRAMES
+from hw.level import Meter, dbov
 
 _INBOX_PACKETS = 256  # 5 s of 20 ms packets; the oldest go while no playback thread comes
 _LATE_S = 0.010  # over the target by more: sound is taken out
@@ -65,7 +66,7 @@ class RemoteAudio:
 
     @property
     def level(self) -> int:
-        """Volume 0..100 before `gain`: over 10 is speech (media/level.py)."""
+        """Volume 0..100 before `gain`: over 10 is speech (hw/level.py)."""
         return self._meter.volume
 
     def stats(self) -> AudioInStats:

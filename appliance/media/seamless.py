@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from appliance.media.libopus import OpusError
 from appliance.media.mixer import ramped
-from appliance.media.opus_decoder import CONCEALED_FRAMES, OpusDecoder, OpusError, Sound
+from appliance.media.opus_decoder import CONCEALED_FRAMES, OpusDecoder, Sound
 from appliance.media.stretch import cross_fade, join
 
 _HELD_FRAMES = 1_440  # concealment is believable for 30 ms ...

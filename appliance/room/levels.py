@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from appliance.media.level import SPEECH_VOLUME
+from hw.level import SPEECH_VOLUME
 
 EVALUATE_S = 1.0  # two active speakers are at least so far apart (X30)
 LEAD_VOLUME = 10  # 5 dB: by so much somebody must be louder to take over from one who still speaks

@@ -10,9 +10,9 @@ import pytest
 
 from appliance.media.audio_out import BLOCK_S, AudioOut, SampleClock
 from appliance.media.frames import EncodedFrame
-from appliance.media.level import dbov
 from appliance.media.opus_decoder import OpusDecoder
 from hw import BLOCK_FRAMES, AudioBlock
+from hw.level import dbov
 
 
 class Microphone:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.media.opus_decoder import CONCEALED_FRAMES, OpusDecoder, OpusError, Sound, packet_frames
+from appliance.media.libopus import OpusError
+from appliance.media.opus_decoder import CONCEALED_FRAMES, OpusDecoder, Sound, packet_frames
 from tests.appliance.media.sound import encode, frequency_hz, largest_step, tone, voice
 
 

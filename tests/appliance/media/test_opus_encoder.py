@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from appliance.media.level import dbov
+from appliance.media.libopus import OpusError
 from appliance.media.opus_decoder import OpusDecoder
 from appliance.media.opus_encoder import BITRATE_BPS, FRAME_FRAMES, OpusEncoder
 from hw import SAMPLE_RATE_HZ, Samples
+from hw.level import dbov
 
 
 def _tone(hz: float, frames: int) -> Samples:
@@ -52,3 +53,8 @@ def test_a_lost_onset_is_recovered_from_the_next_packet_even_before_loss_was_rep
 def test_anything_but_a_frame_is_refused(samples: Samples) -> None:
     with pytest.raises(ValueError, match="960 int16"):
         OpusEncoder().encode(samples)
+
+
+def test_what_libopus_refuses_is_told_in_its_own_words() -> None:
+    with pytest.raises(OpusError, match="libopus: invalid argument"):
+        OpusEncoder(bitrate_bps=-7)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from appliance.media.opus_decoder import OpusError
+from appliance.media.libopus import OpusError
 from appliance.media.seamless import SeamlessDecoder
 from tests.appliance.media.sound import encode, largest_step, tone, voice
 

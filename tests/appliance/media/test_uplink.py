@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from appliance.media.frames import EncodedFrame, Kind
-from appliance.media.level import dbov
 from appliance.media.opus_decoder import OpusDecoder
 from appliance.media.tap import Tap, TapClosedError
 from appliance.media.uplink import Uplink, UplinkSettings
 from hw import AccessUnit, HardwareError
+from hw.level import dbov
 from tests.appliance.media.devices import HandCamera, HandMicrophone
 
 KEY = b"\x00\x00\x01\x67a\x00\x00\x01\x68b\x00\x00\x01\x65c"

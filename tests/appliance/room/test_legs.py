@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 
 from appliance.media import aiortc_hooks
 from appliance.media.frames import Kind, VideoCodec
-from appliance.media.level import dbov
 from appliance.media.opus_decoder import OpusDecoder
 from appliance.media.playout import Playout, RemoteAudio
 from appliance.media.uplink import Uplink, UplinkSettings
 from appliance.room import legs
 from appliance.room.legs import DownlinkLeg, LegStats, SdpError, UplinkLeg
 from appliance.room.signaling import IceServer
+from hw.level import dbov
 from hw.mock import MockCamera, MockMicrophone, MockSpeaker
 from hw.synthetic import SyntheticCamera, SyntheticMicrophone
 from tests.appliance.media.pictures import code

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from appliance.media.level import SPEECH_VOLUME, Meter, dbov, dbov_of, rfc6464, volume
+from hw.level import SPEECH_VOLUME, Meter, dbov, dbov_of, volume
 from tests.appliance.media.sound import tone, voice
 
 
@@ -32,11 +32,6 @@ def test_speech_reads_as_speech_and_its_noise_floor_does_not() -> None:
     assert 40 <= volume(dbov(voice(1.0))) <= 75
     noise = np.random.default_rng(1).normal(0, 40, 48_000).astype(np.int16)  # -58 dBov
     assert volume(dbov(noise)) <= SPEECH_VOLUME
-
-
-@pytest.mark.parametrize(("level_dbov", "expected"), [(-127.0, 127), (-30.4, 30), (0.0, 0)])
-def test_rfc6464(level_dbov: float, expected: int) -> None:
-    assert rfc6464(level_dbov) == expected
 
 
 def test_meter_rises_at_once_and_falls_60_db_a_second() -> None:

@@ -1,4 +1,4 @@
-"""How loud: dBov of samples, and the volume 0..100 that both directions show (capabilities U51).
+"""How loud: dBov of samples, and the volume 0..100 that every meter shows (capabilities U51).
 
 0 is silence, over 10 is speech (-50 dBov), ordinary speech reads 40 to 70. Two points a decibel from -55 dBov (0) to
 -5 dBov (100); a full-scale sine is -3 dBov.
@@ -42,11 +42,6 @@ def dbov(samples: npt.NDArray[Any]) -> float:
 def volume(level_dbov: float) -> int:
     """0..100 of a level in dBov."""
     return round(max(0.0, min(100.0, (level_dbov - _FLOOR_DBOV) * _POINTS_PER_DB)))
-
-
-def rfc6464(level_dbov: float) -> int:
-    """The audio level of an RTP header extension: 0..127, which is -dBov."""
-    return round(max(0.0, min(127.0, -level_dbov)))
 
 
 class Meter:
