@@ -2,7 +2,7 @@
 
 The legs of a direction share one network, so they are pooled: packets lost over packets expected of all of them, and
 the mean of their RTTs. A leg without a packet for 4 s doesn't count while another one carries media; when none does,
-the direction is DOWN.
+the direction is DOWN. A lost link to the hub says nothing about them: media goes on without it.
 
 | level       | loss <         | and RTT < |
 | EXCELLENT 1 | 2 %            | 100 ms    |
@@ -62,11 +62,11 @@ class DirectionQuality:
         self._before: _Report | None = None
         self._level_before = NetworkQuality.UNKNOWN  # what the last report said, before hysteresis
 
-    def report(self, legs: Mapping[str, LegStats], now_s: float, *, cut: bool = False) -> None:
-        """Takes the counters of every leg of this direction by leg id; `cut`: the transport is known to be gone."""
+    def report(self, legs: Mapping[str, LegStats], now_s: float) -> None:
+        """Takes the counters of every leg of this direction by leg id; of a leg that was lost, its last ones."""
         now = self._pool(legs, now_s)
         heard = [stats.last_packet_s for stats in legs.values() if stats.last_packet_s is not None]
-        if cut or (heard and now_s - max(heard) > DOWN_AFTER_S):
+        if heard and now_s - max(heard) > DOWN_AFTER_S:
             self._reset(NetworkQuality.DOWN)
         elif not heard:
             self._reset(NetworkQuality.UNKNOWN)
@@ -114,12 +114,12 @@ class NetworkMeter:
         self.downlink = DirectionQuality()
 
     def report(
-        self, uplinks: Mapping[str, LegStats], downlinks: Mapping[str, LegStats], now_s: float, *, cut: bool = False
+        self, uplinks: Mapping[str, LegStats], downlinks: Mapping[str, LegStats], now_s: float
     ) -> NetworkQualityChanged:
         """The event of this report; `changed` when a level is another one than in the report before."""
         before = (self.uplink.level, self.downlink.level)
-        self.uplink.report(uplinks, now_s, cut=cut)
-        self.downlink.report(downlinks, now_s, cut=cut)
+        self.uplink.report(uplinks, now_s)
+        self.downlink.report(downlinks, now_s)
         return NetworkQualityChanged(
             uplink=self.uplink.level,
             downlink=self.downlink.level,

@@ -110,12 +110,6 @@ def test_down_after_4_s_without_a_packet_and_back_at_once() -> None:
     assert wire.report() == NetworkQuality.EXCELLENT
 
 
-def test_a_cut_transport_is_down() -> None:
-    direction = DirectionQuality()
-    direction.report({}, 1.0, cut=True)
-    assert direction.level is NetworkQuality.DOWN
-
-
 def test_legs_are_pooled_and_a_dead_one_does_not_count() -> None:
     direction = DirectionQuality()
     direction.report({"a": stats(0, 1_000, 9.9, 0.05), "b": stats(60, 1_000, 9.9, 0.15)}, 10.0)
@@ -151,8 +145,8 @@ def test_the_event_carries_both_directions() -> None:
     )
     second = meter.report({"up": stats(20, 200, 3.9, 0.25)}, {}, 4.0)
     assert (second.uplink, second.changed) == (NetworkQuality.BAD, False)
-    third = meter.report({}, {}, 6.0, cut=True)
-    assert (third.uplink, third.downlink, third.changed) == (NetworkQuality.DOWN, NetworkQuality.DOWN, True)
+    third = meter.report({"up": stats(20, 200, 3.9, 0.25)}, {}, 8.0)
+    assert (third.uplink, third.downlink, third.changed) == (NetworkQuality.DOWN, NetworkQuality.UNKNOWN, True)
 
 
 @given(
