@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import statistics
 import sys
 import time
@@ -61,9 +62,12 @@ async def role(contender: str, name: str) -> AsyncIterator[Process]:
             await process.wait()
 
 
-async def connect(sender: Process, receiver: Process) -> None:
-    offer = await sender.ask("offer")
-    answer = await receiver.ask("answer", sdp=offer["sdp"])
+async def connect(sender: Process, receiver: Process, *, fixed_rate: bool = False) -> None:
+    """`fixed_rate`: without send times the receiver estimates no bandwidth, and the sender stays at its start rate."""
+    sdp = (await sender.ask("offer"))["sdp"]
+    if fixed_rate:
+        sdp = re.sub(r"a=extmap:\d+ \S+abs-send-time\r\n", "", sdp)
+    answer = await receiver.ask("answer", sdp=sdp)
     await sender.ask("answer", sdp=answer["sdp"])
     await asyncio.gather(sender.ask("connected"), receiver.ask("connected"))
 
@@ -97,7 +101,7 @@ async def sender_load(contender: Contender) -> SenderLoad:
         measured = await _settled(sender)
         cpu[0] = measured["cpu"]
         for legs in range(1, 5):
-            await connect(sender, sink)
+            await connect(sender, sink, fixed_rate=True)
             if legs in (1, 2, 4):
                 measured = await _settled(sender)
                 cpu[legs], kbps[legs] = measured["cpu"], measured["kbps"]

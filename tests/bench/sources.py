@@ -31,12 +31,13 @@ def code_age_ms(code: int, now_s: float) -> int:
 
 
 class MovingPictures:
-    """A textured background that pans, so that an encoder has work; about 0.3 ms a picture."""
+    """A textured background that pans under the noise of a sensor, so that an encoder uses the rate it is given."""
 
     def __init__(self) -> None:
         rng = np.random.default_rng(7)
         coarse = rng.integers(40, 216, (HEIGHT // 16, WIDTH // 8)).astype(np.uint8)
         self._wide = np.kron(coarse, np.ones((16, 16), np.uint8))
+        self._noise = rng.integers(0, 9, (HEIGHT, 2 * WIDTH)).astype(np.uint8)
         self._chroma = np.full((HEIGHT // 2, WIDTH), 128, np.uint8)
         self._count = 0
 
@@ -44,7 +45,8 @@ class MovingPictures:
         shift = self._count * 4 % WIDTH
         self._count += 1
         planes = np.empty((HEIGHT * 3 // 2, WIDTH), np.uint8)
-        planes[:HEIGHT] = self._wide[:, shift : shift + WIDTH]
+        grain = self._count * 211 % WIDTH
+        np.add(self._wide[:, shift : shift + WIDTH], self._noise[:, grain : grain + WIDTH], out=planes[:HEIGHT])
         planes[HEIGHT:] = self._chroma
         draw_code(planes[:HEIGHT], picture_code(now_s))
         return av.VideoFrame.from_ndarray(planes, format="yuv420p")
