@@ -25,7 +25,14 @@ from appliance.rejoin import Ended, rejoin_delay_s
 from appliance.room.client import RoomClient
 from appliance.room.emitter import EVENTS
 from appliance.room.entry import Token
-from appliance.room.events import ConnectionReason, ConnectionState, ConnectionStateChanged, Kicked
+from appliance.room.events import (
+    ConnectionReason,
+    ConnectionState,
+    ConnectionStateChanged,
+    Kicked,
+    NetworkQuality,
+    NetworkQualityChanged,
+)
 from appliance.room.options import RoomOptions
 from appliance.room.signaling import Kind, Profile
 from appliance.room.streams import LocalStream, RemoteUser
@@ -38,6 +45,7 @@ FIRST_DEVICES_S = 1.5  # after start: a stream that grows makes everybody build 
 VOLUME_INTERVAL_MS = 2000
 _KINDS: tuple[Kind, ...] = ("audio", "video")
 _DEVICES: dict[Kind, DeviceKind] = {"audio": "microphone", "video": "camera"}
+_UNKNOWN = NetworkQuality.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +137,8 @@ class Session:
         if self._client is None or self.uplink is None:
             return
         self.uplink.set_muted(kind, muted)
+        if self.devices is not None:
+            self.devices.follow_mute()
         self._tell_mute()
         try:
             await (self._client.mute(kind) if muted else self._client.unmute(kind))
@@ -261,6 +271,8 @@ class Session:
             self.last_change, self.changed_s = event, time.monotonic()
             if event.cur_state is ConnectionState.DISCONNECTED:
                 self._out.set()
+                if self._bus.latest(NetworkQualityChanged) is not None:  # of a call that has ended
+                    self._bus.publish(NetworkQualityChanged(uplink=_UNKNOWN, downlink=_UNKNOWN, changed=True))
             elif event.cur_state is ConnectionState.CONNECTED:
                 self._stream_changed.set()
         elif isinstance(event, Kicked):

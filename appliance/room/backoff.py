@@ -30,19 +30,31 @@ class Backoff:
         self.attempts = 0
 
 
+STALLED_S = 1.0  # a look that comes so late: this process did not run
+
+
 class Heartbeat:
-    """Ping after `period_s` of silence and each `period_s` again; lost after `lost_after_s` without any message."""
+    """Ping after `period_s` of silence and each `period_s` again; lost after `lost_after_s` without any message.
+
+    Time in which this process did not run (stopped, or its loop blocked) is no silence: nobody was there to hear, and
+    what the other side said meanwhile may be waiting to be read.
+    """
 
     def __init__(self, now_s: float, period_s: float = 2.0, lost_after_s: float = 5.0) -> None:
         self.period_s = period_s
         self.lost_after_s = lost_after_s
         self._heard_s = now_s
         self._pinged_s = now_s
+        self._look_s = now_s  # when the next look is due
 
     def heard(self, now_s: float) -> None:
         self._heard_s = now_s
 
     def is_lost(self, now_s: float) -> bool:
+        late_s = now_s - self._look_s
+        if late_s > STALLED_S:
+            self._heard_s = min(now_s, self._heard_s + late_s)
+            self._look_s = now_s
         return now_s - self._heard_s >= self.lost_after_s
 
     def ping_due(self, now_s: float) -> bool:
@@ -53,6 +65,7 @@ class Heartbeat:
         return True
 
     def next_look_s(self, now_s: float) -> float:
-        """Seconds until something can be due."""
+        """Seconds until something can be due: until the next look."""
         ping_s = max(self._heard_s, self._pinged_s) + self.period_s
-        return max(0.0, min(ping_s, self._heard_s + self.lost_after_s) - now_s)
+        self._look_s = max(now_s, min(ping_s, self._heard_s + self.lost_after_s))
+        return self._look_s - now_s

@@ -19,6 +19,8 @@ from appliance.room.events import (
     ConnectionReason,
     ConnectionState,
     ConnectionStateChanged,
+    NetworkQuality,
+    NetworkQualityChanged,
     PeerJoined,
     StreamUpdated,
 )
@@ -149,6 +151,18 @@ async def test_leave_and_join_by_a_person() -> None:
             assert session.retry_at_s is None  # it stays out
             session.join()
             await until(lambda: session.state is S.CONNECTED)
+
+
+async def test_what_the_network_was_like_is_forgotten_with_the_call() -> None:
+    async with hub_at() as (_, url):
+        session, bus = new_session(url, MockDevices())
+        async with running(session):
+            await until(lambda: session.state is S.CONNECTED)
+            bus.publish(NetworkQualityChanged(uplink=NetworkQuality.DOWN, downlink=NetworkQuality.BAD))
+            await session.leave()
+            quality = bus.latest(NetworkQualityChanged)
+            assert quality is not None
+            assert (quality.uplink, quality.downlink, quality.changed) == (0, 0, True)
 
 
 async def test_leave_while_it_joins() -> None:

@@ -17,9 +17,12 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
+
+if TYPE_CHECKING:
+    from tests.integration.netns import Namespace
 
 API_TOKEN = "integration-tests-token-0123456789abcdef"
 START_TIMEOUT_S = 20.0
@@ -105,17 +108,22 @@ class Unit:
 
 
 @asynccontextmanager
-async def program(state_dir: Path, port: int, *arguments: str) -> AsyncIterator[Unit]:
-    """`room-appliance ARGUMENTS`, answering on `port`; ended at the end if it still runs."""
+async def program(state_dir: Path, port: int, *arguments: str, where: Namespace | None = None) -> AsyncIterator[Unit]:
+    """`room-appliance ARGUMENTS`, in that namespace, answering on `port`; ended at the end if it still runs."""
     state_dir.mkdir(parents=True, exist_ok=True)
     log = state_dir / "log"
     environment = os.environ | {"STATE_DIRECTORY": str(state_dir), "ROOM_APPLIANCE_API_TOKEN": API_TOKEN}
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "appliance", *arguments, env=environment, stdout=output, stderr=output
+            *(where.prefix if where is not None else ()),
+            *(sys.executable, "-m", "appliance", *arguments),
+            env=environment,
+            stdout=output,
+            stderr=output,
         )
+    connector = where.connector() if where is not None else None
     try:
-        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {API_TOKEN}"}) as http:
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {API_TOKEN}"}, connector=connector) as http:
             unit = Unit(process, port, http, log)
             await _answering(unit)
             yield unit
@@ -151,10 +159,10 @@ async def demo(state_dir: Path, *, camera: Path | None = None, microphone: Path 
 
 
 @asynccontextmanager
-async def appliance(state_dir: Path, config: str, port: int) -> AsyncIterator[Unit]:
+async def appliance(state_dir: Path, config: str, port: int, *, where: Namespace | None = None) -> AsyncIterator[Unit]:
     """`run` with this TOML, whose `[web] port` must be `port`."""
     state_dir.mkdir(parents=True, exist_ok=True)
     file = state_dir / "config.toml"
     file.write_text(config)
-    async with program(state_dir, port, "run", "--config", str(file)) as unit:
+    async with program(state_dir, port, "run", "--config", str(file), where=where) as unit:
         yield unit

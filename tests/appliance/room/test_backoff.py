@@ -59,3 +59,25 @@ def test_loss_is_found_within_the_limit_whatever_was_heard_before(gaps: list[flo
         heartbeat.ping_due(now)
         now += max(heartbeat.next_look_s(now), 1e-6)
     assert 5.0 <= now - last_heard + 1e-6 < 5.1
+
+
+def test_time_in_which_this_process_stood_still_is_no_silence() -> None:
+    heartbeat = Heartbeat(100.0)
+    assert not heartbeat.is_lost(100.0)
+    assert heartbeat.next_look_s(100.0) == 2.0
+    now = 120.0  # stopped for 18 s
+    assert not heartbeat.is_lost(now)
+    assert heartbeat.ping_due(now)
+    while not heartbeat.is_lost(now):
+        heartbeat.ping_due(now)
+        now += heartbeat.next_look_s(now)
+    assert now == 123.0
+
+
+def test_a_look_that_is_a_little_late_changes_nothing() -> None:
+    heartbeat = Heartbeat(0.0)
+    now = 0.0
+    while not heartbeat.is_lost(now):
+        heartbeat.ping_due(now)
+        now += heartbeat.next_look_s(now) + 0.2
+    assert now < 5.5
