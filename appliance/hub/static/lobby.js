@@ -53,7 +53,7 @@ export function lobby({ media, room, name, choose }) {
     renderAvatar();
     renderMute($("lobby-mic"), "audio", media.muted.audio, Boolean(media.problems.audio));
     renderMute($("lobby-camera"), "video", media.muted.video, Boolean(media.problems.video));
-    renderProblems($("lobby-problems"), media, (kind) => void media.setMuted(kind, false));
+    renderProblems($("lobby-problems"), media);
     if (meter?.track !== (audio ?? undefined)) {
       meter?.close();
       meter = audio ? new Meter(audio) : null;

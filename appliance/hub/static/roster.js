@@ -17,9 +17,10 @@ export const kindsOf = (stream) => ["audio", "video"].filter((kind) => stream?.[
 /** A track that isn't published counts as muted. */
 export const isMuted = (stream, kind) => stream?.[kind]?.muted ?? true;
 
-/** Replaces everything: what `Joined` says. */
+/** Replaces everything: what `Joined` says. Whoever is there when we come in has not just joined. */
 export function reset(roster, members) {
   const next = Object.fromEntries(members.map((member) => [member.user_id, member]));
+  if (roster === empty) return [Object.freeze(next), []];
   const notes = [
     ...Object.values(roster).filter((member) => !next[member.user_id]).map((member) => ({ what: "left", member })),
     ...members.filter((member) => !roster[member.user_id]).map((member) => ({ what: "joined", member })),

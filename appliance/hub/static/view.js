@@ -5,6 +5,7 @@ import { nameOf } from "./roster.js";
 import { Tile, put } from "./tile.js";
 import { deviceProblem, stateWords } from "./words.js";
 
+const TOGETHER = new Set(["denied", "absent", "insecure"]); // problems that both devices have for one reason
 const TOAST_MS = 4000;
 const GAP = 12; // of .tiles in room.css
 const SLOW_ATTEMPTS = 3; // then the page says that nobody answers
@@ -12,11 +13,13 @@ const $ = (id) => document.getElementById(id);
 
 /** A mute button: icon, words, pressed state. */
 export function renderMute(button, kind, muted, absent) {
-  const names = { audio: ["mic", "microphone", "Mute", "Unmute"], video: ["camera", "camera", "Stop video", "Start video"] };
-  const [icon, device, off, on] = names[kind];
+  const [icon, device, off, on, none] = {
+    audio: ["mic", "microphone", "Mute", "Unmute", "No mic"],
+    video: ["camera", "camera", "Stop video", "Start video", "No camera"],
+  }[kind];
   const shut = muted || absent;
   button.querySelector("use").setAttribute("href", shut ? `#i-${icon}-off` : `#i-${icon}`);
-  put(button.querySelector("span"), "textContent", absent ? `No ${device}` : shut ? on : off);
+  put(button.querySelector("span"), "textContent", absent ? none : shut ? on : off);
   button.dataset.muted = shut;
   const label = absent ? `No ${device}: try again` : `${shut ? "Turn on" : "Turn off"} ${device}`;
   if (button.getAttribute("aria-label") !== label) button.setAttribute("aria-label", label);
@@ -24,9 +27,14 @@ export function renderMute(button, kind, muted, absent) {
 
 const problemKey = ({ problems }) => `${problems.audio} ${problems.video}`;
 
+/** [kind or "both", problem] of each notice that is due. */
+function problemsOf({ problems }) {
+  if (problems.audio === problems.video && TOGETHER.has(problems.audio)) return [["both", problems.audio]];
+  return Object.entries(problems).filter(([, problem]) => problem);
+}
+
 /** Notices on what is wrong with one's own devices, each with a button to try again and, if `closable`, one to close. */
-export function renderProblems(element, media, retry, closable = false) {
-  const problems = ["audio", "video"].filter((kind) => media.problems[kind]);
+export function renderProblems(element, media, closable = false) {
   const key = problemKey(media);
   if (element.dataset.key === key) return;
   element.dataset.key = key;
@@ -39,13 +47,13 @@ export function renderProblems(element, media, retry, closable = false) {
     return button;
   };
   element.replaceChildren(
-    ...problems.map((kind) => {
+    ...problemsOf(media).map(([kind, problem]) => {
       const notice = document.createElement("div");
       notice.className = "notice warn";
       const text = document.createElement("p");
-      text.textContent = deviceProblem(kind, media.problems[kind]);
+      text.textContent = deviceProblem(kind, problem);
       notice.append(text);
-      if (media.problems[kind] !== "insecure") notice.append(action("Try again", () => retry(kind)));
+      if (problem !== "insecure") notice.append(action("Try again", () => void media.open()));
       if (closable) notice.append(action("Close", () => notice.remove()));
       return notice;
     }),
@@ -121,7 +129,7 @@ export class View {
       put($(id), "hidden", listening);
       renderMute($(id), kind, this.#media.muted[kind], Boolean(this.#media.problems[kind]));
     }
-    if (!listening) renderProblems($("room-problems"), this.#media, (kind) => void this.#media.setMuted(kind, false), true);
+    if (!listening) renderProblems($("room-problems"), this.#media, true);
   }
 
   #waitingWords() {

@@ -50,14 +50,14 @@ export function stateWords(state) {
   );
 }
 
-const DEVICE = { audio: "microphone", video: "camera" };
+const DEVICE = { audio: "microphone", video: "camera", both: "camera and microphone" };
 
-/** What to do about a device that can't be used. */
+/** What to do about a device that can't be used, or about "both" when one thing keeps us from them. */
 export function deviceProblem(kind, problem) {
   const device = DEVICE[kind];
   return {
     denied: `Your browser blocks the ${device}. Click the icon beside the page's address, allow the ${device}, then try again.`,
-    absent: `No ${device} found. Plug one in, or join without it.`,
+    absent: `No ${kind === "both" ? "camera and no microphone" : device} found. Plug one in, or go on without.`,
     busy: `The ${device} is used by another program. Close that program, then try again.`,
     lost: `The ${device} was unplugged. Plug it in again, or choose another one.`,
     insecure: `Browsers give a page the ${device} only over a secure address (https). You can still watch and listen.`,
