@@ -86,11 +86,22 @@ class Room(_Section, frozen=True):
 
 class Audio(_Section, frozen=True):
     driver: Annotated[
-        Literal["alsa", "mock", "file", "none"],
-        Meta(description="mock: a synthetic voice and a speaker that only shows its level."),
+        Literal["alsa", "auto", "mock", "file", "none"],
+        Meta(
+            description="auto: ALSA where it is installed, a USB card before others. "
+            "mock: a synthetic voice and a speaker that only shows its level."
+        ),
     ] = "alsa"
-    device: Annotated[_Line, Meta(description="ALSA name of the microphone.")] = "default"
-    speaker: Annotated[_Line, Meta(description="ALSA name of the speaker; empty: the same as `device`.")] = ""
+    device: Annotated[
+        _Line, Meta(description='ALSA name of the microphone; "usb": the first USB card that has one.')
+    ] = "default"
+    speaker: Annotated[_Line, Meta(description='ALSA name of the speaker, or "usb"; empty: the same as `device`.')] = ""
+    microphone_volume: Annotated[
+        int, Meta(ge=-1, le=100, description="On the card's mixer, of its range; -1: as it is.", extra={"unit": "%"})
+    ] = -1
+    speaker_volume: Annotated[
+        int, Meta(ge=-1, le=100, description="On the card's mixer, of its range; -1: as it is.", extra={"unit": "%"})
+    ] = -1
     microphone_file: Annotated[
         _Line, Meta(description='Media file that plays as the microphone with driver "file".')
     ] = ""
@@ -117,8 +128,9 @@ class Video(_Section, frozen=True):
 
 class Gpio(_Section, frozen=True):
     driver: Annotated[
-        Literal["gpiozero", "mock", "none"], Meta(description="mock: the virtual front panel at /panel.")
-    ] = "gpiozero"
+        Literal["auto", "gpiozero", "mock", "none"],
+        Meta(description="auto: gpiozero on a Raspberry Pi, else none. mock: the virtual front panel at /panel."),
+    ] = "auto"
     mute_button: Annotated[_Pin, Meta(description="BCM pin; 0: not connected.")] = 17
     call_button: Annotated[_Pin, Meta(description="BCM pin; 0: not connected.")] = 22
     mute_led: Annotated[_Pin, Meta(description="BCM pin; 0: not connected.")] = 27
@@ -128,10 +140,17 @@ class Gpio(_Section, frozen=True):
         13,
         19,
     )
+    rgb_led: Annotated[
+        tuple[_Pin, ...],
+        Meta(max_length=3, description="BCM pins of red, green and blue of one LED instead of the single ones."),
+    ] = ()
+    leds_active_low: Annotated[bool, Meta(description="LEDs light when their pin is low (common anode).")] = False
 
 
 class Panel(_Section, frozen=True):
-    port: Annotated[_Line, Meta(description="Serial port of a UART front panel that replaces GPIO; empty: none.")] = ""
+    port: Annotated[
+        _Line, Meta(description='Serial port of a front panel that replaces GPIO, "/dev/serial0"; empty: none.')
+    ] = ""
 
 
 class Wifi(_Section, frozen=True):
@@ -297,6 +316,8 @@ def _conflicts(config: Config) -> Iterator[tuple[Problem, set[tuple[str, ...]]]]
         if not _is_address(address):
             problem, keys = conflict("network.ice_addresses", f"= {shown(address)}; allowed is an IP address")
             yield Problem(problem.path, f"{problem.where}[{index}]", problem.what), keys
+    if len(config.gpio.rgb_led) not in (0, 3):
+        yield conflict("gpio.rgb_led", f"= {list(config.gpio.rgb_led)}; allowed are three pins: red, green, blue")
     taken: dict[int, str] = {}
     for path, pin in _pins(config.gpio):
         if pin and pin in taken:
@@ -309,10 +330,13 @@ def _path(words: str) -> tuple[str, ...]:
 
 
 def _pins(gpio: Gpio) -> Iterator[tuple[str, int]]:
-    for name in ("mute_button", "call_button", "mute_led", "connection_led"):
-        yield f"gpio.{name}", getattr(gpio, name)
-    for pin in gpio.quality_leds:
-        yield "gpio.quality_leds", pin
+    """Key and number of each pin that is used."""
+    yield from (("gpio.mute_button", gpio.mute_button), ("gpio.call_button", gpio.call_button))
+    if gpio.rgb_led:
+        yield from (("gpio.rgb_led", pin) for pin in gpio.rgb_led)
+        return
+    yield from (("gpio.mute_led", gpio.mute_led), ("gpio.connection_led", gpio.connection_led))
+    yield from (("gpio.quality_leds", pin) for pin in gpio.quality_leds)
 
 
 def _is_address(text: str) -> bool:

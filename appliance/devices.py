@@ -74,6 +74,11 @@ class Devices:
                 if getattr(self._drivers, kind) is not None:
                     tasks.create_task(self._keep(kind), name=f"device-{kind}")
 
+    def follow_mute(self) -> None:
+        """The gate moved: the microphone's own switch goes with it."""
+        if self.microphone is not None:
+            self.microphone.set_muted(self._uplink.is_muted("audio"))
+
     async def _keep(self, kind: DeviceKind) -> None:
         backoff = Backoff(REOPEN_DELAYS_S)
         told = ""  # the last REMOVE, told once however often the device is tried
@@ -113,6 +118,7 @@ class Devices:
             assert self._drivers.camera is not None
             device = self.camera = WatchedCamera(self._drivers.camera())
         self._uplink.start(self.microphone, self.camera)
+        self.follow_mute()
         return device
 
     def _drop(self, kind: DeviceKind) -> None:

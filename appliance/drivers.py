@@ -2,44 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.config import Config
+from appliance.config import Audio, Config
 from appliance.devices import Drivers
 from appliance.errors import ConfigError
+from hw import ButtonName, Buttons, Leds, Microphone, Speaker
+from hw.alsa import is_installed as alsa_is_installed
+from hw.alsa_cards import AUTO
+from hw.alsa_duplex import AlsaDuplex
 from hw.files import FileCamera, FileMicrophone
+from hw.gpio import GpioButtons, GpioLeds, is_raspberry_pi
 from hw.mock import MockButtons, MockCamera, MockLeds, MockMicrophone, MockSpeaker
+from hw.panel import SerialPanel
 from hw.synthetic import SyntheticCamera, SyntheticMicrophone
 from hw.v4l2 import V4l2Camera
 
 
 @dataclass(frozen=True, slots=True)
+class PanelDevices:
+    """A front panel. `trouble` gives what is wrong with it by now, and "" when nothing is."""
+
+    leds: Leds
+    buttons: Buttons
+    trouble: Callable[[], str] = lambda: ""
+    held: Callable[[], tuple[ButtonName, ...]] = lambda: ()
+
+
+@dataclass(frozen=True, slots=True)
 class Hardware:
-    """What a configuration names. `leds` and `buttons` are None without a front panel."""
+    """What a configuration names. `speaker` only when it is a mock."""
 
     drivers: Drivers
-    leds: MockLeds | None = None
-    buttons: MockButtons | None = None
+    panel: PanelDevices | None = None
     speaker: MockSpeaker | None = None
 
 
 def hardware(config: Config) -> Hardware:
     """Makes what `config` names, and opens nothing. Raises `ConfigError` for a driver that this version lacks."""
-    camera, microphone, speaker = _camera(config), _microphone(config), _speaker(config)
+    camera, (microphone, speaker) = _camera(config), _sound(config)
+    mock_speaker = speaker if isinstance(speaker, MockSpeaker) else None
     drivers = Drivers(
         microphone=None if microphone is None else lambda: microphone,
         camera=None if camera is None else lambda: camera,
         speaker=None if speaker is None else lambda: speaker,
     )
+    return Hardware(drivers, _panel(config), mock_speaker)
+
+
+def _panel(config: Config) -> PanelDevices | None:
+    gpio = config.gpio
     if config.panel.port:
-        raise _lacking("panel.port", config.panel.port, "empty")
-    match config.gpio.driver:
+        panel = SerialPanel(config.panel.port)
+        return PanelDevices(panel.leds, panel.buttons, lambda: panel.trouble, lambda: panel.held)
+    match gpio.driver:
         case "mock":
-            return Hardware(drivers, MockLeds(), MockButtons(), speaker)
+            return PanelDevices(MockLeds(), MockButtons())
         case "none":
-            return Hardware(drivers, speaker=speaker)
-    raise _lacking("gpio.driver", config.gpio.driver, '"mock" or "none"')
+            return None
+        case "auto" if not is_raspberry_pi():
+            return None
+    leds = GpioLeds(
+        gpio.mute_led, gpio.connection_led, gpio.quality_leds, gpio.rgb_led, active_low=gpio.leds_active_low
+    )
+    buttons = GpioButtons(gpio.mute_button, gpio.call_button)
+    return PanelDevices(leds, buttons, lambda: leds.trouble or buttons.trouble, lambda: buttons.held)
 
 
 def _camera(config: Config) -> FileCamera | MockCamera | V4l2Camera | None:
@@ -57,21 +86,29 @@ def _camera(config: Config) -> FileCamera | MockCamera | V4l2Camera | None:
     raise _lacking("video.driver", video.driver, '"v4l2", "file", "mock" or "none"')
 
 
-def _microphone(config: Config) -> FileMicrophone | MockMicrophone | None:
+def _sound(config: Config) -> tuple[Microphone | None, Speaker | None]:
     audio = config.audio
     match audio.driver:
-        case "mock":
-            return MockMicrophone(SyntheticMicrophone())
+        case "alsa":
+            return _alsa(audio, audio.device)
+        case "auto" if alsa_is_installed():
+            return _alsa(audio, AUTO if audio.device == "default" else audio.device)
+        case "auto" | "none":
+            return None, None
         case "file":
             _check_exists("audio.microphone_file", audio.microphone_file)
-            return FileMicrophone(audio.microphone_file)
-        case "none":
-            return None
-    raise _lacking("audio.driver", audio.driver, '"file", "mock" or "none"')
+            return FileMicrophone(audio.microphone_file), MockSpeaker()
+    return MockMicrophone(SyntheticMicrophone()), MockSpeaker()
 
 
-def _speaker(config: Config) -> MockSpeaker | None:
-    return None if config.audio.driver == "none" else MockSpeaker()
+def _alsa(audio: Audio, device: str) -> tuple[Microphone, Speaker]:
+    duplex = AlsaDuplex(
+        device,
+        audio.speaker or device,
+        microphone_volume=None if audio.microphone_volume < 0 else audio.microphone_volume,
+        speaker_volume=None if audio.speaker_volume < 0 else audio.speaker_volume,
+    )
+    return duplex.microphone, duplex.speaker
 
 
 def _check_exists(key: str, file: str) -> None:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from hw import AccessUnit, AudioBlock, Camera, HardwareError, Microphone, Picture, Samples, Speaker
+from hw import AccessUnit, AudioBlock, Camera, HardwareError, Microphone, MuteSwitch, Picture, Samples, Speaker
 
 OnLost = Callable[[HardwareError], None]
 
@@ -57,6 +57,11 @@ class WatchedMicrophone(Watched):
             sink(block)
 
         self._open(lambda: self._device.start(deliver, on_lost), on_lost)
+
+    def set_muted(self, muted: bool) -> None:
+        """To the device's own switch, if it has one."""
+        if isinstance(self._device, MuteSwitch):
+            self._device.set_muted(muted)
 
 
 class WatchedSpeaker(Watched):

@@ -87,6 +87,14 @@ class Microphone(Protocol):
 
 
 @runtime_checkable
+class MuteSwitch(Protocol):
+    """A microphone that may have a switch of its own: it follows the mute gate, and never replaces it."""
+
+    def set_muted(self, muted: bool) -> None:
+        """Returns at once; the switch moves soon after, where there is one."""
+
+
+@runtime_checkable
 class Speaker(Protocol):
     device_id: str
 
@@ -119,7 +127,10 @@ class Display(Protocol):
 @runtime_checkable
 class Leds(Protocol):
     def set(self, brightness: dict[LedName, float]) -> None:
-        """Brightness 0..1 of each named LED; those not named stay as they are."""
+        """Brightness 0..1 of each named LED; those not named stay as they are.
+
+        The first call opens the device, also with nothing in it, or raises HardwareError.
+        """
 
     def close(self) -> None: ...
 

@@ -7,6 +7,7 @@ is used from one thread. Every failure is a `HardwareError`; an xrun is none: it
 from __future__ import annotations
 
 import errno
+import importlib.util
 import os
 import select
 import time
@@ -46,6 +47,10 @@ def library() -> ModuleType:
         ) from exc
     module: ModuleType = alsaaudio
     return module
+
+
+def is_installed() -> bool:
+    return importlib.util.find_spec("alsaaudio") is not None
 
 
 class Pcm:

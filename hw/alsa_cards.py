@@ -11,6 +11,7 @@ from typing import Literal
 from hw import HardwareError
 
 USB = "usb"  # in a configuration: the first USB card that can do it
+AUTO = "auto"  # the same, and "default" without one
 ASOUND = Path("/proc/asound")
 
 _CONTROLS = {
@@ -56,13 +57,15 @@ def _devices(parts: Sequence[str], kind: str) -> tuple[int, ...]:
 
 
 def pcm_name(wanted: str, direction: Literal["capture", "playback"], cards: Sequence[SoundCard]) -> str:
-    """The ALSA name to open for what the configuration names: itself, or the first USB card for "usb".
+    """The ALSA name to open for what the configuration names: itself, or the first USB card for "usb" and "auto".
 
-    HardwareError when there is no USB card that can do it.
+    HardwareError for "usb" when there is no USB card that can do it.
     """
-    if wanted != USB:
+    if wanted not in (USB, AUTO):
         return wanted or "default"
     name = first_usb(direction, cards)
+    if name is None and wanted == AUTO:
+        return "default"
     if name is None:
         there = ", ".join(card.id for card in cards) or "no card"
         noun = "microphone" if direction == "capture" else "speaker"

@@ -17,7 +17,8 @@ MAX_PPM = 300.0  # crystals are within 100 of what they claim; two of them withi
 _LOOP_HZ = 0.02  # slow: nobody hears the pitch move, and the level's jitter averages out
 _SETTLE_S = 2.0  # the first levels give the target
 _SMOOTH_S = 1.0
-_JUMP_FRAMES = 480.0  # a level so far off was a skipped or an added block, not drift
+_JUMP_FRAMES = 960.0  # a level so far off is no drift: the queue was emptied or filled
+_MAX_ERROR_FRAMES = 60.0  # more than any drift makes once the loop follows: a step must not wind it up
 _OMEGA = 2 * math.pi * _LOOP_HZ
 _PROPORTIONAL = 2 * _OMEGA / SAMPLE_RATE_HZ * 1e6  # ppm a frame; critically damped
 _INTEGRAL = _OMEGA**2 / SAMPLE_RATE_HZ * 1e6  # ppm a frame and second
@@ -44,18 +45,20 @@ class DriftLoop:
                 self._target = self._level
             return self.ppm
         self._level += (level_frames - self._level) * min(1.0, step_s / _SMOOTH_S)
-        missing = self._target - self._level
-        if abs(missing) > _JUMP_FRAMES:
+        if abs(self._target - level_frames) > _JUMP_FRAMES:
             self.restart()
             return self.ppm
-        correction = self.ppm + _PROPORTIONAL * missing
-        if abs(correction) < MAX_PPM:  # a loop at its limit must not wind up
-            self.ppm += _INTEGRAL * missing * step_s
-        return max(-MAX_PPM, min(MAX_PPM, correction))
+        missing = _within(self._target - self._level, _MAX_ERROR_FRAMES)
+        self.ppm = _within(self.ppm + _INTEGRAL * missing * step_s, MAX_PPM)
+        return _within(self.ppm + _PROPORTIONAL * missing, MAX_PPM)
 
     def restart(self) -> None:
         """The queue was emptied or filled: a new target, the same estimate."""
         self._target, self._level, self._settled_s = None, 0.0, 0.0
+
+
+def _within(value: float, limit: float) -> float:
+    return max(-limit, min(limit, value))
 
 
 class Stretcher:

@@ -81,6 +81,8 @@ class MockLeds:
         for name, level in brightness.items():
             if name not in LED_NAMES or not 0.0 <= level <= 1.0:
                 raise ValueError(f"LED {name} = {level}: allowed are 0..1 for {', '.join(LED_NAMES)}")
+        if not brightness:
+            return
         self.brightness |= brightness
         self.history.append((time.monotonic(), dict(brightness)))
         if self._on_change is not None:

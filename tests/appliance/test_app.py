@@ -44,7 +44,6 @@ def test_the_demo_plays_files_and_shows_devices() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (MOCK.replace('[audio]\ndriver = "mock"', '[audio]\ndriver = "alsa"'), 'audio.driver = "alsa"'),
         (MOCK.replace('[video]\ndriver = "mock"', '[video]\ndriver = "picamera2"'), 'video.driver = "picamera2"'),
         (MOCK.replace('[gpio]\ndriver = "mock"', '[gpio]\ndriver = "gpiozero"'), 'gpio.driver = "gpiozero"'),
         (MOCK + '[panel]\nport = "/dev/serial0"\n', "panel.port"),
