@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from appliance import __version__, api_tokens, doctor, logs, process
 from appliance.config import Config, load
@@ -57,12 +58,28 @@ def _run(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from appliance import app
 
-    for name, file in (("--camera", options.camera), ("--microphone", options.microphone)):
-        if file and not Path(file).exists():
-            raise ConfigError(f"{name} {file}: there is no such file; give a media file that exists")
+    if options.camera and options.camera.startswith("/dev/"):
+        if not Path(options.camera).exists():
+            raise ConfigError(f"--camera {options.camera}: there is no such device")
+    elif options.camera:
+        _look_into(options.camera, "--camera", "video")
+    if options.microphone:
+        _look_into(options.microphone, "--microphone", "audio")
     demo = app.DemoOptions(port=options.port, camera=options.camera, microphone=options.microphone)
     process.run(lambda: app.run(Config(), state_dir=state_dir(), demo=demo))
     return 0
+
+
+def _look_into(file: str, option: str, kind: Literal["video", "audio"]) -> None:
+    """Whoever types a file that cannot be played wants to know now, not find a call without a camera."""
+    from hw.films import Film
+
+    try:
+        film = Film(file, kind)
+        film.next()
+    except HardwareError as exc:
+        raise ConfigError(f"{option}: {exc}; give a media file with {kind} in it") from exc
+    film.close()
 
 
 def _hub(options: argparse.Namespace) -> int:

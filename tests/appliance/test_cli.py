@@ -6,12 +6,14 @@ import stat
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from appliance import __version__, cli
 from appliance.api_tokens import ApiTokens
 from appliance.hub.tokens import TokenSigner, load_or_create_secret
 from appliance.state_dir import TOKEN_SECRET_FILE
+from tests.hw.test_files import write_sound
 
 MOCK = '[audio]\ndriver = "mock"\n[video]\ndriver = "mock"\n[gpio]\ndriver = "mock"\n'
 
@@ -166,10 +168,27 @@ def test_missing_configuration(command: str, tmp_path: Path, capsys: pytest.Capt
     assert status == (1 if command == "doctor" else 2)
 
 
-def test_demo_of_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["demo", "--port", "0", "--camera", str(tmp_path / "none.mkv")]) == 2
+@pytest.mark.parametrize(
+    ("option", "name", "words"),
+    [
+        ("--camera", "none.mkv", "video file {path}: no such file; give a media file with video in it"),
+        ("--microphone", "none.wav", "audio file {path}: no such file; give a media file with audio in it"),
+        ("--camera", "sound.wav", "video file {path}: has no video; give a media file with video in it"),
+        ("--camera", ".", "video file {path}: is no file; give a media file with video in it"),
+        ("--camera", "text.mkv", "video file {path}: Invalid data found when processing input; give"),
+        ("--camera", "/dev/video987", "{path}: there is no such device"),
+    ],
+)
+def test_demo_of_a_file_that_cannot_be_played(
+    option: str, name: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_sound(tmp_path / "sound.wav", np.zeros(4800, np.int16), 48_000)
+    write(tmp_path, "no film at all\n" * 100, "text.mkv")
+    path = tmp_path / name
+    assert cli.main(["demo", "--port", "0", option, str(path)]) == 2
     [line] = errors(capsys)
-    assert line.startswith("room-appliance: --camera ")
+    assert line.startswith(f"room-appliance: {option}")
+    assert words.format(path=path) in line
 
 
 def test_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
