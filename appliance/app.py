@@ -39,6 +39,7 @@ from appliance.state import UnitState, describe
 from appliance.supervisor import ChildSpec, Supervisor
 from appliance.web import Unit, build
 from appliance.web_access import guard, set_headers
+from hw.mock import MockButtons, MockLeds
 
 logger = logging.getLogger(__name__)
 
@@ -140,15 +141,15 @@ class _Unit(Server):
             ChildSpec("web", self._serve, shutdown_timeout_s=3 * CLOSE_S),
             ChildSpec("session", self._join, health=lambda: self.session.health, shutdown_timeout_s=LEAVE_S + 0.2),
         ]
-        if devices.leds is not None and devices.buttons is not None:
-            self.front_panel = PanelLink(devices.leds, devices.buttons, self.session, self.bus)
-            children.append(ChildSpec("front-panel", self.front_panel.run))
+        if devices.panel is not None:
+            link = self.front_panel = PanelLink(devices.panel, self.session, self.bus)
+            children.append(ChildSpec("front-panel", link.run, health=lambda: link.health))
         self.supervisor = Supervisor("unit", children)
         try:
             await self.supervise(self.supervisor, self._announce)
         finally:
-            if devices.leds is not None:
-                devices.leds.close()
+            if devices.panel is not None:
+                await asyncio.to_thread(devices.panel.leds.close)
 
     def _session_settings(self) -> SessionSettings:
         room, video = self.config.room, self.config.video
@@ -189,10 +190,10 @@ class _Unit(Server):
         await self.serve(hub, application)
 
     def _panel_hardware(self) -> PanelHardware | None:
-        devices = self.devices
-        if devices.leds is None or devices.buttons is None:
+        panel = self.devices.panel
+        if panel is None or not isinstance(panel.leds, MockLeds) or not isinstance(panel.buttons, MockButtons):
             return None
-        return PanelHardware(devices.leds, devices.buttons, devices.speaker)
+        return PanelHardware(panel.leds, panel.buttons, self.devices.speaker)
 
     def _state(self) -> UnitState:
         return describe(

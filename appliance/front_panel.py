@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from appliance.room.events import ConnectionState, NetworkQuality
-from hw import LED_NAMES, ButtonEdge, Buttons, LedName, Leds
+from hw import LED_NAMES, ButtonEdge, Buttons, HardwareError, LedName, Leds
 from hw.gestures import (
     CHORD_STEPS_S,
     ChordEnd,
@@ -202,7 +202,7 @@ class FrontPanel:
             self._wake.set()
 
     async def run(self) -> None:
-        """Until cancelled; may be run again. HardwareError of the buttons passes through.
+        """Until cancelled; may be run again. HardwareError of buttons and LEDs passes through.
 
         Afterwards a push to talk is over, the buttons are closed and the LEDs dark; who made the LEDs closes them.
         """
@@ -213,14 +213,24 @@ class FrontPanel:
         def sink(edge: ButtonEdge) -> None:
             loop.call_soon_threadsafe(self._edge, edge)
 
-        self._buttons.start(sink)
+        def open_both() -> None:  # a GPIO chip takes a while
+            self._buttons.start(sink)
+            self._leds.set({})
+
+        opening = asyncio.create_task(asyncio.to_thread(open_both), name="front-panel-open")
         try:
-            await self._animate()
+            await asyncio.wait({opening})
+            opening.result()
+            try:
+                await self._animate()
+            finally:
+                if self._commander.talking:
+                    self._on_command(PushToTalk(on=False))
+                with contextlib.suppress(HardwareError):
+                    self._leds.set(dict.fromkeys(LED_NAMES, 0.0))
         finally:
+            await asyncio.gather(opening, return_exceptions=True)  # what was begun is closed
             self._buttons.close()
-            if self._commander.talking:
-                self._on_command(PushToTalk(on=False))
-            self._leds.set(dict.fromkeys(LED_NAMES, 0.0))
 
     def _edge(self, edge: ButtonEdge) -> None:
         self._obey(self._gestures.feed(edge))

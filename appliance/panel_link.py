@@ -7,6 +7,8 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from appliance.devices import REOPEN_DELAYS_S
+from appliance.drivers import PanelDevices
 from appliance.events import Bus
 from appliance.front_panel import (
     AnswerOrCall,
@@ -18,6 +20,7 @@ from appliance.front_panel import (
     PushToTalk,
     ToggleMute,
 )
+from appliance.room.backoff import Backoff
 from appliance.room.connection import JOINED_STATES
 from appliance.room.events import (
     ConnectionReason,
@@ -28,7 +31,7 @@ from appliance.room.events import (
 )
 from appliance.session import Session
 from appliance.unit_events import MuteChanged, RecordingDeviceChanged
-from hw import Buttons, Leds
+from hw import HardwareError
 
 logger = logging.getLogger(__name__)
 
@@ -53,29 +56,48 @@ def panel_state(session: Session, bus: Bus) -> PanelState:
 class PanelLink:
     """One front panel on one session."""
 
-    def __init__(self, leds: Leds, buttons: Buttons, session: Session, bus: Bus) -> None:
+    def __init__(self, devices: PanelDevices, session: Session, bus: Bus) -> None:
+        self._devices = devices
         self._session = session
         self._bus = bus
-        self._panel = FrontPanel(leds, buttons, self._obey)
+        self._panel = FrontPanel(devices.leds, devices.buttons, self._obey)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._error = ""  # why it is not open
 
     @property
     def patterns(self) -> dict[str, str]:
         """Name and pattern of every LED."""
         return {name: pattern.value for name, pattern in self._panel.patterns.items()}
 
+    @property
+    def health(self) -> str:
+        """A unit without its panel works on: `degraded`."""
+        trouble = self._error or self._devices.trouble()
+        return f"degraded: {trouble}" if trouble else "ok"
+
     async def run(self) -> None:
-        """Until cancelled; the LEDs are dark after it. Raises HardwareError when the buttons cannot be opened."""
+        """Until cancelled; the LEDs are dark after it. A panel that cannot be opened is tried again and again."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow(), name="front-panel-state")
-                tasks.create_task(self._panel.run(), name="front-panel")
+                tasks.create_task(self._keep_open(), name="front-panel")
         finally:
             if self._tasks:  # such as the end of a push to talk
                 await asyncio.wait(self._tasks, timeout=LAST_COMMANDS_S)
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _keep_open(self) -> None:
+        backoff = Backoff(REOPEN_DELAYS_S)
+        while True:
+            self._error = ""
+            try:
+                await self._panel.run()
+            except HardwareError as exc:
+                self._error = str(exc)
+                logger.log(logging.DEBUG if backoff.attempts else logging.WARNING, "%s", exc)
+            await asyncio.sleep(backoff.next_s())
 
     async def _follow(self) -> None:
         watched = (ConnectionStateChanged, MuteChanged, NetworkQualityChanged, RecordingDeviceChanged)

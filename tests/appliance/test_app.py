@@ -45,8 +45,6 @@ def test_the_demo_plays_files_and_shows_devices() -> None:
     ("text", "words"),
     [
         (MOCK.replace('[video]\ndriver = "mock"', '[video]\ndriver = "picamera2"'), 'video.driver = "picamera2"'),
-        (MOCK.replace('[gpio]\ndriver = "mock"', '[gpio]\ndriver = "gpiozero"'), 'gpio.driver = "gpiozero"'),
-        (MOCK + '[panel]\nport = "/dev/serial0"\n', "panel.port"),
         (MOCK.replace('[video]\ndriver = "mock"', '[video]\ndriver = "file"\ncamera_file = "/no/film"'), "/no/film"),
     ],
 )
