@@ -37,6 +37,7 @@ from appliance.serving import Listener
 from appliance.session import Session, SessionSettings
 from appliance.state import UnitState, describe
 from appliance.supervisor import ChildSpec, Supervisor
+from appliance.tls import pinned
 from appliance.web import Unit, build
 from appliance.web_access import guard, set_headers
 from hw.mock import MockButtons, MockLeds
@@ -110,7 +111,12 @@ class _LoneHub(Server):
     async def run(self) -> None:
         await self.prepare()
         supervisor = Supervisor("hub", [ChildSpec("web", self._serve)])
-        await self.supervise(supervisor, lambda: _say(f"hub {self.url.replace('http', 'ws', 1)}/hub/ws"))
+        await self.supervise(supervisor, self._announce)
+
+    def _announce(self) -> None:
+        _say(f"hub {self.url.replace('http', 'ws', 1)}/hub/ws")
+        if self.fingerprint:
+            _say(f"  certificate          SHA-256 {self.fingerprint}")
 
     async def _serve(self) -> None:
         hub = self.new_hub()
@@ -169,7 +175,7 @@ class _Unit(Server):
             profile=room.profile,
             auto_join=room.auto_join,
             uplink=UplinkSettings(width=video.width, height=video.height, fps=video.fps, codec=video.codec),
-            options=RoomOptions(leave_timeout_s=LEAVE_S, ssl=self.client_tls if is_own else None),
+            options=RoomOptions(leave_timeout_s=LEAVE_S, ssl=self.client_tls if is_own else pinned(room.fingerprint)),
         )
 
     async def _join(self) -> None:
@@ -213,6 +219,8 @@ class _Unit(Server):
             _say(f"  join from a browser  {self.url}/join/{room}")
         if self._panel_hardware() is not None:
             _say(f"  front panel          {self.url}/panel")
+        if self.fingerprint:
+            _say(f"  certificate          SHA-256 {self.fingerprint}")
         if self.is_demo:
             _say(f"  API token            {self.api_token}")
             _say("Ctrl-C ends it.")

@@ -80,6 +80,14 @@ class Room(_Section, frozen=True):
             extra={"secret": True, "allowed": "a token of at most 4096 characters"},
         ),
     ] = ""
+    fingerprint: Annotated[
+        str,
+        Meta(
+            pattern=r"^([0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){31})?\Z",
+            description="Trust a wss:// hub with this certificate and no other; the unit there says it at start.",
+            extra={"allowed": 'a SHA-256 fingerprint, 32 pairs of hex digits with ":" between them, or empty'},
+        ),
+    ] = ""
     auto_join: Annotated[bool, Meta(description="Join at start.")] = True
     profile: Annotated[Literal["rtc", "live"], Meta(description="live: only hosts are heard and seen.")] = "rtc"
 

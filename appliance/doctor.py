@@ -54,6 +54,8 @@ def examine(config_file: Path | None, state_dir: Path) -> Iterator[Finding]:
     yield check_state_dir(state_dir)
     config, finding = check_config(config_file)
     yield finding
+    if config.web.tls == "self-signed":
+        yield check_certificate(state_dir)
     yield check_port(config.web.host, config.web.port)
     yield from check_devices(config)
 
@@ -121,6 +123,18 @@ def check_config(file: Path | None) -> tuple[Config, Finding]:
         return load(file), Finding("configuration", "ok", str(file))
     except ConfigError as exc:
         return Config(), Finding("configuration", "failed", str(exc), "correct these lines")
+
+
+def check_certificate(state_dir: Path) -> Finding:
+    from appliance import tls
+
+    if not (state_dir / tls.FILE_NAME).exists():
+        return Finding("certificate", "ok", "none yet: the first start makes one")
+    found = tls.fingerprint(state_dir)
+    if found:
+        return Finding("certificate", "ok", f"SHA-256 {found}")
+    remedy = "delete it and a new one is made, or run this as the user of the unit"
+    return Finding("certificate", "failed", f"{state_dir / tls.FILE_NAME} cannot be read", remedy)
 
 
 def check_devices(config: Config) -> Iterator[Finding]:

@@ -42,6 +42,7 @@ class Server:
         self.signer: TokenSigner
         self.server_tls: ssl.SSLContext | None = None
         self.client_tls: ssl.SSLContext | None = None
+        self.fingerprint = ""  # of the own certificate, where there is one
         self._state_dir = state_dir
 
     async def prepare(self) -> None:
@@ -51,6 +52,7 @@ class Server:
             self.server_tls, self.client_tls = await asyncio.to_thread(
                 tls.self_signed, self._state_dir, tls.host_names()
             )
+            self.fingerprint = await asyncio.to_thread(tls.fingerprint, self._state_dir)
 
     def new_hub(self) -> Hub:
         hub = self.config.hub

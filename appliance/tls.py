@@ -14,6 +14,7 @@ import ssl
 import tempfile
 from pathlib import Path
 
+import aiohttp
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -44,6 +45,20 @@ def self_signed(state_dir: Path, host_names: frozenset[str]) -> tuple[ssl.SSLCon
     except OSError as exc:  # also ssl.SSLError
         raise ConfigError(f"{path}: {exc}; delete it and a new one is made, or set web.tls to off") from exc
     return server, client
+
+
+def fingerprint(state_dir: Path) -> str:
+    """SHA-256 of the certificate, "AB:CD:..."; empty when there is none. It reads a file: call it from a thread."""
+    try:
+        certificate = x509.load_pem_x509_certificate((state_dir / FILE_NAME).read_bytes())
+    except (OSError, ValueError):
+        return ""
+    return certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+
+
+def pinned(fingerprint: str) -> aiohttp.Fingerprint | None:
+    """For a client that trusts the certificate with this SHA-256 fingerprint and no other; None for an empty one."""
+    return aiohttp.Fingerprint(bytes.fromhex(fingerprint.replace(":", ""))) if fingerprint else None
 
 
 def host_names() -> frozenset[str]:

@@ -100,7 +100,7 @@ class Link:
                 refused = isinstance(exc, aiohttp.WSServerHandshakeError) or (
                     isinstance(exc, aiohttp.ClientConnectorError) and isinstance(exc.os_error, ConnectionRefusedError)
                 )
-                raise LinkLostError(f"cannot reach {url}: {exc}", refused=refused) from exc
+                raise LinkLostError(f"cannot reach {url}: {_words(exc)}", refused=refused) from exc
             raise
         return cls(session, socket, options, on_lost)
 
@@ -253,3 +253,9 @@ class Link:
                     return
             else:
                 await asyncio.sleep(self._heartbeat.next_look_s(now_s))
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ServerFingerprintMismatch):
+        return f"its certificate has the fingerprint {error.got.hex(':').upper()}, which is not the trusted one"
+    return str(error)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 
+import aiohttp
+
 from appliance.room.backoff import RECONNECT_DELAYS_S
 
 
@@ -21,4 +23,5 @@ class RoomOptions:
     return_grace_s: float = 5.0  # after a hub's restart: how long the others may take to come back to it
     subscribe_timeout_s: float = 10.0  # until the first media of every kind
     quality_interval_s: float = 2.0  # TM06
-    ssl: ssl.SSLContext | None = None  # for wss; None: the system's authorities
+    # For wss: whom to trust; None: the system's authorities.
+    ssl: ssl.SSLContext | aiohttp.Fingerprint | None = None

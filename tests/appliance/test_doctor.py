@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance import doctor
+from appliance import doctor, tls
 from appliance.config import parse
 
 MOCK = (
@@ -28,9 +28,17 @@ def test_a_unit_that_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert status == 0, lines
     assert {line.split(":")[0].split(maxsplit=1)[1] for line in lines} == {
         *("python", "aiortc", "aioice", "aiortc hooks", "clock", "state directory", "configuration", "web"),
-        *("microphone", "camera", "speaker"),
+        *("certificate", "microphone", "camera", "speaker"),
     }
     assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_certificate(tmp_path: Path) -> None:
+    assert doctor.check_certificate(tmp_path).message.startswith("none yet")
+    tls.self_signed(tmp_path, frozenset({"porch"}))
+    assert doctor.check_certificate(tmp_path).message == f"SHA-256 {tls.fingerprint(tmp_path)}"
+    (tmp_path / tls.FILE_NAME).write_text("damaged")
+    assert doctor.check_certificate(tmp_path).status == "failed"
 
 
 def test_json_says_what_to_do_about_each_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
