@@ -79,8 +79,11 @@ class Pcm:
         self.buffer_frames: int = granted["buffer_size"]
         if problem := granted_problem(granted):
             self.close()
-            raise HardwareError(f'{self._kind} {name}: {problem}; "plug{name}" converts' if name.startswith("hw:")
-                                else f"{self._kind} {name}: {problem}")
+            raise HardwareError(
+                f'{self._kind} {name}: {problem}; "plug{name}" converts'
+                if name.startswith("hw:")
+                else f"{self._kind} {name}: {problem}"
+            )
 
     def close(self) -> None:
         """At once: what is queued is dropped, not drained. Again is harmless; a device that is gone closes too."""
