@@ -9,7 +9,6 @@ from appliance.media import aiortc_hooks
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink
 from appliance.room.legs import DownlinkLeg, UplinkLeg
-from appliance.room.signaling import Kind
 from tests.bench.sources import BenchCamera, BenchMicrophone, BenchSpeaker, ClickListener, code_age_ms, code_in
 
 
@@ -61,7 +60,6 @@ class Sink:
         self._listener = ClickListener()
         self.sound_ms = self._listener.ages_ms
         self._legs: list[DownlinkLeg] = []
-        self._kinds: asyncio.Queue[Kind] = asyncio.Queue()
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -79,7 +77,7 @@ class Sink:
             f"sender{number}",
             self._playout,
             ice_servers=(),
-            on_media=self._kinds.put_nowait,
+            on_media=lambda kind: None,
             on_closed=_lost,
         )
         self._legs.append(leg)
@@ -89,8 +87,11 @@ class Sink:
         return 0
 
     async def connected(self) -> None:
-        for _ in ("audio", "video"):
-            await self._kinds.get()
+        """Until the first packet of sound has been decoded for the speaker."""
+        audio = self._legs[-1].audio
+        assert audio is not None
+        while audio.stats().delay_ms == 0.0:  # noqa: ASYNC110  # statistics raise no event
+            await asyncio.sleep(0.001)
         if self.watches and self._watch is None:
             self._watch = asyncio.create_task(self._look(), name="bench-watch")
 
