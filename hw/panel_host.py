@@ -163,9 +163,7 @@ class PanelHost:
 
     def _greet(self, frame: Frame, hello: PanelHello, now_s: float) -> list[Action]:
         if not 1 <= hello.version <= VERSION:
-            self.trouble = (
-                f"speaks version {hello.version} of the protocol, this unit up to {VERSION}; update one of them"
-            )
+            self.trouble = f"speaks protocol version {hello.version}, this unit up to {VERSION}; update one of them"
             return []
         if self.panel is not None:
             return []  # doubled on the wire
