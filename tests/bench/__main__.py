@@ -61,7 +61,7 @@ async def rows() -> list[Row]:
             mine, theirs = (percentile(getattr(by[kind], field), share) for kind in kinds)
             table.append(row(f"{name} {label}", unit, mine, theirs, goal))
     table.append(row("receiver memory", "MB", by["ours"].rss_mb, by["stock"].rss_mb, 1.1))
-    table.append(row("offer to first sound", "ms", await join("ours"), await join("stock"), 1.4))
+    table.append(row("offer to first sound", "ms", await join("ours"), await join("stock"), 1.2))
     return table
 
 
