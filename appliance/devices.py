@@ -18,13 +18,14 @@ from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink
 from appliance.room.backoff import Backoff
 from appliance.unit_events import CameraChanged, PlaybackDeviceChanged, RecordingDeviceChanged
-from appliance.watched import Watched, WatchedCamera, WatchedMicrophone, WatchedSpeaker
+from appliance.watched import Watched, WatchedCamera, WatchedMicrophone, WatchedSpeaker, driver_error
 from hw import Camera, HardwareError, Microphone, Speaker
 
 logger = logging.getLogger(__name__)
 
 REOPEN_DELAYS_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 FIRST_DELIVERY_S = 10.0  # from opening to the first picture; slow USB cameras take 3 s
+CLOSE_TIMEOUT_S = 0.5  # at the end: the process ends within 2 s
 STALL_S = {"microphone": 2.0, "camera": 5.0, "speaker": 2.0}  # silence that means a dead device
 _LOOK_S = 0.1
 
@@ -63,6 +64,7 @@ class Devices:
         self._publish = publish
         self._on_change = on_change
         self._lost: dict[DeviceKind, asyncio.Future[HardwareError]] = {}
+        self._opened: dict[DeviceKind, Watched] = {}  # the last of each kind
         uplink.on_device_lost = lambda kind, error: self._tell("microphone" if kind == "audio" else "camera", error)
         playout.on_device_lost = lambda error: self._tell("speaker", error)
 
@@ -74,6 +76,16 @@ class Devices:
                 if getattr(self._drivers, kind) is not None:
                     tasks.create_task(self._keep(kind), name=f"device-{kind}")
 
+    async def closed(self) -> None:
+        """After the `close` of uplink and playout: until the drivers let go, or `CLOSE_TIMEOUT_S`."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                for device in self._opened.values():
+                    await device.wait_closed()
+        except TimeoutError:
+            hung = [device.device_id for device in self._opened.values() if not device.is_closed]
+            logger.error("not closed within %g s, left behind: %s", CLOSE_TIMEOUT_S, ", ".join(hung))
+
     def follow_mute(self) -> None:
         """The gate moved: the microphone's own switch goes with it."""
         if self.microphone is not None:
@@ -84,10 +96,14 @@ class Devices:
         told = ""  # the last REMOVE, told once however often the device is tried
         while True:
             lost = self._lost[kind] = asyncio.get_running_loop().create_future()
+            device: Watched | None = None
             try:
-                device = self._open(kind)
+                device = self._opened[kind] = self._open(kind)
             except HardwareError as exc:
                 error, device_id = exc, str(kind)
+            except Exception as exc:
+                logger.exception("%s: its driver failed", kind)
+                error, device_id = driver_error(kind, exc), str(kind)
             else:
                 device_id = device.device_id
                 try:
@@ -103,6 +119,8 @@ class Devices:
                 self._publish(_EVENTS[kind](device_id=device_id, state="REMOVE", label=device_id, message=told))
                 self._on_change()
             await asyncio.sleep(backoff.next_s())
+            if device is not None:
+                await device.wait_closed()  # a driver that hangs is not opened a second time
 
     def _open(self, kind: DeviceKind) -> Watched:
         if kind == "speaker":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -31,11 +32,13 @@ from appliance.room.events import (
 )
 from appliance.session import Session
 from appliance.unit_events import MuteChanged, RecordingDeviceChanged
+from appliance.watched import driver_error
 from hw import HardwareError
 
 logger = logging.getLogger(__name__)
 
 LAST_COMMANDS_S = 0.3
+WORKED_S = 10.0  # open for so long: what comes then is a new fault
 
 
 def panel_state(session: Session, bus: Bus) -> PanelState:
@@ -92,11 +95,18 @@ class PanelLink:
         backoff = Backoff(REOPEN_DELAYS_S)
         while True:
             self._error = ""
+            opened_s = time.monotonic()
             try:
                 await self._panel.run()
             except HardwareError as exc:
-                self._error = str(exc)
-                logger.log(logging.DEBUG if backoff.attempts else logging.WARNING, "%s", exc)
+                error = exc
+            except Exception as exc:
+                logger.exception("front panel: its driver failed")
+                error = driver_error("front panel", exc)
+            if time.monotonic() - opened_s > WORKED_S:
+                backoff.reset()
+            self._error = str(error)
+            logger.log(logging.DEBUG if backoff.attempts else logging.WARNING, "%s", error)
             await asyncio.sleep(backoff.next_s())
 
     async def _follow(self) -> None:

@@ -174,6 +174,7 @@ class Session:
             finally:
                 self._client = self.uplink = self.devices = self.retry_at_s = None
                 await asyncio.gather(uplink.close(), playout.close())
+                await devices.closed()
 
     async def _stay_in(self, client: RoomClient) -> None:
         failures = 0

@@ -1,49 +1,97 @@
-"""Devices that are opened away from the event loop and say when they last delivered.
+"""Devices that cannot hold up the unit, whatever their drivers do, and that say when they last delivered.
 
-Each wraps one device for one opening: `start` returns at once and opens it in a thread of its own; a device that cannot
-be opened reports it through `on_lost`, like one that vanished.
+Each wraps one device for one opening. `start` and `close` return at once: the device is opened and closed in threads of
+its own, for a driver may take seconds, or for ever. What it delivers after `close` goes nowhere. One that cannot be
+opened reports it through `on_lost`, like one that vanished, and so does one whose driver fails on an error of its own.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
-from hw import AccessUnit, AudioBlock, Camera, HardwareError, Microphone, MuteSwitch, Picture, Samples, Speaker
+import numpy as np
+
+from hw import (
+    BLOCK_FRAMES,
+    AccessUnit,
+    AudioBlock,
+    Camera,
+    HardwareError,
+    Microphone,
+    MuteSwitch,
+    Picture,
+    Samples,
+    Speaker,
+)
+
+logger = logging.getLogger(__name__)
 
 OnLost = Callable[[HardwareError], None]
 
+_SILENCE: Samples = np.zeros(BLOCK_FRAMES, np.int16)
+
 
 class Watched:
-    """`delivered_s`: monotonic time of the last block or picture, None before the first."""
+    """Made on the event loop. `delivered_s`: monotonic time of the last block or picture, None before the first."""
 
     def __init__(self, device: Microphone | Camera | Speaker) -> None:
         self.device_id = device.device_id
         self.delivered_s: float | None = None
+        self._loop = asyncio.get_running_loop()
+        self._closed = asyncio.Event()
         self._closable = device
-        self._lock = threading.Lock()
-        self._closed = False
-        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._opener: threading.Thread | None = None
+        self._closer = threading.Thread(target=self._close, name=f"close {self.device_id}", daemon=True)
+
+    @property
+    def is_closed(self) -> bool:
+        """The driver let go of it: it can be opened again."""
+        return self._closed.is_set()
 
     def close(self) -> None:
-        self._closed = True
-        with self._lock:
-            self._closable.close()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+        """Nothing comes from it any more."""
+        if not self._closing:
+            self._closing = True
+            self._closer.start()
+
+    async def wait_closed(self) -> None:
+        """After `close`: until the driver let go and no thread is left of it, which a bad one may never do."""
+        await self._closed.wait()
+        self._closer.join()  # its last act was to set the event
 
     def _open(self, start: Callable[[], None], on_lost: OnLost) -> None:
         def run() -> None:
             try:
-                with self._lock:
-                    if not self._closed:
-                        start()
+                if not self._closing:
+                    start()
             except HardwareError as exc:
                 on_lost(exc)
+            except Exception as exc:
+                logger.exception("%s: its driver failed", self.device_id)
+                on_lost(driver_error(self.device_id, exc))
 
-        self._thread = threading.Thread(target=run, name=f"open {self.device_id}", daemon=True)
-        self._thread.start()
+        self._opener = threading.Thread(target=run, name=f"open {self.device_id}", daemon=True)
+        self._opener.start()
+
+    def _close(self) -> None:
+        if self._opener is not None:
+            self._opener.join()
+        try:
+            self._closable.close()
+        except Exception:
+            logger.exception("%s: its driver failed at closing", self.device_id)
+        with suppress(RuntimeError):  # the loop is gone
+            self._loop.call_soon_threadsafe(self._closed.set)
+
+
+def driver_error(device_id: str, error: Exception) -> HardwareError:
+    return HardwareError(f"{device_id}: its driver failed: {type(error).__name__}: {error}")
 
 
 class WatchedMicrophone(Watched):
@@ -53,8 +101,9 @@ class WatchedMicrophone(Watched):
 
     def start(self, sink: Callable[[AudioBlock], None], on_lost: OnLost) -> None:
         def deliver(block: AudioBlock) -> None:
-            self.delivered_s = time.monotonic()
-            sink(block)
+            if not self._closing:
+                self.delivered_s = time.monotonic()
+                sink(block)
 
         self._open(lambda: self._device.start(deliver, on_lost), on_lost)
 
@@ -71,6 +120,8 @@ class WatchedSpeaker(Watched):
 
     def start(self, source: Callable[[], Samples], on_lost: OnLost) -> None:
         def pull() -> Samples:
+            if self._closing:
+                return _SILENCE
             self.delivered_s = time.monotonic()
             return source()
 
@@ -88,6 +139,8 @@ class WatchedCamera(Watched):
 
     def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: OnLost) -> None:
         def deliver(picture: Picture | AccessUnit) -> None:
+            if self._closing:
+                return
             self.delivered_s = time.monotonic()
             if isinstance(picture, Picture):
                 self.latest = picture

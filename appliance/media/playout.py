@@ -16,8 +16,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+import numpy as np
+
 from appliance.media.jitter import CLOCK_HZ
-from appliance.media.mixer import Mixer
+from appliance.media.mixer import Mixer, Sound
 from appliance.media.remote_audio import AudioInStats, RemoteAudio
 from hw import BLOCK_FRAMES, HardwareError, Samples, Speaker
 from hw.pacing import Pacer
@@ -27,6 +29,7 @@ __all__ = ["AudioInStats", "Playout", "RemoteAudio"]
 _log = logging.getLogger(__name__)
 
 _BLOCK_S = BLOCK_FRAMES / CLOCK_HZ
+_SILENCE: Sound = np.zeros(BLOCK_FRAMES, np.float32)
 
 
 class Playout:
@@ -38,6 +41,7 @@ class Playout:
         self._clock = PullClock()
         self._peers: tuple[RemoteAudio, ...] = ()
         self._peers_lock = threading.Lock()  # held only to replace the tuple
+        self._render_lock = threading.Lock()  # a speaker that is slow to close may pull once more beside the next one
         self._speaker: Speaker | None = None
 
     def start(self, speaker: Speaker | None) -> None:
@@ -91,13 +95,24 @@ class Playout:
         self.on_device_lost(error)
 
     def _render(self) -> Samples:
-        play_s = self._clock.tick(time.monotonic())
-        peers = self._peers
-        mixed = self._mixer.mix([peer.render(play_s) for peer in peers])
-        if any(peer.faded_out for peer in peers):
+        with self._render_lock:
+            play_s = self._clock.tick(time.monotonic())
+            peers = self._peers
+            mixed = self._mixer.mix([self._render_peer(peer, play_s) for peer in peers])
+            if any(peer.faded_out for peer in peers):
+                with self._peers_lock:
+                    self._peers = tuple(peer for peer in self._peers if not peer.faded_out)
+            return mixed
+
+    def _render_peer(self, peer: RemoteAudio, play_s: float) -> Sound:
+        """A stream that cannot be rendered is dropped: everybody else is heard."""
+        try:
+            return peer.render(play_s)
+        except Exception:
+            _log.exception("the sound of %s cannot be played", peer.user_id)
             with self._peers_lock:
-                self._peers = tuple(peer for peer in self._peers if not peer.faded_out)
-        return mixed
+                self._peers = tuple(other for other in self._peers if other is not peer)
+            return _SILENCE
 
 
 class PullClock:

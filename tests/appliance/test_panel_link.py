@@ -1,0 +1,171 @@
+"""The front panel on a session: real drivers (mock pins, a pty) shut the real gate; and a panel that is not there."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import gpiozero
+import pytest
+from gpiozero.pins.mock import MockFactory, MockPWMPin
+
+from appliance import doctor, panel_link, probe
+from appliance.config import parse
+from appliance.drivers import PanelDevices, hardware
+from appliance.panel_link import PanelLink
+from appliance.session import Session
+from hw.mock import MockButtons, MockLeds
+from tests.appliance.unit import MockDevices, new_session, running, until
+from tests.hw.test_panel import PtyPanel
+
+GPIO = '[audio]\ndriver = "none"\n[video]\ndriver = "none"\n[gpio]\ndriver = "gpiozero"\n'
+NOBODY = "ws://127.0.0.1:9"
+
+
+def devices_of(text: str) -> PanelDevices:
+    panel = hardware(parse(text, "unit.toml")).panel
+    assert panel is not None
+    return panel
+
+
+@pytest.fixture
+def pins() -> Iterator[Any]:
+    factory = MockFactory(pin_class=MockPWMPin)
+    gpiozero.Device.pin_factory = factory
+    yield factory
+    factory.reset()
+    gpiozero.Device.pin_factory = None
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[PtyPanel]:
+    far = PtyPanel(tmp_path / "panel")
+    far.plug_in()
+    yield far
+    far.unplug()
+
+
+@asynccontextmanager
+async def panel_on_a_session(panel: PanelDevices) -> AsyncIterator[tuple[PanelLink, Session]]:
+    """Outside any room: the gate is there all the same."""
+    session, bus = new_session(NOBODY, MockDevices(), auto_join=False)
+    link = PanelLink(panel, session, bus)
+    async with running(session):
+        await until(lambda: session.has("audio"))
+        task = asyncio.create_task(link.run(), name="panel under test")
+        try:
+            yield link, session
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            await asyncio.to_thread(panel.leds.close)
+
+
+async def test_a_button_on_a_pin_shuts_the_gate_and_the_led_shows_it(pins: Any) -> None:
+    panel = devices_of(GPIO)
+    async with panel_on_a_session(panel) as (link, session):
+        await until(lambda: pins.pin(17).pull == "up", "the buttons are open")
+        await until(lambda: pins.pin(27).function == "output", "the LEDs are open")
+        for muted in (True, False):
+            pins.pin(17).drive_low()
+            pins.pin(17).drive_high()
+            pins.pin(17).drive_low()
+            await asyncio.sleep(0.05)  # of a finger
+            pins.pin(17).drive_high()
+            await until(lambda: session.is_muted("audio") is muted)  # noqa: B023
+            await until(lambda: pins.pin(27).state == float(muted))  # noqa: B023
+        assert link.health == "ok"
+    assert pins.pin(17).function == pins.pin(27).function == "input"
+
+
+async def test_push_to_talk_by_holding_a_pin(pins: Any) -> None:
+    async with panel_on_a_session(devices_of(GPIO)) as (_, session):
+        await until(lambda: pins.pin(27).function == "output")
+        await session.set_muted("audio", True)
+        await until(lambda: pins.pin(27).state == 1)
+        pins.pin(17).drive_low()
+        await until(lambda: not session.is_muted("audio"), "open while it is held")
+        await until(lambda: pins.pin(27).state == 0)
+        pins.pin(17).drive_high()
+        await until(lambda: session.is_muted("audio"))
+
+
+async def test_a_panel_on_a_serial_port(far: PtyPanel) -> None:
+    panel = devices_of(GPIO + f'[panel]\nport = "{far.link}"\n')
+    async with panel_on_a_session(panel) as (link, session):
+        await until(lambda: link.health == "ok")
+        far.button(1, True)
+        far.button(1, False)
+        await until(lambda: session.is_muted("audio"))
+        await until(lambda: far.shown.get(1) == 255)
+
+
+async def test_pulling_the_plug_ends_push_to_talk(far: PtyPanel) -> None:
+    panel = devices_of(GPIO + f'[panel]\nport = "{far.link}"\n')
+    async with panel_on_a_session(panel) as (link, session):
+        await session.set_muted("audio", True)
+        await until(lambda: link.health == "ok")
+        far.button(1, True)
+        await until(lambda: not session.is_muted("audio"))
+        far.unplug()
+        await until(lambda: session.is_muted("audio"))
+        await until(lambda: link.health.startswith(f"degraded: front panel {far.link}"))
+        far.plug_in()
+        await until(lambda: link.health == "ok")
+        await until(lambda: far.shown.get(1) == 255, "the LEDs tell the truth again")
+
+
+async def test_a_panel_that_cannot_be_opened_is_tried_again(pins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(panel_link, "REOPEN_DELAYS_S", (0.02,))
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "gpiozero", None)
+        async with panel_on_a_session(devices_of(GPIO)) as (link, session):
+            await until(lambda: link.health == "degraded: GPIO: gpiozero is not installed; " + PIP)
+            await session.set_muted("audio", True)
+            without.undo()
+            await until(lambda: link.health == "ok")
+            await until(lambda: pins.pin(27).state == 1)
+
+
+PIP = "pip install 'room-appliance[pi]'"
+
+
+def test_auto_is_gpio_on_a_raspberry_pi_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = parse(GPIO.replace('"gpiozero"', '"auto"'), "unit.toml")
+    assert hardware(config).panel is None
+    monkeypatch.setattr("appliance.drivers.is_raspberry_pi", lambda: True)
+    assert hardware(config).panel is not None
+
+
+def test_doctor_walks_the_leds_of_pins(pins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "LED_S", 0.0)
+    for pin in (27, 5, 6, 13, 19):
+        pins.pin(pin)
+    finding = doctor.check_panel(devices_of(GPIO))
+    assert finding.status == "ok", finding
+    for pin in (27, 5, 6, 13, 19):
+        assert 1 in [state.state for state in pins.pin(pin).states], f"pin {pin} was never lit"
+
+
+def test_doctor_walks_the_leds_of_a_serial_panel_and_finds_a_stuck_button(
+    far: PtyPanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "LED_S", 0.0)
+    far.button(2, True)
+    finding = doctor.check_panel(devices_of(f'[panel]\nport = "{far.link}"\n'))
+    assert (finding.status, finding.message) == ("warning", "button down: call")
+
+
+def test_doctor_without_a_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "PANEL_S", 0.2)
+    monkeypatch.setitem(sys.modules, "gpiozero", None)
+    finding = doctor.check_panel(devices_of(GPIO))
+    assert (finding.status, PIP in finding.message) == ("failed", True)
+    finding = doctor.check_panel(PanelDevices(MockLeds(), MockButtons(), lambda: "front panel X does not answer"))
+    assert (finding.status, finding.message) == ("failed", "front panel X does not answer")
+    assert "[panel] port" in finding.remedy
