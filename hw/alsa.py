@@ -79,11 +79,8 @@ class Pcm:
         self.buffer_frames: int = granted["buffer_size"]
         if problem := granted_problem(granted):
             self.close()
-            raise HardwareError(
-                f'{self._kind} {name}: {problem}; "plug{name}" converts'
-                if name.startswith("hw:")
-                else f"{self._kind} {name}: {problem}"
-            )
+            converts = f'; "plug{name}" converts' if name.startswith("hw:") else ""
+            raise HardwareError(f"{self._kind} {name}: {problem}{converts}")
 
     def close(self) -> None:
         """At once: what is queued is dropped, not drained. Again is harmless; a device that is gone closes too."""
@@ -193,7 +190,8 @@ class PlaybackPcm(Pcm):
 def granted_problem(granted: dict[str, Any]) -> str:
     """What in a PCM's `info()` will not do for a conversation; empty when all will."""
     if granted["rate"] != SAMPLE_RATE_HZ or granted["channels"] != 1 or granted["format_name"] != "S16_LE":
-        return f"grants {granted['rate']} Hz, {granted['channels']} channels, {granted['format_name']}, not 48000, 1, S16_LE"
+        form = f"{granted['rate']} Hz, {granted['channels']} channels, {granted['format_name']}"
+        return f"grants {form}; 48000 Hz, 1 channel, S16_LE is needed"
     if not 0 < granted["period_size"] <= MAX_PERIOD_FRAMES:
         return f"grants periods of {granted['period_size']} frames; 480 is asked for, {MAX_PERIOD_FRAMES} is the most"
     if granted["buffer_size"] < PERIODS * BLOCK_FRAMES:

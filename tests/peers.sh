@@ -10,7 +10,8 @@ if [ "${1:-tests}" = python ]; then
     packages="python3 python3-venv"
     required=true
 else
-    packages="chromium iproute2"
+    packages="chromium iproute2 pulseaudio pulseaudio-utils libasound2-plugins"
+    packages="$packages gcc libc6-dev python3-dev libasound2-dev"  # these build pyalsaaudio
     required=${CI:-false}
 fi
 
@@ -18,6 +19,10 @@ installed() {
     case $1 in
         chromium) command -v chromium ;;
         iproute2) command -v ip || [ -x /usr/sbin/ip ] || [ -x /sbin/ip ] ;;
+        gcc) command -v gcc ;;
+        pulseaudio) command -v pulseaudio ;;
+        pulseaudio-utils) command -v pactl ;;
+        python3-dev) "$python" -c 'import os, sys, sysconfig as s; sys.exit(not os.path.exists(s.get_path("include") + "/Python.h"))' ;;
         python3) "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ;;
         python3-venv) "$python" -c 'import ensurepip, venv' ;;
         *) dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q '^install ok installed' ;;

@@ -8,8 +8,8 @@
             samples = record(0.5)
         sound.speaker.unplug(); sound.speaker.plug()
 
-In ALSA "card" has both ends; "ear" is its microphone and "mouth" its speaker, each with a mixer. They are two servers: one
-that loses a sink moves what played there to another sink, where a card that is unplugged says so.
+In ALSA "card" has both ends; "ear" is its microphone and "mouth" its speaker, each with a mixer. They are two servers:
+one that loses a sink moves what played there to another sink, where a card that is unplugged says so.
 A machine without PulseAudio or pyalsaaudio skips the test and names what is missing; under CI=true it fails.
 """
 
@@ -86,7 +86,8 @@ class End:
             )
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while not self._socket.exists():
-            assert self._process.poll() is None and time.monotonic() < deadline_s, self._log.read_text()
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < deadline_s, self._log.read_text()
             time.sleep(0.02)
         self.plug()
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +61,8 @@ class Tone:
         with self._played:
             self.blocks += 1
             self._played.notify_all()
-        return (8000 * np.sin(turns)).astype(np.int16)
+        samples: Samples = (8000 * np.sin(turns)).astype(np.int16)
+        return samples
 
     def wait(self, more: int) -> None:
         with self._played:
@@ -84,9 +84,8 @@ def until_loud(blocks: Collector[AudioBlock], count: int) -> list[AudioBlock]:
     return blocks.wait(at + count)[at:]
 
 
-def best_purity_db(record: object, frequency_hz: float) -> float:
+def best_purity_db(record: Callable[[float], Samples], frequency_hz: float) -> float:
     """Of the next seconds the best: a loaded machine may hold up a recorder, it does not make a tone purer."""
-    assert callable(record)
     best = -100.0
     for _ in range(10):
         best = max(best, purity_db(record(0.5), frequency_hz))
@@ -151,7 +150,9 @@ def test_both_in_one_thread_in_lock_step(card: SoundCards, duplex: AlsaDuplex) -
     assert not any(thread.is_alive() for thread in threads)
 
 
-def test_periods_and_latency(card: SoundCards, duplex: AlsaDuplex, record_property: pytest.RecordProperty) -> None:
+def test_periods_and_latency(
+    card: SoundCards, duplex: AlsaDuplex, record_property: Callable[[str, object], None]
+) -> None:
     arrivals = Collector[tuple[float, AudioBlock]]()
     duplex.microphone.start(lambda block: arrivals((time.monotonic(), block)), lost_is_an_error)
     duplex.speaker.start(silence, lost_is_an_error)
@@ -241,10 +242,10 @@ def test_one_card_is_played_sample_for_sample(
     def source() -> Samples:
         nonlocal at
         at += 1
-        return noise[at % len(noise)]
+        block: Samples = noise[at % len(noise)]
+        return block
 
-    def exact(record: object) -> bool:
-        assert callable(record)
+    def exact(record: Callable[[float], Samples]) -> bool:
         for _ in range(8):
             heard = record(0.5).tobytes()
             if any(block.tobytes() in heard for block in noise):

@@ -45,7 +45,7 @@ def test_one_usb_card_for_both_ends_comes_first() -> None:
 def test_no_usb_card() -> None:
     with pytest.raises(HardwareError, match=r"no USB sound card with a microphone; plug one in \(there is vc4hdmi\)"):
         pcm_name("usb", "capture", (HDMI,))
-    with pytest.raises(HardwareError, match="with a speaker.*there is no card"):
+    with pytest.raises(HardwareError, match=r"with a speaker.*there is no card"):
         pcm_name("usb", "playback", ())
 
 
