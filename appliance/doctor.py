@@ -13,10 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from appliance.config import Config, load
 from appliance.errors import ConfigError, HookError
+
+if TYPE_CHECKING:
+    from appliance.drivers import PanelDevices
 
 PINNED = {"aiortc": "1.16.", "aioice": "0.13."}  # as in pyproject.toml: aiortc_hooks touches private names of both
 TIMESYNC = Path("/run/systemd/timesync")  # systemd-timesyncd's; holds "synchronized" once the clock was set
@@ -143,17 +146,33 @@ def check_devices(config: Config) -> Iterator[Finding]:
     from appliance.probe import probe
 
     try:
-        drivers = hardware(config).drivers
+        devices = hardware(config)
     except ConfigError as exc:
         yield Finding("devices", "failed", str(exc), "change this key in the configuration")
         return
-    for kind, device_id, error in probe(drivers):
+    if devices.panel is not None:
+        yield check_panel(devices.panel)
+    for kind, device_id, error in probe(devices.drivers):
         if error is None:
             yield Finding(kind, "ok", f"{device_id} delivers")
         else:
             section = "video" if kind == "camera" else "audio"
             remedy = f'mend it, or change [{section}] driver and device; driver "none" does without'
             yield Finding(kind, "failed", str(error), remedy)
+
+
+def check_panel(panel: PanelDevices) -> Finding:
+    """Walks its LEDs, for somebody who looks."""
+    from appliance.probe import walk_panel
+
+    trouble = walk_panel(panel)
+    if trouble:
+        remedy = 'mend it, or change [gpio] or [panel] port; [gpio] driver "none" does without'
+        return Finding("front panel", "failed", trouble, remedy)
+    if held := panel.held():
+        remedy = "let go of it; a button closes its pin to ground"
+        return Finding("front panel", "warning", f"button down: {', '.join(held)}", remedy)
+    return Finding("front panel", "ok", "each LED was lit, no button is down")
 
 
 def check_port(host: str, port: int) -> Finding:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import queue
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
 
 from appliance.devices import FIRST_DELIVERY_S, Drivers
-from hw import BLOCK_FRAMES, HardwareError, Samples, Speaker
+from appliance.drivers import PanelDevices
+from hw import BLOCK_FRAMES, LED_NAMES, HardwareError, Samples, Speaker
 
 Report = Callable[[HardwareError | None], None]
+
+PANEL_S = 3.0  # for a panel on a serial port to answer: six times it is asked
+LED_S = 0.15  # lit in turn: long enough to be seen
 
 _SILENCE: Samples = np.zeros(BLOCK_FRAMES, np.int16)
 
@@ -31,6 +36,25 @@ def probe(drivers: Drivers, timeout_s: float = FIRST_DELIVERY_S) -> Iterator[tup
     if drivers.speaker is not None:
         speaker = drivers.speaker()
         yield "speaker", speaker.device_id, _try(speaker, lambda report: _start_speaker(speaker, report), timeout_s)
+
+
+def walk_panel(panel: PanelDevices, timeout_s: float = PANEL_S) -> str:
+    """Lights every LED in turn; what is wrong with the panel, or "". Blocks so long."""
+    try:
+        panel.buttons.start(lambda _edge: None)
+        panel.leds.set({})
+        deadline_s = time.monotonic() + timeout_s
+        while panel.trouble() and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+        for lit in LED_NAMES if not panel.trouble() else ():
+            panel.leds.set({name: float(name == lit) for name in LED_NAMES})
+            time.sleep(LED_S)
+    except HardwareError as exc:
+        return str(exc)
+    finally:
+        panel.buttons.close()
+        panel.leds.close()
+    return panel.trouble()
 
 
 def _start_source(source: Any, report: Report) -> None:

@@ -157,7 +157,7 @@ def test_doctor_walks_the_leds_of_a_serial_panel_and_finds_a_stuck_button(
 ) -> None:
     monkeypatch.setattr(probe, "LED_S", 0.0)
     far.button(2, True)
-    finding = doctor.check_panel(devices_of(f'[panel]\nport = "{far.link}"\n'))
+    finding = doctor.check_panel(devices_of(GPIO + f'[panel]\nport = "{far.link}"\n'))
     assert (finding.status, finding.message) == ("warning", "button down: call")
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from tests.bench import buttons
 from tests.bench.measure import calls, join, sender_load
 
 RESULT = Path(__file__).parents[2] / "bench.json"
@@ -62,6 +63,11 @@ async def rows() -> list[Row]:
             table.append(row(f"{name} {label}", unit, mine, theirs, goal))
     table.append(row("receiver memory", "MB", by["ours"].rss_mb, by["stock"].rss_mb, 1.1))
     table.append(row("offer to first sound", "ms", await join("ours"), await join("stock"), 1.2))
+    for name, panel in (("GPIO", buttons.gpio), ("UART", buttons.uart), ("mock", buttons.mock)):
+        took_ms = await buttons.edge_to_gate_ms(panel())
+        limit = f"the limit of {buttons.LIMIT_MS:g} ms"
+        worst = percentile(took_ms, 0.95)
+        table.append(row(f"button edge to shut gate p95, {name}", "ms", worst, buttons.LIMIT_MS, 1.0, peer=limit))
     return table
 
 
