@@ -28,6 +28,7 @@ FIRST_DELIVERY_S = 10.0  # from opening to the first picture; slow USB cameras t
 CLOSE_TIMEOUT_S = 0.5  # at the end: the process ends within 2 s
 STALL_S = {"microphone": 2.0, "camera": 5.0, "speaker": 2.0}  # silence that means a dead device
 _LOOK_S = 0.1
+STALLED_S = 1.0  # a look that comes so late: this process did not run
 
 DeviceKind = Literal["microphone", "camera", "speaker"]
 _KINDS: tuple[DeviceKind, ...] = ("microphone", "camera", "speaker")
@@ -153,12 +154,15 @@ class Devices:
         self, kind: DeviceKind, device: Watched, lost: asyncio.Future[HardwareError], backoff: Backoff
     ) -> HardwareError:
         """Until the device is lost or delivers no more; says why."""
-        opened_s = time.monotonic()
+        opened_s = looked_s = time.monotonic()
         while True:
             await asyncio.wait({lost}, timeout=_LOOK_S)
             if lost.done():
                 return lost.result()
             now_s, delivered_s = time.monotonic(), device.delivered_s
+            if now_s - looked_s > STALLED_S and delivered_s is not None:
+                delivered_s = device.delivered_s = now_s  # it was this process that stood still
+            looked_s = now_s
             if delivered_s is None:
                 if now_s - opened_s > FIRST_DELIVERY_S:
                     return HardwareError(f"{device.device_id}: nothing came within {FIRST_DELIVERY_S:g} s of opening")

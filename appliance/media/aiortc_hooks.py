@@ -35,6 +35,7 @@ from appliance.media.payload import h264_is_keyframe, vp8_is_keyframe
 CONSENT_INTERVAL_S = 1.0
 CONSENT_S = 4.5  # without an answer
 STALLED_S = 1.0  # a timer that comes so late: this process did not run
+GRACE_S = 2.0  # after that: for answers to new checks
 CONSENT_RETRANSMISSIONS = 3  # 0.5, 1.5 and 3.5 s after the first
 STUN_TIMEOUT_S = 2  # for a STUN or TURN server that does not answer; aioice waits 5 s
 
@@ -118,7 +119,7 @@ async def _query_consent(connection: Any) -> None:
             await pair.protocol.request(
                 request, pair.remote_addr, integrity_key=password, retransmissions=CONSENT_RETRANSMISSIONS
             )
-            answered_s = loop.time()
+            answered_s = connection.consent_answered_s = loop.time()
             took_s = answered_s - sent_s
             if took_s < stun.RETRY_RTO or not hasattr(connection, "consent_rtt_s"):
                 connection.consent_rtt_s = took_s  # later than that, it may answer the second request
@@ -132,9 +133,8 @@ async def _query_consent(connection: Any) -> None:
             now_s = loop.time()
             look_s = min(now_s + CONSENT_INTERVAL_S * (0.8 + 0.4 * random.random()), answered_s + CONSENT_S)
             await asyncio.sleep(look_s - now_s)
-            late_s = loop.time() - look_s
-            if late_s > STALLED_S:
-                answered_s += late_s  # nobody was here to take an answer
+            if loop.time() - look_s > STALLED_S:  # nobody was here to take an answer
+                answered_s = max(answered_s, loop.time() - CONSENT_S + GRACE_S)
             if loop.time() - answered_s >= CONSENT_S:
                 connection.consent_expired = True
                 connection._query_consent_task = None
@@ -188,6 +188,12 @@ def ice_rtt_s(pc: RTCPeerConnection) -> float | None:
     """Round trip time of the newest consent check; None before the first answer."""
     rtt_s: float | None = getattr(ice_agent(pc), "consent_rtt_s", None)
     return rtt_s
+
+
+def consent_answered_s(pc: RTCPeerConnection) -> float | None:
+    """Monotonic time of the newest answer to a consent check; None before the first."""
+    answered_s: float | None = getattr(ice_agent(pc), "consent_answered_s", None)
+    return answered_s
 
 
 def consent_expired(pc: RTCPeerConnection) -> bool:

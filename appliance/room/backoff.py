@@ -31,13 +31,14 @@ class Backoff:
 
 
 STALLED_S = 1.0  # a look that comes so late: this process did not run
+GRACE_S = 2.0  # after that: for what waits to be read, and for the answer to a ping
 
 
 class Heartbeat:
     """Ping after `period_s` of silence and each `period_s` again; lost after `lost_after_s` without any message.
 
-    Time in which this process did not run (stopped, or its loop blocked) is no silence: nobody was there to hear, and
-    what the other side said meanwhile may be waiting to be read.
+    After a time in which this process did not run (stopped, or its loop blocked) the other side has `GRACE_S` to show
+    that it is there: what it said meanwhile may be waiting to be read.
     """
 
     def __init__(self, now_s: float, period_s: float = 2.0, lost_after_s: float = 5.0) -> None:
@@ -51,9 +52,8 @@ class Heartbeat:
         self._heard_s = now_s
 
     def is_lost(self, now_s: float) -> bool:
-        late_s = now_s - self._look_s
-        if late_s > STALLED_S:
-            self._heard_s = min(now_s, self._heard_s + late_s)
+        if now_s - self._look_s > STALLED_S:
+            self._heard_s = max(self._heard_s, now_s - self.lost_after_s + min(GRACE_S, self.lost_after_s))
             self._look_s = now_s
         return now_s - self._heard_s >= self.lost_after_s
 

@@ -111,7 +111,11 @@ async def test_a_driver_that_hangs_holds_nothing_up_and_is_not_opened_twice(wher
 
 async def test_a_driver_that_never_closes_does_not_keep_the_unit_from_ending(caplog: pytest.LogCaptureFixture) -> None:
     released = threading.Event()
-    camera = BadCamera(on_close=lambda: bool(released.wait()) and None)
+
+    def wait() -> None:
+        released.wait()
+
+    camera = BadCamera(on_close=wait)
     try:
         session = new("ws://127.0.0.1:9/hub/ws", lambda: camera, Bus())
         async with running(session):

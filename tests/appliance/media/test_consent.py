@@ -118,8 +118,8 @@ def test_an_answer_that_takes_two_seconds_counts() -> None:
     assert run(60, lambda number, now_s: True, rtt_s=2.0).closed_s is None
 
 
-def test_time_in_which_this_process_stood_still_does_not_count() -> None:
+def test_a_process_that_stood_still_asks_before_it_judges() -> None:
     assert run(60, lambda number, now_s: True, stall=(10.2, 20.0)).closed_s is None
     silent = run(60, lambda number, now_s: now_s < 10, stall=(10.2, 20.0))
     assert silent.closed_s is not None
-    assert 30 < silent.closed_s < 30 + CONSENT_S + 1
+    assert 32 < silent.closed_s < 34
