@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes this checkout a service of this machine: a user of its own, its state directory, the systemd unit. As root.
+# Makes this checkout a service of this machine: a user of its own, its state directory, udev rules, the systemd unit. As root.
 set -eu
 cd "$(dirname "$0")/.."
 home=$(pwd)
@@ -13,13 +13,12 @@ case $home in
     /home/* | /root*) echo "the unit cannot see $home: clone it into /opt/room-appliance" >&2; exit 1 ;;
 esac
 
-for group in video audio gpio dialout; do
-    groupadd --force --system "$group"
-done
-id room-appliance >/dev/null 2>&1 ||
-    useradd --system --user-group --no-create-home --home-dir "$state" --shell /usr/sbin/nologin room-appliance
-install -d -m 0700 -o room-appliance -g room-appliance "$state"
-[ -e "$state/config.toml" ] || install -m 0600 -o room-appliance -g room-appliance /dev/null "$state/config.toml"
+install -D -m 0644 systemd/room-appliance.sysusers.conf /etc/sysusers.d/room-appliance.conf
+install -D -m 0644 systemd/room-appliance.tmpfiles.conf /etc/tmpfiles.d/room-appliance.conf
+install -D -m 0644 systemd/70-room-appliance.rules /etc/udev/rules.d/70-room-appliance.rules
+systemd-sysusers room-appliance.conf
+systemd-tmpfiles --create room-appliance.conf
+udevadm control --reload && udevadm trigger --subsystem-match=gpio --subsystem-match=dma_heap --subsystem-match=tty
 sed "s|/opt/room-appliance|$home|g" systemd/room-appliance.service >/etc/systemd/system/room-appliance.service
 systemctl daemon-reload
 echo "Write $state/config.toml, look with: $home/.venv/bin/room-appliance check $state/config.toml"

@@ -10,7 +10,7 @@ if [ "${1:-tests}" = python ]; then
     packages="python3 python3-venv"
     required=true
 else
-    packages="chromium iproute2 pulseaudio pulseaudio-utils libasound2-plugins"
+    packages="chromium iproute2 systemd pulseaudio pulseaudio-utils libasound2-plugins"
     packages="$packages gcc libc6-dev python3-dev libasound2-dev"  # these build pyalsaaudio
     required=${CI:-false}
 fi
@@ -18,6 +18,7 @@ fi
 installed() {
     case $1 in
         chromium) command -v chromium ;;
+        systemd) command -v systemd-analyze ;;
         iproute2) command -v ip || [ -x /usr/sbin/ip ] || [ -x /sbin/ip ] ;;
         gcc) command -v gcc ;;
         pulseaudio) command -v pulseaudio ;;
