@@ -40,6 +40,7 @@ from appliance.room.signaling import (
 logger = logging.getLogger(__name__)
 
 MAX_FRAME_BYTES = 4 * MAX_MESSAGE_BYTES  # up to here a message is read, to be refused in words
+GOING_AWAY = 1001
 CLOSE_TOO_BIG = 1009
 CLOSE_POLICY = 1008
 ABNORMAL = 1006  # never on the wire
@@ -86,6 +87,7 @@ class Connection:
         self._queue: deque[str | bytes] = deque()
         self._queued_bytes = 0
         self._wake = asyncio.Event()
+        self.went_away = False  # a browser says so when its page is left, closed or has crashed (RFC 6455, 1001)
         self._closing: tuple[int, str] | None = None
         self._cut_timer: asyncio.TimerHandle | None = None
         self._logged_in = asyncio.Event()
@@ -174,6 +176,7 @@ class Connection:
                 aiohttp.WSMsgType.PING,
                 aiohttp.WSMsgType.PONG,
             ):
+                self.went_away = frame.type is aiohttp.WSMsgType.CLOSE and frame.data == GOING_AWAY
                 return
             self._heartbeat.heard(now_s)
             data = bytes(frame.data)

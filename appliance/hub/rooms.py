@@ -129,16 +129,17 @@ class Rooms:
             error = Error(code=exc.code, message=exc.message, id=getattr(message, "id", 0))
             return [Send(connection, error)]
 
-    def link_lost(self, connection: int, now_s: float) -> list[Output]:
-        """The connection is gone, without a Leave: its seat in a room is held."""
+    def link_lost(self, connection: int, now_s: float, *, went_away: bool = False) -> list[Output]:
+        """The connection is gone without a Leave: its seat in a room is held, unless the client said it `went_away`."""
         link = self._links.pop(connection, None)
         if link is None or link.seat is None:
             return []
         link.seat.connection = None
-        if link.seat.room is None:
+        if went_away or link.seat.room is None:
+            outputs = self._leave(link.seat, LeaveReason.USER_LEFT)
             self._drop(link.seat)
-        else:
-            link.seat.held_until_s = now_s + self._settings.seat_grace_s
+            return outputs
+        link.seat.held_until_s = now_s + self._settings.seat_grace_s
         return []
 
     # --- from the clock

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from appliance.errors import RtcError
 from appliance.hub.admin import Admin
-from appliance.hub.connection import Connection
+from appliance.hub.connection import GOING_AWAY, Connection
 from appliance.hub.origins import is_loopback_host, is_same_origin
 from appliance.hub.pages import Pages
 from appliance.hub.room import Output, Send
@@ -30,7 +30,6 @@ from appliance.room.signaling import ClientMessage, HubMessage, encode
 
 logger = logging.getLogger(__name__)
 
-GOING_AWAY = 1001
 LATEST_S = 60.0  # the clock looks at least so often
 
 
@@ -123,7 +122,7 @@ class Hub:
             self._addresses[address] -= 1
             if not self._addresses[address]:
                 del self._addresses[address]
-            self._perform(lambda now_s: self.rooms.link_lost(number, now_s))
+            self._perform(lambda now_s: self.rooms.link_lost(number, now_s, went_away=connection.went_away))
 
     def _perform_connect(self, number: int) -> None:
         self.rooms.connect(number, time.monotonic())

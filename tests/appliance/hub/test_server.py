@@ -122,6 +122,19 @@ async def test_a_seat_that_nobody_comes_back_to_is_freed() -> None:
         assert (await anna.expect(MemberChanged)).rejoined
 
 
+async def test_a_browser_that_goes_away_has_left() -> None:
+    async with serving() as served, client(served.port) as anna:
+        await anna.enter("anna")
+        async with client(served.port) as ben:
+            await ben.enter("ben")
+            await anna.expect(MemberChanged)
+            await ben.socket.close(code=1001)  # Firefox says this before its page could say a word
+            assert (await anna.expect(MemberLeft)).reason == 0
+        assert "ben" not in served.hub.rooms.seats
+        await served.hub.close()
+        assert "anna" in served.hub.rooms.seats, "who echoes our own 1001 has not left"
+
+
 async def test_a_black_holed_client_is_found_within_6_s() -> None:
     async with serving(seat_grace_s=0.0) as served, client(served.port) as anna, DeadWire().to(served.port) as wire:
         await anna.enter("anna")
