@@ -28,13 +28,14 @@ bench: $(DEV_STAMP)
 peers:
 	@sh tests/peers.sh
 
-# As root, on the machine that is to be the unit.
+# As root, on the machine that is to be the unit. Its hardware packages are Debian's: the venv sees them.
+install: VENV_OPTIONS := --system-site-packages
 install: $(RUN_STAMP)
 	sh systemd/install.sh
 
 $(RUN_STAMP): pyproject.toml
 	@PYTHON=$(PYTHON) sh tests/peers.sh python
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV_OPTIONS) $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 

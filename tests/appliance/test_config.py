@@ -28,6 +28,10 @@ def problems(text: str) -> list[str]:
 # --- what is good
 
 
+def test_an_rgb_led_may_have_the_pins_of_the_single_ones() -> None:
+    assert parse("[gpio]\nrgb_led = [27, 5, 6]", "unit.toml").gpio.rgb_led == (27, 5, 6)
+
+
 def test_empty_file_gives_the_defaults() -> None:
     assert parse("", "unit.toml") == Config()
 
@@ -135,6 +139,11 @@ def test_a_room_that_is_good_here_is_good_on_the_wire(room: str) -> None:
             "[gpio]\nquality_leds = [6, 7, 8, 9, 10, 11]",
             "unit.toml:2: gpio.quality_leds = a list; allowed is a list of at most 5, each an integer from 0 to 27",
         ),
+        (
+            "[gpio]\nrgb_led = [16, 20]",
+            "unit.toml:2: gpio.rgb_led = [16, 20]; allowed are three pins: red, green, blue",
+        ),
+        ("[gpio]\nrgb_led = [16, 17, 20]", "unit.toml:2: gpio.rgb_led = 17; this pin is already gpio.mute_button"),
         ("[gpio]\nmute_led = 17", "unit.toml:2: gpio.mute_led = 17; this pin is already gpio.mute_button"),
         (
             "[network]\nice_addresses = ['127.0.0.1', '1.2.3']",
