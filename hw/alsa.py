@@ -124,53 +124,65 @@ class CapturePcm(Pcm):
         After an xrun what was captured before it is gone.
         """
         deadline_s = time.monotonic() + timeout_s
-        while len(self._rest) < BLOCK_FRAMES * _FRAME_BYTES:
+        size = BLOCK_FRAMES * _FRAME_BYTES
+        left_behind = 0
+        is_ready = False
+        while len(self._rest) < size:
             waiting = self._waiting()
-            if waiting >= min(BLOCK_FRAMES, self.period_frames):
-                with self._failing():
-                    frames, data = self._pcm.read()
-                if self._checked(frames) > 0:
-                    self._rest += data[: frames * _FRAME_BYTES]
-                    continue
+            if waiting >= min(BLOCK_FRAMES, self.period_frames) and (taken := self._take()):
+                left_behind = waiting - taken
+                continue
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 return None
-            if self._poll.poll(1000 * left_s):
-                time.sleep(_SHORTEST_WAIT_S if self._waiting() < self.period_frames else 0)
-        block, self._rest = self._rest[: BLOCK_FRAMES * _FRAME_BYTES], self._rest[BLOCK_FRAMES * _FRAME_BYTES :]
-        behind = len(self._rest) // _FRAME_BYTES + max(0, self._waiting())
+            if is_ready:  # it said so, and gives less than a period
+                time.sleep(_SHORTEST_WAIT_S)
+            is_ready = bool(self._poll.poll(1000 * left_s))
+        block, self._rest = self._rest[:size], self._rest[size:]
+        behind = left_behind + len(self._rest) // _FRAME_BYTES
         return np.frombuffer(block, np.int16), time.monotonic() - behind / SAMPLE_RATE_HZ
 
     def _waiting(self) -> int:
         """Frames that can be read now. Starts the device, at first and after an xrun."""
-        if not self._started:
-            with self._failing():
-                self._checked(self._pcm.read()[0])  # a first read of nothing is what starts it
-            self._started = True
         with self._failing():
+            if not self._started:
+                self._checked(self._pcm.read()[0])  # a first read of nothing is what starts it
+                self._started = True
             waiting = self._checked(self._pcm.avail())
-        if waiting >= 0:
-            return waiting
+            if waiting < 0:
+                self._checked(self._pcm.read()[0])  # gives the xrun's -EPIPE, and prepares
+                self._lost_all()
+        return max(0, waiting)
+
+    def _take(self) -> int:
+        with self._failing():
+            result, data = self._pcm.read()
+        frames = self._checked(result)
+        if frames < 0:
+            self._lost_all()
+            return 0
+        self._rest += data[: frames * _FRAME_BYTES]
+        return frames
+
+    def _lost_all(self) -> None:
         self.xruns += 1
         self._rest = b""
         self._started = False
-        with self._failing():
-            self._checked(self._pcm.read()[0])  # gives the xrun's -EPIPE, and prepares
-        return 0
 
 
 class PlaybackPcm(Pcm):
     def __init__(self, name: str) -> None:
         super().__init__("playback", name)
 
-    def queued(self) -> int | None:
-        """Frames written and not yet played; None after an xrun, once: then it stands still, empty, until `write`."""
+    def queued(self) -> int:
+        """Frames written and not yet played. 0 before the first and after an xrun: what is written next starts it."""
         with self._failing():
             room = self._checked(self._pcm.avail())
-        if room >= 0:
-            return max(0, self.buffer_frames - room)
-        self._heal()
-        return None
+            if room >= 0:
+                return max(0, self.buffer_frames - room)
+            self.xruns += 1
+            self._checked(self._pcm.write(bytes(_FRAME_BYTES)))  # gives the xrun's -EPIPE, and prepares
+        return 0
 
     def write(self, samples: Samples) -> int:
         """Frames taken, at once: as many as fit. 0 after an xrun, which is then healed."""
@@ -180,11 +192,6 @@ class PlaybackPcm(Pcm):
             self.xruns += 1
             return 0
         return taken
-
-    def _heal(self) -> None:
-        self.xruns += 1
-        with self._failing():
-            self._checked(self._pcm.write(bytes(_FRAME_BYTES)))  # gives the xrun's -EPIPE, and prepares
 
 
 def granted_problem(granted: dict[str, Any]) -> str:
