@@ -64,7 +64,9 @@ class LegStats:
     bytes: int = 0  # payload
     rtt_s: float | None = None
     jitter_s: float | None = None
-    last_packet_s: float | None = None  # an UplinkLeg: the receiver's last report
+    # An UplinkLeg: when the receiver was last heard, by a report or by ICE; None before the first report. Reports on
+    # sound alone come every 2.5 to 7.5 s (RFC 3550 section 6.2), consent checks are answered every second.
+    last_packet_s: float | None = None
 
 
 class SdpError(RtcError):
@@ -268,6 +270,8 @@ class UplinkLeg(_Leg):
                 jitter_s = max(jitter_s or 0.0, report.jitter / clock_hz)
                 rtt_s = report.rtt_s
                 last_s = max(last_s or 0.0, report.at_s)
+        if last_s is not None:
+            last_s = max(last_s, aiortc_hooks.consent_answered_s(self.pc) or 0.0)
         ice_rtt_s = aiortc_hooks.ice_rtt_s(self.pc)
         return LegStats(packets, lost, packets, size, rtt_s if ice_rtt_s is None else ice_rtt_s, jitter_s, last_s)
 

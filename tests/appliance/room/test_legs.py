@@ -359,6 +359,25 @@ async def test_round_trip_time_and_loss_are_measured() -> None:
         check_stats(down.stats())
 
 
+async def test_a_receiver_that_reports_seldom_is_heard_by_its_answers_to_consent_checks() -> None:
+    async with Call() as call:
+        up, _ = await call.connect(("audio",))
+        assert up.stats().last_packet_s is None  # nothing is known before the first report
+        await until(lambda: up.stats().last_packet_s is not None)
+        call.wire.drop = is_rtcp
+        silent_s = time.monotonic()
+        await until(lambda: (up.stats().last_packet_s or 0.0) > silent_s + 1.0)
+        call.wire.cut = True
+        cut_s = time.monotonic()
+        await until(lambda: time.monotonic() > cut_s + 2.0)
+        assert (up.stats().last_packet_s or 0.0) < cut_s + 0.5
+
+
+def is_rtcp(data: bytes) -> bool:
+    """RFC 5761 section 4: RTCP beside RTP on one port."""
+    return len(data) > 1 and 128 <= data[0] < 192 and 192 <= data[1] <= 223
+
+
 def check_stats(stats: LegStats) -> None:
     assert stats.packets > 20
     assert stats.bytes > 20 * stats.packets
