@@ -123,6 +123,29 @@ async def test_a_unit_with_its_own_certificate_joins_its_own_hub(
     assert stat.S_IMODE((tmp_path / "tls.pem").stat().st_mode) == 0o600
 
 
+async def test_a_unit_whose_front_panel_is_not_there_works_without(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROOM_APPLIANCE_API_TOKEN", "given")
+    config = parse(MOCK + f'tls = "off"\n[panel]\nport = "{tmp_path}/no-panel"\n', "t")
+    task = asyncio.create_task(run(config, state_dir=tmp_path))
+    (url,) = await _said(capsys, r"(http://127\.0\.0\.1:\d+)/\n", task)
+    async with aiohttp.ClientSession(headers={"Authorization": "Bearer given"}) as http:
+        async with asyncio.timeout(10):
+            while True:
+                async with http.get(f"{url}/api/state") as answer:
+                    state = await answer.json()
+                if state["connection"]["state"] == "CONNECTED" and "No such file" in state["health"]["front-panel"]:
+                    break
+                await asyncio.sleep(0.05)
+        assert state["health"]["front-panel"].startswith(f"degraded: front panel {tmp_path}/no-panel: No such file")
+        assert not state["device"]["panel"]  # the virtual one is for mock hardware
+        async with http.get(f"{url}/healthz") as answer:
+            assert answer.status == 200
+    assert await _stop(task) < 2
+    assert not [thread for thread in threading.enumerate() if thread.name == "front-panel"]
+
+
 async def test_the_hub_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     task = asyncio.create_task(run_hub(parse(MOCK + 'tls = "off"\n', "t"), state_dir=tmp_path))
     (url,) = await _said(capsys, r"hub (ws://127\.0\.0\.1:\d+/hub/ws)", task)

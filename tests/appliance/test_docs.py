@@ -53,6 +53,13 @@ def test_commands_of_the_readme_are_the_programs() -> None:
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:
-    for document in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/configuration.md"):
+    for document in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "CHANGELOG.md",
+        "docs/configuration.md",
+        "docs/panel-protocol.md",
+    ):
         for target in re.findall(r"(?<!!)\[[^\]]*\]\((?!https?:)([^)#]+)", (ROOT / document).read_text()):
             assert ((ROOT / document).parent / target).exists(), f"{document}: {target}"
