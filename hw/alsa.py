@@ -24,6 +24,7 @@ from hw.alsa_cards import control_device, pick_control
 Direction = Literal["capture", "playback"]
 
 PERIODS = 4
+LEAD_FRAMES = 2 * BLOCK_FRAMES  # what a late thread may be late by
 MAX_PERIOD_FRAMES = 2 * BLOCK_FRAMES  # a device that wakes us less often than each 20 ms is no use in a conversation
 _FRAME_BYTES = 2
 _SHORTEST_WAIT_S = 0.001  # where a device says "ready" and gives nothing
@@ -171,27 +172,38 @@ class CapturePcm(Pcm):
 
 
 class PlaybackPcm(Pcm):
+    """Stands still when it is new and after an xrun; then silence goes ahead of the sound, as a reserve."""
+
     def __init__(self, name: str) -> None:
         super().__init__("playback", name)
+        self._stands = True
 
     def queued(self) -> int:
-        """Frames written and not yet played. 0 before the first and after an xrun: what is written next starts it."""
+        """Frames that are to be played before what is written now."""
         with self._failing():
             room = self._checked(self._pcm.avail())
-            if room >= 0:
-                return max(0, self.buffer_frames - room)
-            self.xruns += 1
-            self._checked(self._pcm.write(bytes(_FRAME_BYTES)))  # gives the xrun's -EPIPE, and prepares
-        return 0
+            if room < 0:
+                self._checked(self._pcm.write(bytes(_FRAME_BYTES)))  # gives the xrun's -EPIPE, and prepares
+                self._stop()
+        return LEAD_FRAMES if self._stands else max(0, self.buffer_frames - room)
 
-    def write(self, samples: Samples) -> int:
-        """Frames taken, at once: as many as fit. 0 after an xrun, which is then healed."""
+    def write(self, samples: Samples) -> bool:
+        """Queues what fits of `samples`. True when it had stood still."""
+        stood = self._stands
+        if not stood and self._write(samples.tobytes()) < 0:
+            self._stop()
+        if self._stands:
+            self._stands = self._write(bytes(_FRAME_BYTES * LEAD_FRAMES) + samples.tobytes()) < 0
+            return True
+        return stood
+
+    def _write(self, data: bytes) -> int:
         with self._failing():
-            taken = self._checked(self._pcm.write(samples.tobytes()))
-        if taken < 0:
-            self.xruns += 1
-            return 0
-        return taken
+            return self._checked(self._pcm.write(data))
+
+    def _stop(self) -> None:
+        self.xruns += 1
+        self._stands = True
 
 
 def granted_problem(granted: dict[str, Any]) -> str:

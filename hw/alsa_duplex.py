@@ -15,23 +15,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, HardwareError, Samples
-from hw.alsa import PERIODS, CapturePcm, Direction, MixerControl, PlaybackPcm, mixer_control
+from hw.alsa import LEAD_FRAMES, PERIODS, CapturePcm, Direction, MixerControl, PlaybackPcm, mixer_control
 from hw.alsa_cards import pcm_name, sound_cards
 from hw.drift import DriftLoop, Stretcher
 from hw.plug import OnLost
 
 logger = logging.getLogger(__name__)
 
-PREFILL = 3  # periods in the speaker's queue: what a late thread may be late by
 BLOCK_S = BLOCK_FRAMES / SAMPLE_RATE_HZ
 _LATE_S = 2 * BLOCK_S  # a microphone that is so late no longer paces the speaker
-_MOST_QUEUED = PERIODS * BLOCK_FRAMES
-_LEAST_QUEUED = (PREFILL - 1) * BLOCK_FRAMES  # before a block is written, where the queue is its own clock
+_SHORTEST_S = 0.001
 _CLOSE_S = 1.0
-_SILENCE: Samples = np.zeros(BLOCK_FRAMES, np.int16)
 
 
 @dataclass(slots=True, eq=False)
@@ -196,16 +191,12 @@ class AlsaDuplex:
         """One block in and one out."""
         heard = capture is not None and self._hear(capture)
         try:
-            queued = self._queued(playback)
-            if heard and capture is not None:
-                if queued + BLOCK_FRAMES <= _MOST_QUEUED:
-                    self._play_by(capture, playback, queued)
-                return
-            while queued <= _LEAST_QUEUED:
-                _write(playback, playback.source())
-                queued += BLOCK_FRAMES
-            if capture is None:
-                time.sleep(min(BLOCK_S, (queued - _LEAST_QUEUED) / SAMPLE_RATE_HZ))
+            queued = playback.pcm.queued()
+            due = blocks_due(queued, heard)
+            for _ in range(due):
+                self._play(capture, playback, queued if heard else None)
+            if capture is None and not due:
+                time.sleep(max(_SHORTEST_S, min(BLOCK_S, (queued - LEAD_FRAMES) / SAMPLE_RATE_HZ)))
         except HardwareError as exc:
             self._lose(playback, exc)
 
@@ -222,23 +213,16 @@ class AlsaDuplex:
         capture.sink(AudioBlock(*read))
         return True
 
-    def _queued(self, playback: _Playback) -> int:
-        """Frames in the speaker's queue. One that stands still, new or after an xrun, gets silence first."""
-        queued = playback.pcm.queued()
-        if not queued:
+    def _play(self, capture: _Capture | None, playback: _Playback, paced_at: int | None) -> None:
+        """Writes a block: at the microphone's pace, with so many frames queued, or at the queue's own pace."""
+        samples = playback.source()
+        if capture is not None and not _is_one_card(capture.pcm, playback.pcm):
+            if playback.stretch is None:
+                playback.stretch = Stretcher()
+            correction_ppm = playback.drift.ppm if paced_at is None else playback.drift.update(paced_at, BLOCK_S)
+            samples = playback.stretch(samples, correction_ppm)
+        if playback.pcm.write(samples):
             playback.drift.restart()
-            queued = playback.pcm.write(np.tile(_SILENCE, PREFILL - 1))
-        return queued
-
-    def _play_by(self, capture: _Capture, playback: _Playback, queued: int) -> None:
-        """Writes a block at the pace of the microphone."""
-        if capture.pcm.card is not None and capture.pcm.card == playback.pcm.card:
-            _write(playback, playback.source())
-            return
-        if playback.stretch is None:
-            playback.stretch = Stretcher()
-        correction_ppm = playback.drift.update(queued, BLOCK_S)
-        _write(playback, playback.stretch(playback.source(), correction_ppm))
 
     def _switch(self, capture: _Capture) -> None:
         muted = self.microphone.muted
@@ -256,11 +240,16 @@ class AlsaDuplex:
             lane.on_lost(error)
 
 
-def _write(playback: _Playback, samples: Samples) -> None:
-    """What an xrun swallows is written again, behind a new queue."""
-    if samples.size and playback.pcm.write(samples) == 0:
-        playback.drift.restart()
-        playback.pcm.write(np.concatenate((np.tile(_SILENCE, PREFILL - 1), samples)))
+def blocks_due(queued: int, heard: bool) -> int:
+    """How many blocks the speaker gets now. One for each that was heard, but for a queue that would grow beyond its
+    buffer; where nothing was heard, as many as keep the queue from running dry."""
+    if heard:
+        return int(queued + BLOCK_FRAMES <= PERIODS * BLOCK_FRAMES)
+    return max(0, (LEAD_FRAMES - queued) // BLOCK_FRAMES + 1)
+
+
+def _is_one_card(capture: CapturePcm, playback: PlaybackPcm) -> bool:
+    return capture.card is not None and capture.card == playback.card
 
 
 def _set_volume(direction: Direction, name: str, volume: int | None) -> None:

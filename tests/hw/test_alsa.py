@@ -20,6 +20,7 @@ from tests.hw.collect import TIMEOUT_S, Collector, lost_is_an_error, no_new_thre
 from tests.pulse import SoundCards, loudest_hz, pulseaudio, purity_db
 
 SECOND = SAMPLE_RATE_HZ
+TONE_HZ = 3000.0  # high: a lost sample shows
 PURE_DB = 30.0  # a lost block is 20; what comes through whole is 50 to 80, less while the drift is being found
 
 
@@ -48,7 +49,7 @@ def duplex() -> Iterator[AlsaDuplex]:
 class Tone:
     """A speaker's source; `stall_s` holds up the block after the next one once."""
 
-    def __init__(self, frequency_hz: float = 440.0) -> None:
+    def __init__(self, frequency_hz: float = TONE_HZ) -> None:
         self.blocks = 0
         self.stall_s = 0.0
         self._step = 2 * np.pi * frequency_hz / SAMPLE_RATE_HZ
@@ -116,8 +117,8 @@ def test_what_is_played_comes_out_of_the_speaker(card: SoundCards, duplex: AlsaD
     duplex.speaker.start(tone, lost_is_an_error)
     tone.wait(20)
     with card.recorder() as record:
-        assert loudest_hz(record(0.5)) == pytest.approx(440, abs=4)
-        assert best_purity_db(record, 440) > PURE_DB
+        assert loudest_hz(record(0.5)) == pytest.approx(TONE_HZ, abs=4)
+        assert best_purity_db(record, TONE_HZ) > PURE_DB
 
 
 def test_both_in_one_thread_in_lock_step(card: SoundCards, duplex: AlsaDuplex) -> None:
@@ -139,7 +140,7 @@ def test_both_in_one_thread_in_lock_step(card: SoundCards, duplex: AlsaDuplex) -
         tone.wait(100)
         steps.items.clear()
         taken = steps.wait(400)
-        assert best_purity_db(record, 440) > PURE_DB
+        assert best_purity_db(record, TONE_HZ) > PURE_DB
     in_step = sum(pair == ("heard", "played") for pair in itertools.pairwise(taken))
     assert in_step > 150  # of 200: where the machine was late, the speaker's queue is kept from running dry or over
     assert [thread.name for thread in threads] == ["alsa"]
@@ -189,7 +190,7 @@ def test_an_xrun_is_counted_and_healed(card: SoundCards, duplex: AlsaDuplex) -> 
         tone.wait(100)
         assert duplex.speaker.xruns > before
         with card.recorder() as record:
-            assert best_purity_db(record, 440) > PURE_DB
+            assert best_purity_db(record, TONE_HZ) > PURE_DB
         at = len(blocks.items)
         assert purity_db(np.concatenate([block.samples for block in blocks.wait(at + 50)[at:]]), 1000) > PURE_DB
 
@@ -212,7 +213,7 @@ def test_a_speaker_unplugged_and_back(card: SoundCards, duplex: AlsaDuplex) -> N
         card.speaker.plug()
     duplex.speaker.start(tone, lost_is_an_error)
     with card.recorder() as record:
-        assert best_purity_db(record, 440) > PURE_DB
+        assert best_purity_db(record, TONE_HZ) > PURE_DB
     assert len(lost.items) == 1
 
 

@@ -78,7 +78,7 @@ class ScriptedPcm:
             self.waiting = 4 * BLOCK_FRAMES
             return code
         self.running = True
-        self.written.append(len(data) // 2)
+        self.written += np.frombuffer(data, np.int16).tolist()
         return len(data) // 2
 
     def drop(self) -> None:
@@ -152,6 +152,14 @@ def test_a_capture_xrun_starts_anew(pcm: ScriptedPcm, capture: CapturePcm) -> No
     assert capture.xruns == 1
 
 
+def test_a_block_never_spans_an_xrun(pcm: ScriptedPcm) -> None:
+    pcm.period_frames = 240
+    capture = CapturePcm("hw:2")
+    pcm.steps = [240, -errno.EPIPE, 240, 240]
+    assert samples_of(capture.read(WAIT_S)) == list(range(240, 720))
+    capture.close()
+
+
 def test_an_xrun_between_a_look_and_a_read(pcm: ScriptedPcm, capture: CapturePcm) -> None:
     pcm.steps = [480, 0]
     capture.read(WAIT_S)
@@ -173,15 +181,31 @@ def test_a_device_that_is_gone(pcm: ScriptedPcm, capture: CapturePcm) -> None:
     assert pcm.closed == ["drop", "close"]  # a device that is gone cannot be dropped, and is closed all the same
 
 
-def test_a_playback_xrun_leaves_an_empty_queue(pcm: ScriptedPcm) -> None:
+def test_silence_goes_ahead_at_first_and_after_an_xrun(pcm: ScriptedPcm) -> None:
     playback = PlaybackPcm("hw:2")
-    assert playback.write(np.zeros(480, np.int16)) == 480
+    block = np.ones(480, np.int16)
+    assert playback.queued() == 960
+    assert playback.write(block)
+    assert not playback.write(block)
+    assert pcm.written == [0] * 960 + [1] * 960
     pcm.steps = [1000, -errno.EPIPE]
     assert playback.queued() == 920
-    assert playback.queued() == 0
-    assert playback.queued() == 0
+    assert playback.queued() == 960
     assert playback.xruns == 1
-    assert pcm.written == [480]  # the write that heals is swallowed
+    pcm.written.clear()
+    assert playback.write(block)
+    assert pcm.written == [0] * 960 + [1] * 480
+    playback.close()
+
+
+def test_what_an_xrun_swallows_is_written_again(pcm: ScriptedPcm) -> None:
+    playback = PlaybackPcm("hw:2")
+    playback.write(np.ones(480, np.int16))
+    pcm.written.clear()
+    pcm.broken = -errno.EPIPE
+    assert playback.write(np.full(480, 7, np.int16))
+    assert pcm.written == [0] * 960 + [7] * 480
+    assert playback.xruns == 1
     playback.close()
 
 
