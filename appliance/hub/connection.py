@@ -3,6 +3,7 @@
 Contract:
 - Messages go out in the order of `send`; after `close` nothing more is accepted, what was sent before still goes out.
 - Heartbeats begin with the login; until then the log-in time-out watches.
+- Who has not logged in may say little; what is waiting of one connection is taken in small shares.
 - Whatever is wrong with an incoming message is answered with Error and the connection stays, except: too much of it
   (Error rate-limit, 1008), over `MAX_FRAME_BYTES` (Error message-too-large, 1009) or not WebSocket at all (1002).
 - Whoever doesn't read, or was not heard for `lost_after_s`, is cut: nothing here waits for the other side.
@@ -43,6 +44,7 @@ MAX_FRAME_BYTES = 4 * MAX_MESSAGE_BYTES  # up to here a message is read, to be r
 GOING_AWAY = 1001
 CLOSE_TOO_BIG = 1009
 CLOSE_POLICY = 1008
+FAIR_SHARE = 8  # messages of one connection in a row: 1 ms; then the call and the others have their turn
 ABNORMAL = 1006  # never on the wire
 MAX_REASON_BYTES = 123  # RFC 6455 5.5: a control frame has at most 125 bytes, two are the code
 
@@ -95,6 +97,8 @@ class Connection:
         self._heartbeat = Heartbeat(now_s, settings.heartbeat_s, settings.lost_after_s)
         self._messages = TokenBucket(settings.messages_per_s, settings.message_burst, now_s)
         self._bytes = TokenBucket(settings.bytes_per_s, settings.byte_burst, now_s)
+        self._early_messages = TokenBucket(settings.early_messages_per_s, settings.early_message_burst, now_s)
+        self._early_bytes = TokenBucket(settings.early_bytes_per_s, settings.early_byte_burst, now_s)
 
     async def run(self, request: web.Request) -> web.WebSocketResponse[bool]:
         """From the handshake to the end; returns when the connection is gone, whoever ended it."""
@@ -167,8 +171,12 @@ class Connection:
     # --- reading
 
     async def _read(self) -> None:
+        taken = 0
         while self._closing is None:
             frame = await self._socket.receive()
+            taken += 1
+            if taken % FAIR_SHARE == 0:
+                await asyncio.sleep(0)  # receive() does not wait for what is there already
             now_s = time.monotonic()
             if frame.type not in (
                 aiohttp.WSMsgType.TEXT,
@@ -180,7 +188,7 @@ class Connection:
                 return
             self._heartbeat.heard(now_s)
             data = bytes(frame.data)
-            if not (self._messages.take(1, now_s) and self._bytes.take(len(data), now_s)):
+            if not self._may_say(len(data), now_s):
                 self._refuse(RtcErrorCode.RATE_LIMIT, "too many messages; slow down and connect again")
                 self.close(CLOSE_POLICY, "rate limit")
             elif frame.type is aiohttp.WSMsgType.TEXT:
@@ -189,6 +197,13 @@ class Connection:
                 self._refuse(RtcErrorCode.MESSAGE_MALFORMED, "binary messages are not understood; send JSON as text")
             elif frame.type is aiohttp.WSMsgType.PING:
                 self._put(data)
+
+    def _may_say(self, size: int, now_s: float) -> bool:
+        if not self._logged_in.is_set() and not (
+            self._early_messages.take(1, now_s) and self._early_bytes.take(size, now_s)
+        ):
+            return False
+        return self._messages.take(1, now_s) and self._bytes.take(size, now_s)
 
     def _take(self, data: bytes) -> None:
         try:

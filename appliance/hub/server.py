@@ -18,6 +18,7 @@ from aiohttp import web
 
 from appliance.errors import RtcError
 from appliance.hub.admin import Admin
+from appliance.hub.bucket import TokenBucket
 from appliance.hub.connection import GOING_AWAY, Connection
 from appliance.hub.origins import is_loopback_host, is_same_origin
 from appliance.hub.pages import Pages
@@ -30,6 +31,7 @@ from appliance.room.signaling import ClientMessage, HubMessage, encode
 
 logger = logging.getLogger(__name__)
 
+MAX_REMEMBERED_ADDRESSES = 1024
 LATEST_S = 60.0  # the clock looks at least so often
 
 
@@ -61,6 +63,7 @@ class Hub:
         self._pages: Pages | None = None
         self._connections: dict[int, Connection] = {}
         self._addresses: Counter[str] = Counter()
+        self._arrivals: dict[str, TokenBucket] = {}  # by address, the latest last
         self._last_number = 0
         self._clock: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -109,6 +112,10 @@ class Hub:
             raise web.HTTPServiceUnavailable(text="too many connections", headers={"Retry-After": "5"})
         if self._addresses[address] >= settings.max_connections_per_address:
             raise web.HTTPTooManyRequests(text="too many connections from your address", headers={"Retry-After": "5"})
+        if not self._may_arrive(address):
+            raise web.HTTPTooManyRequests(
+                text="too many new connections from your address", headers={"Retry-After": "5"}
+            )
         self._last_number += 1
         number = self._last_number
         connection = Connection(number, settings, self._receive)
@@ -123,6 +130,16 @@ class Hub:
             if not self._addresses[address]:
                 del self._addresses[address]
             self._perform(lambda now_s: self.rooms.link_lost(number, now_s, went_away=connection.went_away))
+
+    def _may_arrive(self, address: str) -> bool:
+        now_s = time.monotonic()
+        arrivals = self._arrivals.pop(address, None)
+        if arrivals is None:
+            arrivals = TokenBucket(self._settings.arrivals_per_s, self._settings.arrival_burst, now_s)
+        self._arrivals[address] = arrivals
+        if len(self._arrivals) > MAX_REMEMBERED_ADDRESSES:
+            del self._arrivals[next(iter(self._arrivals))]
+        return arrivals.take(1, now_s)
 
     def _perform_connect(self, number: int) -> None:
         self.rooms.connect(number, time.monotonic())

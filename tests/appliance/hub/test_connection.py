@@ -119,6 +119,21 @@ async def test_a_flood_of_bytes_is_a_flood() -> None:
         assert codes == ["message-malformed", "message-malformed", "rate-limit"]
 
 
+async def test_who_has_not_logged_in_may_say_little() -> None:
+    async with serving(early_message_burst=5, early_messages_per_s=0.1) as served:
+        async with client(served.port) as stranger:
+            for _ in range(6):
+                await stranger.send("rubbish")
+            codes = [(await stranger.expect(Error)).code for _ in range(6)]
+            assert codes == ["message-malformed"] * 5 + ["rate-limit"]
+            assert await stranger.closed() == 1008
+        async with client(served.port) as member:
+            await member.login("anna")
+            for _ in range(20):
+                await member.send("rubbish")
+            assert {(await member.expect(Error)).code for _ in range(20)} == {"message-malformed"}
+
+
 async def test_a_flooding_member_keeps_its_seat_and_comes_back() -> None:
     async with serving(message_burst=50, messages_per_s=10) as served, client(served.port) as watcher:
         await watcher.enter("watcher")

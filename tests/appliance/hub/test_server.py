@@ -183,6 +183,29 @@ async def test_connections_are_limited_by_address_and_in_all() -> None:
         assert caught.value.status == 503
 
 
+async def test_an_address_that_connects_again_and_again_is_slowed_down() -> None:
+    async with serving(arrival_burst=3, arrivals_per_s=5.0) as served:
+        for _ in range(3):
+            async with client(served.port):
+                pass
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            await client(served.port).__aenter__()
+        assert caught.value.status == 429
+        assert await arrived(served.port)
+
+
+async def arrived(port: int) -> bool:
+    """Whether a connection is taken within a second."""
+    async with asyncio.timeout(1):
+        while True:
+            try:
+                async with client(port) as late:
+                    await late.login("late")
+                    return True
+            except aiohttp.WSServerHandshakeError:
+                await asyncio.sleep(0.05)
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
