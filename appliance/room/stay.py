@@ -277,10 +277,11 @@ class Stay:
                 logger.info("the hub says: %s (%s)", message.message, message.code)
 
     def _apply(self, events: list[Event]) -> None:
+        for event in events:  # first: who is gone gets no farewell for each leg
+            if isinstance(event, PeerLeft):
+                self.media.forget(event.user_id)
         for event in events:
             match event:
-                case PeerLeft():
-                    self.media.forget(event.user_id)
                 case StreamRemoved():
                     self.media.want(event.stream, frozenset())
                 case StreamAdded() if self._auto_subscribe:

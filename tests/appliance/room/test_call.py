@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -201,6 +202,18 @@ async def test_what_is_reported_of_a_call() -> None:  # U51, U52, U55
         await until(lambda: one.a.of(NetworkQualityChanged)[-1].uplink == 1, 8, what="EXCELLENT")
         assert one.b.of(NetworkQualityChanged)[-1].downlink_loss == 0
         assert one.b.of(NetworkQualityChanged)[-1].uplink == 0
+
+
+async def test_who_has_left_is_sent_no_more_words(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "appliance.room.stay")
+    async with call() as one:
+        await one.a.client.publish(LocalStream(video=False))
+        await one.b.heard(StreamSubscribed)
+        await one.a.client.leave()
+        await one.b.heard(PeerLeft)
+        assert one.b.names()[-2:] == ["stream-removed", "peer-left"]
+        await one.b.client.publish(LocalStream())  # the hub answers this after anything that was said before
+        assert "the hub says" not in caplog.text
 
 
 async def test_who_is_kicked_is_neither_seen_nor_heard() -> None:
