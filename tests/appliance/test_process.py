@@ -149,3 +149,20 @@ def test_whatever_holds_it_up_it_ends_within_2_s(start: type[Program]) -> None:
     for program, obstacle in zip(programs, obstacles, strict=True):
         assert program.end() == (1, "room-appliance: not stopped within 1.8 s, ended by force\n"), obstacle
     assert time.monotonic() - at_s < 2.0 + 0.2  # a busy machine's scheduling
+
+
+def test_what_was_imported_is_no_work_for_the_garbage_collector(start: type[Program]) -> None:
+    program = start(
+        """
+        import gc
+
+        before = len(gc.get_objects())
+
+        async def main():
+            say("few" if len(gc.get_objects()) < before / 10 else "many")
+
+        process.run(main)
+        """
+    )
+    program.expect("few")
+    assert program.end() == (0, "")
