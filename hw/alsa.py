@@ -39,13 +39,14 @@ _REMEDY = {
 
 
 def library() -> ModuleType:
-    """pyalsaaudio; HardwareError where it is not installed."""
+    """pyalsaaudio; HardwareError where it is not installed or older than 0.11, as Debian's own package is."""
+    remedy = "apt-get install gcc libc6-dev python3-dev libasound2-dev, then pip install 'pyalsaaudio>=0.11' soxr"
     try:
         import alsaaudio
     except ImportError as exc:
-        raise HardwareError(
-            "sound cards need pyalsaaudio: apt-get install libasound2-dev, then pip install 'room-appliance[alsa]'"
-        ) from exc
+        raise HardwareError(f"sound cards need pyalsaaudio: {remedy}") from exc
+    if not hasattr(alsaaudio.PCM, "avail"):
+        raise HardwareError(f"this pyalsaaudio is too old, 0.11 is needed: {remedy}")
     module: ModuleType = alsaaudio
     return module
 

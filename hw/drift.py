@@ -68,9 +68,7 @@ class Stretcher:
         try:
             import soxr
         except ImportError as exc:
-            raise HardwareError(
-                "a microphone and a speaker on different cards need soxr: pip install 'room-appliance[alsa]'"
-            ) from exc
+            raise HardwareError("a microphone and a speaker on different cards need soxr: pip install soxr") from exc
         # The first rate is the largest that set_io_ratio may name.
         self._stream: Any = soxr.ResampleStream(SAMPLE_RATE_HZ * 1.01, SAMPLE_RATE_HZ, 1, dtype="int16", vr=True)
         self._stream.set_io_ratio(1.0, 1.0)

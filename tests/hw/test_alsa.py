@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -323,8 +324,14 @@ def test_no_usb_card(card: SoundCards) -> None:
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "alsaaudio", None)
-    with pytest.raises(HardwareError, match=r"need pyalsaaudio: apt-get install libasound2-dev, then pip install"):
+    with pytest.raises(HardwareError, match=r"need pyalsaaudio: apt-get install .*libasound2-dev, then pip install"):
         AlsaDuplex().speaker.start(silence, lost_is_an_error)
+
+
+def test_with_an_old_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "alsaaudio", SimpleNamespace(PCM=object))
+    with pytest.raises(HardwareError, match=r"too old, 0\.11 is needed: apt-get install"):
+        AlsaDuplex().microphone.start(lambda _: None, lost_is_an_error)
 
 
 GOOD = {"rate": 48_000, "channels": 1, "format_name": "S16_LE", "period_size": 480, "buffer_size": 1920}
