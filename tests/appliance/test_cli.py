@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import signal
 import socket
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -154,6 +157,21 @@ def test_token_for_a_room_that_cannot_be(capsys: pytest.CaptureFixture[str]) -> 
 def test_api_token_is_good_for_the_api(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["api-token", "--label", "panel"]) == 0
     assert ApiTokens(state).verify(capsys.readouterr().out.strip())
+
+
+def test_ctrl_c_while_modules_load_ends_without_a_traceback() -> None:
+    program = """
+import os, signal, sys
+class Interrupt:
+    def find_spec(self, name, path, target=None):
+        if name == "appliance.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from appliance.__main__ import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=20, check=False)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")
 
 
 # --- run, demo, hub: what they say when they cannot
