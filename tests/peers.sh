@@ -10,7 +10,7 @@ if [ "${1:-tests}" = python ]; then
     packages="python3 python3-venv"
     required=true
 else
-    packages="chromium iproute2 systemd pulseaudio pulseaudio-utils libasound2-plugins"
+    packages="chromium iproute2 nftables systemd pulseaudio pulseaudio-utils libasound2-plugins"
     packages="$packages gcc libc6-dev python3-dev libasound2-dev"  # these build pyalsaaudio
     required=${CI:-false}
 fi
@@ -20,6 +20,7 @@ installed() {
         chromium) command -v chromium ;;
         systemd) command -v systemd-analyze ;;
         iproute2) command -v ip || [ -x /usr/sbin/ip ] || [ -x /sbin/ip ] ;;
+        nftables) command -v nft || [ -x /usr/sbin/nft ] || [ -x /sbin/nft ] ;;
         gcc) command -v gcc ;;
         pulseaudio) command -v pulseaudio ;;
         pulseaudio-utils) command -v pactl ;;
