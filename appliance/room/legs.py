@@ -38,6 +38,7 @@ from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from appliance.errors import RtcError, RtcErrorCode
 from appliance.media import aiortc_hooks
 from appliance.media.frames import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, EncodedFrame, Kind
+from appliance.media.memory import reclaim_soon
 from appliance.media.playout import Playout, RemoteAudio
 from appliance.media.tap import Tap
 from appliance.media.uplink import Uplink
@@ -147,6 +148,7 @@ class _Leg:
         if self._deadline is not None:
             self._deadline.cancel()
         await self._connecting.close()
+        reclaim_soon()
 
 
 def _nobody(reason: str) -> None:
