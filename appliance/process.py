@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from appliance.memory import keep_pictures_apart
+
 logger = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 1.8  # from the signal to the end of the process: "within 2 s" is promised
@@ -29,6 +31,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     in cycles, megabytes of packets and cryptography, is so collected after each leg or two instead of after many.
     """
     gc.freeze()
+    keep_pictures_apart()
     asyncio.run(_until_signal(main))
 
 

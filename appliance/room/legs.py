@@ -38,11 +38,11 @@ from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from appliance.errors import RtcError, RtcErrorCode
 from appliance.media import aiortc_hooks
 from appliance.media.frames import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, EncodedFrame, Kind
-from appliance.media.memory import reclaim_soon
 from appliance.media.playout import Playout, RemoteAudio
 from appliance.media.tap import Tap
 from appliance.media.uplink import Uplink
 from appliance.media.video_in import RemoteVideo
+from appliance.memory import reclaim_soon
 from appliance.room.signaling import IceServer
 
 logger = logging.getLogger(__name__)

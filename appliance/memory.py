@@ -11,9 +11,23 @@ import asyncio
 import ctypes
 import gc
 
+MMAP_THRESHOLD_BYTES = 256 * 1024  # a picture is larger, nearly everything else is smaller
 SETTLE_S = 1.0  # after the last of several legs that close together; late callbacks have run by then
 
+_M_MMAP_THRESHOLD = -3  # malloc.h
+
 _pending: asyncio.TimerHandle | None = None
+
+
+def keep_pictures_apart() -> None:
+    """Pictures and codec buffers get pages of their own, which go back at once. At the start of a process.
+
+    By itself glibc raises its threshold after the first large block is freed; pictures then share arenas with small
+    blocks and tear holes that keep 25 MB and more (measured: 118 to 125 MB instead of 119 to 175 over 40 calls).
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's alone, as malloc_trim is
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
 
 
 def reclaim_soon() -> None:
@@ -33,6 +47,6 @@ def _reclaim() -> None:
     global _pending
     _pending = None
     gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
