@@ -4,7 +4,7 @@ LEDs from pins to ground through their resistors, buttons from pins to ground. I
 Pi's serial port). The protocol is docs/panel-protocol.md. Change the pins and the name below, and flash.
 
 The same file runs on a PC, as a panel on any serial port, such as the other end of one that the appliance has:
-`socat pty,raw,link=/tmp/host pty,raw,link=/tmp/panel`, then `python panel.py /tmp/panel`. Type `press mute`,
+`socat pty,raw,link=host pty,raw,link=panel`, then `python panel.py panel`. Type `press mute`,
 `release mute`; it prints its LEDs.
 """
 
