@@ -10,24 +10,19 @@ GET  /healthz       200 {"status": "ok"} or 503 {"status": "failed"}; open to ev
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Callable
-from typing import TypeVar
 
 import msgspec
 from aiohttp import web
 from msgspec import UNSET, UnsetType
 
-from appliance.errors import ApplianceError
-from appliance.event_json import encode, encode_event
+from appliance.event_json import encode_event
 from appliance.event_stream import EventStreams, message
 from appliance.events import Bus
 from appliance.session import Session
 from appliance.state import ConnectionInfo, MuteInfo, UnitState, connection_info, mute_info
 from appliance.supervisor import Health, is_healthy
-from appliance.web_access import error_response
-
-T = TypeVar("T")
+from provisioning.http_json import BodyError, answer, read_body
 
 
 class MuteRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -45,17 +40,6 @@ class MuteAnswer(msgspec.Struct):
 
 class ConnectionAnswer(msgspec.Struct):
     connection: ConnectionInfo
-
-
-class BodyError(ApplianceError):
-    """A request body that is not what it should be."""
-
-    def __init__(self, message: str, field: str = "") -> None:
-        super().__init__(message)
-        self.field = field
-
-    def response(self) -> web.Response:
-        return error_response(400, "bad-request", str(self), self.field)
 
 
 class Api:
@@ -127,27 +111,3 @@ class Api:
     async def _healthz(self, _request: web.Request) -> web.Response:
         healthy = is_healthy(self._health())
         return answer({"status": "ok" if healthy else "failed"}, 200 if healthy else 503)
-
-
-def answer(value: object, status: int = 200) -> web.Response:
-    """JSON of a struct or plain value."""
-    return web.Response(body=encode(value), status=status, content_type="application/json")
-
-
-async def read_body(request: web.Request, cls: type[T], allowed: str, *, may_be_empty: bool = False) -> T:
-    """The JSON body as `cls`. Raises `BodyError` that names the field and what is `allowed`."""
-    return decode_body(await request.read(), cls, allowed, may_be_empty=may_be_empty)
-
-
-def decode_body(body: bytes, cls: type[T], allowed: str, *, may_be_empty: bool = False) -> T:
-    """Like `read_body`, of bytes."""
-    if may_be_empty and not body.strip():
-        body = b"{}"
-    try:
-        return msgspec.json.decode(body, type=cls)
-    except msgspec.ValidationError as exc:
-        words = str(exc)
-        found = re.search(r"`(\$[^`]*)`$", words) or re.search(r"unknown field `([^`]*)`", words)
-        raise BodyError(f"{words}; allowed is {allowed}", found[1] if found else "") from exc
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
-        raise BodyError(f"the body is not JSON: {exc}; allowed is {allowed}") from exc

@@ -22,7 +22,6 @@ from aiohttp import web
 from msgspec import structs
 
 from appliance import __version__
-from appliance.api import answer
 from appliance.config import Config
 from appliance.drivers import Hardware, hardware
 from appliance.events import Bus
@@ -41,6 +40,7 @@ from appliance.tls import pinned
 from appliance.web import Unit, build
 from appliance.web_access import guard, set_headers
 from hw.mock import MockButtons, MockLeds
+from provisioning.http_json import answer
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,6 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from appliance.api import BodyError, answer, read_body
 from appliance.event_json import encode, event_fields
 from appliance.event_stream import EventStreams, message
 from appliance.events import Bus, Event
@@ -32,9 +31,9 @@ from appliance.preview import Previews
 from appliance.room.events import AudioVolume, NetworkQualityChanged
 from appliance.session import Session
 from appliance.state import UnitState
-from appliance.web_access import error_response
 from hw import BUTTON_NAMES, SAMPLE_RATE_HZ, ButtonName, Samples
 from hw.mock import MockButtons, MockLeds, MockSpeaker
+from provisioning.http_json import BodyError, answer, error_response, read_body
 
 TICK_S = 0.04
 METERS_EVERY = 2  # ticks

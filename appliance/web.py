@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import msgspec
 from aiohttp import web
 
-from appliance.api import Api, BodyError, answer, read_body
+from appliance.api import Api
 from appliance.api_tokens import ApiTokens
 from appliance.event_stream import EventStreams
 from appliance.events import Bus
@@ -24,7 +24,8 @@ from appliance.panel import Panel, PanelHardware
 from appliance.session import Session
 from appliance.state import UnitState
 from appliance.supervisor import Health
-from appliance.web_access import Access, error_response, guard, set_headers
+from appliance.web_access import Access, guard, set_headers
+from provisioning.http_json import BodyError, answer, error_response, read_body
 
 MAX_BODY_BYTES = 16 * 1024
 

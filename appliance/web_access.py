@@ -20,9 +20,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from appliance.api_tokens import ApiTokens
-from appliance.event_json import encode
 from appliance.hub.origins import is_same_origin
 from appliance.hub.pages import page_headers
+from provisioning.http_json import error_response
 
 logger = logging.getLogger(__name__)
 
@@ -85,12 +85,6 @@ class Access:
         if changes and "Origin" not in request.headers:
             return error_response(403, "origin", "with a cookie, a change needs the header Origin")
         return None
-
-
-def error_response(status: int, code: str, message: str, field: str = "") -> web.Response:
-    body = {"error": {"code": code, "message": message, **({"field": field} if field else {})}}
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return web.Response(body=encode(body), status=status, content_type="application/json", headers=headers)
 
 
 def guard(access: Access) -> Middleware:

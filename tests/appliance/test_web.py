@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance import event_stream
-from appliance.api import BodyError, MuteRequest, NoFields, decode_body
+from appliance.api import MuteRequest, NoFields
 from appliance.api_tokens import ApiTokens
 from appliance.app import STATIC
 from appliance.events import Bus
@@ -33,6 +33,7 @@ from appliance.unit_events import MuteChanged
 from appliance.web import LoginRequest, Unit, build
 from appliance.web_access import Access
 from hw.mock import MockButtons, MockLeds
+from provisioning.http_json import BodyError, decode_body
 from tests.appliance.unit import MockDevices, new_session, running, until
 
 TOKEN = {"Authorization": "Bearer good"}
