@@ -1,16 +1,12 @@
 """The HTTP API of the unit: JSON, behind an API token or the cookie of an own page (`web_access`).
 
-GET  /api/state     `state.UnitState`
-GET  /api/events    server-sent events: every bus event from now on, `event:` its hyphenated name, `data:` its fields
-POST /api/mute      {"audio": bool, "video": bool}, one of them or both; answers {"mute": {...}}
-POST /api/join      answers 202 {"connection": {...}}; the events tell how it goes
-POST /api/leave     answers 200 {"connection": {...}} when out
-GET  /healthz       200 {"status": "ok"} or 503 {"status": "failed"}; open to everybody
+/api/events carries every bus event from now on: `event:` is its hyphenated name, `data:` its fields.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
+from typing import Literal
 
 import msgspec
 from aiohttp import web
@@ -23,6 +19,7 @@ from appliance.session import Session
 from appliance.state import ConnectionInfo, MuteInfo, UnitState, connection_info, mute_info
 from appliance.supervisor import Health, is_healthy
 from provisioning.http_json import BodyError, answer, read_body
+from provisioning.http_routes import ApiRoute
 
 
 class MuteRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -42,6 +39,10 @@ class ConnectionAnswer(msgspec.Struct):
     connection: ConnectionInfo
 
 
+class HealthAnswer(msgspec.Struct):
+    status: Literal["ok", "failed"]
+
+
 class Api:
     def __init__(
         self,
@@ -58,14 +59,57 @@ class Api:
         self._state = state
         self._health = health
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[ApiRoute]:
         return [
-            web.get("/api/state", self._get_state, allow_head=False),
-            web.get("/api/events", self._get_events, allow_head=False),
-            web.post("/api/mute", self._mute),
-            web.post("/api/join", self._join),
-            web.post("/api/leave", self._leave),
-            web.get("/healthz", self._healthz),
+            ApiRoute("GET", "/api/state", self._get_state, scope="read", summary="The whole unit.", answer=UnitState),
+            ApiRoute(
+                "GET",
+                "/api/events",
+                self._get_events,
+                scope="read",
+                summary="Server-sent events: everything that happens from now on.",
+                content_type="text/event-stream",
+                errors={503: "too many streams are open"},
+            ),
+            ApiRoute(
+                "POST",
+                "/api/mute",
+                self._mute,
+                scope="control",
+                summary="Move the gates, one of them or both; true is shut.",
+                body=MuteRequest,
+                answer=MuteAnswer,
+            ),
+            ApiRoute(
+                "POST",
+                "/api/join",
+                self._join,
+                scope="control",
+                summary="Join the room; the events tell how it goes.",
+                body=NoFields,
+                body_optional=True,
+                answer=ConnectionAnswer,
+                status=202,
+            ),
+            ApiRoute(
+                "POST",
+                "/api/leave",
+                self._leave,
+                scope="control",
+                summary="Leave the room; answers when out.",
+                body=NoFields,
+                body_optional=True,
+                answer=ConnectionAnswer,
+            ),
+            ApiRoute(
+                "GET",
+                "/healthz",
+                self._healthz,
+                scope="open",
+                summary="Whether every part of the program works.",
+                answer=HealthAnswer,
+                more={503: HealthAnswer},
+            ),
         ]
 
     async def _get_state(self, _request: web.Request) -> web.Response:
@@ -80,12 +124,9 @@ class Api:
                 yield message(event.event_name, encode_event(event))
 
     async def _mute(self, request: web.Request) -> web.Response:
-        try:
-            wish = await read_body(request, MuteRequest, '{"audio": true or false, "video": true or false}')
-            if wish.audio is UNSET and wish.video is UNSET:
-                raise BodyError('neither "audio" nor "video" is there; at least one is needed, true or false')
-        except BodyError as exc:
-            return exc.response()
+        wish = await read_body(request, MuteRequest, '{"audio": true or false, "video": true or false}')
+        if wish.audio is UNSET and wish.video is UNSET:
+            raise BodyError('neither "audio" nor "video" is there; at least one is needed, true or false')
         if wish.audio is not UNSET:
             await self._session.set_muted("audio", wish.audio)
         if wish.video is not UNSET:
@@ -93,21 +134,15 @@ class Api:
         return answer(MuteAnswer(mute_info(self._session)))
 
     async def _join(self, request: web.Request) -> web.Response:
-        try:
-            await read_body(request, NoFields, "nothing or {}", may_be_empty=True)
-        except BodyError as exc:
-            return exc.response()
+        await read_body(request, NoFields, "nothing or {}", may_be_empty=True)
         self._session.join()
         return answer(ConnectionAnswer(connection_info(self._session)), 202)
 
     async def _leave(self, request: web.Request) -> web.Response:
-        try:
-            await read_body(request, NoFields, "nothing or {}", may_be_empty=True)
-        except BodyError as exc:
-            return exc.response()
+        await read_body(request, NoFields, "nothing or {}", may_be_empty=True)
         await self._session.leave()
         return answer(ConnectionAnswer(connection_info(self._session)))
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         healthy = is_healthy(self._health())
-        return answer({"status": "ok" if healthy else "failed"}, 200 if healthy else 503)
+        return answer(HealthAnswer("ok" if healthy else "failed"), 200 if healthy else 503)

@@ -1,11 +1,7 @@
 """The virtual front panel of a unit on mock hardware, behind the same door as the API.
 
-    GET  /panel/events          server-sent events for the page: `leds`, `meters`, `state`, and `event` for each of the
-                                last and the coming bus events: {"at", "name", "fields"}
-    POST /panel/buttons/NAME    {"action": "press" | "release" | "click"}; answers {"button", "pressed"}
-    GET  /panel/camera.jpg      the own camera; 204 while there is no picture, or the gate is shut
-    GET  /panel/peer.jpg?user=  what that member sends; 204 while nothing comes
-    GET  /panel/speaker.wav     what the mock speaker played last
+The page's stream carries `leds`, `meters`, `state`, and `event` for each of the last and the coming bus events:
+{"at", "name", "fields"}.
 
 LED brightness is what was really set, sampled 25 times a second: the page draws, it knows no patterns.
 """
@@ -33,7 +29,8 @@ from appliance.session import Session
 from appliance.state import UnitState
 from hw import BUTTON_NAMES, SAMPLE_RATE_HZ, ButtonName, Samples
 from hw.mock import MockButtons, MockLeds, MockSpeaker
-from provisioning.http_json import BodyError, answer, error_response, read_body
+from provisioning.http_json import answer, error_response, read_body
+from provisioning.http_routes import ApiRoute
 
 TICK_S = 0.04
 METERS_EVERY = 2  # ticks
@@ -55,6 +52,15 @@ class ButtonRequest(msgspec.Struct, forbid_unknown_fields=True):
     action: Literal["press", "release", "click"]
 
 
+class ButtonAnswer(msgspec.Struct):
+    button: ButtonName
+    pressed: bool
+
+
+class PeerQuery(msgspec.Struct):
+    user: str = ""
+
+
 class Panel:
     def __init__(
         self,
@@ -74,13 +80,56 @@ class Panel:
         self._releases: dict[ButtonName, asyncio.TimerHandle] = {}
         self._history: deque[bytes] = deque(maxlen=HISTORY)
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[ApiRoute]:
         return [
-            web.get("/panel/events", self._events, allow_head=False),
-            web.post("/panel/buttons/{name}", self._button),
-            web.get("/panel/camera.jpg", self._camera),
-            web.get("/panel/peer.jpg", self._peer),
-            web.get("/panel/speaker.wav", self._speaker),
+            ApiRoute(
+                "GET",
+                "/panel/events",
+                self._events,
+                scope="read",
+                summary="Server-sent events for the page: lamps, meters, state and what happened.",
+                content_type="text/event-stream",
+                errors={503: "too many streams are open"},
+            ),
+            ApiRoute(
+                "POST",
+                "/panel/buttons/{name}",
+                self._button,
+                scope="control",
+                summary="Press or release a button.",
+                body=ButtonRequest,
+                answer=ButtonAnswer,
+                errors={404: "there is no such button"},
+            ),
+            ApiRoute(
+                "GET",
+                "/panel/camera.jpg",
+                self._camera,
+                scope="read",
+                summary="The own camera; nothing while there is no picture or the gate is shut.",
+                content_type="image/jpeg",
+                more={204: None},
+            ),
+            ApiRoute(
+                "GET",
+                "/panel/peer.jpg",
+                self._peer,
+                scope="read",
+                summary="What that member sends; nothing while nothing comes.",
+                query=PeerQuery,
+                content_type="image/jpeg",
+                more={204: None},
+                errors={404: "no such member is in the room"},
+            ),
+            ApiRoute(
+                "GET",
+                "/panel/speaker.wav",
+                self._speaker,
+                scope="read",
+                summary="What the mock speaker played last.",
+                content_type="audio/wav",
+                errors={404: "the speaker keeps nothing"},
+            ),
         ]
 
     async def running(self, _application: web.Application) -> AsyncGenerator[None]:
@@ -100,15 +149,12 @@ class Panel:
         button = next((known for known in BUTTON_NAMES if known == name), None)
         if button is None:
             return error_response(404, "not-found", f"no button {name[:40]!r}; there are {', '.join(BUTTON_NAMES)}")
-        try:
-            action = (await read_body(request, ButtonRequest, '{"action": "press", "release" or "click"}')).action
-        except BodyError as exc:
-            return exc.response()
+        action = (await read_body(request, ButtonRequest, '{"action": "press", "release" or "click"}')).action
         if action in ("press", "click"):
             self._press(button)
         if action in ("release", "click"):
             self._release(button)
-        return answer({"button": button, "pressed": button in self._hardware.buttons.pressed})
+        return answer(ButtonAnswer(button, button in self._hardware.buttons.pressed))
 
     def _press(self, button: ButtonName) -> None:
         if button not in self._releases:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import msgspec
 from aiohttp import web
 
-from appliance.api import Api
+from appliance.api import Api, NoFields
 from appliance.api_tokens import ApiTokens
 from appliance.event_stream import EventStreams
 from appliance.events import Bus
@@ -25,7 +25,8 @@ from appliance.session import Session
 from appliance.state import UnitState
 from appliance.supervisor import Health
 from appliance.web_access import Access, guard, set_headers
-from provisioning.http_json import BodyError, answer, error_response, read_body
+from provisioning.http_json import answer, error_response, read_body
+from provisioning.http_routes import ApiRoute, add_routes
 
 MAX_BODY_BYTES = 16 * 1024
 
@@ -55,12 +56,25 @@ class Site:
         self._has_panel = has_panel
         self._open_pages = open_pages
 
+    def api_routes(self) -> list[ApiRoute]:
+        return [
+            ApiRoute(
+                "POST",
+                "/login",
+                self._login,
+                scope="open",
+                summary="An API token for a cookie.",
+                body=LoginRequest,
+                answer=NoFields,
+                errors={401: "this is no API token of this unit"},
+            )
+        ]
+
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/", self._home),
             *([web.get("/panel", self._panel)] if self._has_panel else []),
             web.get("/static/{name}", self._pages.file),
-            web.post("/login", self._login),
             web.get("/favicon.ico", self._icon),
         ]
 
@@ -80,10 +94,7 @@ class Site:
         return response
 
     async def _login(self, request: web.Request) -> web.Response:
-        try:
-            login = await read_body(request, LoginRequest, '{"token": API token}')
-        except BodyError as exc:
-            return exc.response()
+        login = await read_body(request, LoginRequest, '{"token": API token}')
         if not self._tokens.verify(login.token):
             return error_response(401, "unauthorized", "this is no API token of this unit", "token")
         response = answer({})
@@ -105,10 +116,11 @@ def build(
     streams = EventStreams()
     api = Api(unit.session, unit.bus, streams, state=unit.state, health=unit.health)
     site = Site(pages, access, tokens, has_panel=unit.panel is not None, open_pages=open_pages)
-    application.add_routes([*hub_routes, *api.routes(), *site.routes()])
+    application.add_routes([*hub_routes, *site.routes()])
+    add_routes(application, [*api.routes(), *site.api_routes()])
     if unit.panel is not None:
         panel = Panel(unit.panel, unit.session, unit.bus, streams, state=unit.state)
-        application.add_routes(panel.routes())
+        add_routes(application, panel.routes())
         application.cleanup_ctx.append(panel.running)
     application.on_response_prepare.append(set_headers)
     application.on_shutdown.append(lambda _application: streams.close())

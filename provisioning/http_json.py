@@ -14,15 +14,24 @@ from aiohttp import web
 T = TypeVar("T")
 
 
-class BodyError(Exception):
-    """A request body that is not what it should be."""
+class ApiError(Exception):
+    """What a route refuses. `code` is for programs, `message` for people."""
 
-    def __init__(self, message: str, field: str = "") -> None:
+    def __init__(self, status: int, code: str, message: str, field: str = "") -> None:
         super().__init__(message)
+        self.status = status
+        self.code = code
         self.field = field
 
     def response(self) -> web.Response:
-        return error_response(400, "bad-request", str(self), self.field)
+        return error_response(self.status, self.code, str(self), self.field)
+
+
+class BodyError(ApiError):
+    """A request body that is not what it should be."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(400, "bad-request", message, field)
 
 
 def answer(value: Any, status: int = 200) -> web.Response:
