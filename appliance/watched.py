@@ -151,6 +151,9 @@ class WatchedCamera(Watched):
     def request_keyframe(self) -> None:
         self._device.request_keyframe()
 
+    def set_bitrate(self, bps: int) -> None:
+        self._device.set_bitrate(bps)
+
     def close(self) -> None:
         super().close()
         self.latest = None

@@ -115,7 +115,22 @@ class Camera(Protocol):
     def request_keyframe(self) -> None:
         """Only a camera that encodes acts on it."""
 
+    def set_bitrate(self, bps: int) -> None:
+        """Only a camera that encodes acts on it."""
+
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class RawPictures(Protocol):
+    """A camera that may encode, and can deliver raw pictures beside its access units, for who cannot use those.
+
+    It delivers none before its first access unit, and none while they are not wanted, as at first. A camera that turns
+    out to deliver pictures only ignores it.
+    """
+
+    def want_pictures(self, wanted: bool) -> None:
+        """Any thread; returns at once."""
 
 
 @runtime_checkable

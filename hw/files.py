@@ -54,6 +54,9 @@ class FileCamera:
     def request_keyframe(self) -> None:
         pass
 
+    def set_bitrate(self, bps: int) -> None:
+        pass
+
     def close(self) -> None:
         pacer, self._pacer = self._pacer, None
         if pacer is not None:

@@ -17,6 +17,7 @@ from hw import (
     HardwareError,
     LedName,
     Picture,
+    RawPictures,
     Samples,
 )
 from hw.mock_audio import MockMicrophone, MockSpeaker
@@ -40,13 +41,15 @@ _LED_HISTORY = 1000
 class MockCamera(Pluggable):
     """Another camera (a synthetic one when none is given) with a plug, and a stall switch.
 
-    `stalled = True` keeps the pictures back while the camera counts as open. `keyframe_requests` counts.
+    `stalled = True` keeps the pictures back while the camera counts as open. `keyframe_requests` counts,
+    `bitrates_bps` keeps what was asked for.
     """
 
     def __init__(self, source: Camera | None = None, *, device_id: str = "mock-camera") -> None:
         super().__init__(device_id)
         self.stalled = False
         self.keyframe_requests = 0
+        self.bitrates_bps: list[int] = []
         self._source = SyntheticCamera() if source is None else source
         self.width, self.height, self.fps = self._source.width, self._source.height, self._source.fps
 
@@ -61,6 +64,14 @@ class MockCamera(Pluggable):
     def request_keyframe(self) -> None:
         self.keyframe_requests += 1
         self._source.request_keyframe()
+
+    def set_bitrate(self, bps: int) -> None:
+        self.bitrates_bps.append(bps)
+        self._source.set_bitrate(bps)
+
+    def want_pictures(self, wanted: bool) -> None:
+        if isinstance(self._source, RawPictures):
+            self._source.want_pictures(wanted)
 
     def close(self) -> None:
         super().close()
@@ -167,6 +178,9 @@ class AbsentCamera:
         raise HardwareError(self._why)
 
     def request_keyframe(self) -> None:
+        pass
+
+    def set_bitrate(self, bps: int) -> None:
         pass
 
     def close(self) -> None:

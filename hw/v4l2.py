@@ -48,6 +48,9 @@ class V4l2Camera:
     def request_keyframe(self) -> None:
         pass
 
+    def set_bitrate(self, bps: int) -> None:
+        pass
+
     def close(self) -> None:
         self._stop.set()
         thread, self._thread = self._thread, None

@@ -135,6 +135,9 @@ class BenchCamera(_Paced):
     def request_keyframe(self) -> None:
         """It does not encode."""
 
+    def set_bitrate(self, bps: int) -> None:
+        """It does not encode."""
+
 
 class BenchSpeaker(_Paced):
     """Pulls 10 ms each 10 ms, as a sound card would, and listens for clicks."""

@@ -16,6 +16,8 @@ class HandCamera:
         self.device_id = "hand-camera"
         self.width, self.height, self.fps = 320, 192, 30
         self.keyframe_requests = 0
+        self.bitrates_bps: list[int] = []
+        self.pictures_wanted = False
         self.closed = 0
         self._broken = broken
         self._sink: Callable[[Picture | AccessUnit], None] | None = None
@@ -38,6 +40,12 @@ class HandCamera:
 
     def request_keyframe(self) -> None:
         self.keyframe_requests += 1
+
+    def set_bitrate(self, bps: int) -> None:
+        self.bitrates_bps.append(bps)
+
+    def want_pictures(self, wanted: bool) -> None:
+        self.pictures_wanted = wanted
 
     def close(self) -> None:
         self.closed += 1
