@@ -297,7 +297,10 @@ def parse(text: str, name: str) -> Config:
         return config
     lines = key_lines(text)
     found = sorted(((_line(lines, problem.path), problem) for problem in problems), key=lambda pair: pair[0])
-    raise ConfigError("\n".join(f"{name}:{line}: {problem.where} {problem.what}" for line, problem in found))
+    raise ConfigError(
+        "\n".join(f"{name}:{line}: {problem.where} {problem.what}" for line, problem in found),
+        tuple((".".join(problem.path), problem.what) for _, problem in found),
+    )
 
 
 def _line(lines: dict[tuple[str, ...], int], path: tuple[str, ...]) -> int:

@@ -8,11 +8,25 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import msgspec
 from msgspec import inspect
+
+ValueType = Literal["boolean", "integer", "choice", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a value may be; of a list key what each item may be. Bounds are of the number or of the text's length."""
+
+    type: ValueType
+    minimum: int | None = None
+    maximum: int | None = None
+    step: int | None = None
+    choices: tuple[str, ...] = ()
+    max_items: int | None = None  # a list
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +42,7 @@ class Key:
     unit: str
     secret: bool
     allowed_item: str
+    shape: Shape
 
 
 @functools.cache
@@ -69,7 +84,25 @@ def _key(section: str, field: inspect.Field) -> Key:
         unit=unit,
         secret=extra.get("secret", False),
         allowed_item=_allowed(kind.item_type) if isinstance(kind, inspect.VarTupleType) else "",
+        shape=_shape(kind),
     )
+
+
+def _shape(kind: inspect.Type) -> Shape:
+    match kind:
+        case inspect.Metadata(type=inner):
+            return _shape(inner)
+        case inspect.BoolType():
+            return Shape("boolean")
+        case inspect.IntType(ge=low, le=high, multiple_of=step):
+            return Shape("integer", low, high, step)
+        case inspect.LiteralType(values=values):
+            return Shape("choice", choices=tuple(map(str, values)))
+        case inspect.StrType(min_length=low, max_length=high):
+            return Shape("text", low, high)
+        case inspect.VarTupleType(item_type=item, max_length=high):
+            return replace(_shape(item), max_items=high)
+    raise TypeError(f"no shape for a configuration key of type {kind}")
 
 
 def _allowed(kind: inspect.Type) -> str:

@@ -41,7 +41,14 @@ class ApplianceError(Exception):
 
 
 class ConfigError(ApplianceError):
-    """What is wrong in a configuration: one line a problem, each with key path, value, allowed values and line."""
+    """What is wrong in a configuration: one line a problem, each with key path, value, allowed values and line.
+
+    `problems`: of each key that is to blame its name, "section.key" or "section", and what is wrong with it.
+    """
+
+    def __init__(self, message: str, problems: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
 
 
 class RestartsExceededError(ApplianceError):

@@ -1,0 +1,54 @@
+"""Which settings take effect at once, and what has to be done for them; pure.
+
+A key that is not named here needs the unit composed anew: everything closed and made again within this process, which
+takes less than a second and leaves the room for so long.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from appliance.config import Config
+from appliance.config_schema import keys
+
+Part = Literal["name", "room", "audio", "video", "panel"]
+PARTS: tuple[Part, ...] = get_args(Part)
+
+# name: told from now on. room: out of the room and into the next. audio, video: these devices anew, the call goes on
+# meanwhile. panel: LEDs and buttons anew.
+_SECTIONS: dict[str, Part] = {"room": "room", "audio": "audio", "video": "video", "gpio": "panel", "panel": "panel"}
+_KEYS: dict[str, Part] = {"device.name": "name"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a change asks for: the `parts` to do at once, for the keys in `live`; those in `restart` wait for one."""
+
+    parts: frozenset[Part] = frozenset()
+    live: tuple[str, ...] = ()
+    restart: tuple[str, ...] = ()
+
+
+def part_of(section: str, name: str) -> Part | None:
+    """What a change of this key asks for; None: a restart of the unit."""
+    return _KEYS.get(f"{section}.{name}", _SECTIONS.get(section))
+
+
+def plan(old: Config, new: Config) -> Plan:
+    """From what runs to what is wanted."""
+    parts: set[Part] = set()
+    live, restart = [], []
+    # The virtual front panel has a page, and pages come with the composition.
+    keeps_panel = "mock" not in (old.gpio.driver, new.gpio.driver)
+    for key in keys(Config):
+        if getattr(getattr(old, key.section), key.name) == getattr(getattr(new, key.section), key.name):
+            continue
+        part = part_of(key.section, key.name)
+        name = f"{key.section}.{key.name}"
+        if part is None or (part == "panel" and not keeps_panel):
+            restart.append(name)
+        else:
+            parts.add(part)
+            live.append(name)
+    return Plan(frozenset(parts), tuple(live), tuple(restart))
