@@ -1,4 +1,7 @@
-"""Logging: one line a record on stderr, with a priority where the journal reads it and a time where people do."""
+"""Logging: to the journal with fields where there is one, else one line a record on stderr; secrets never.
+
+Every handler is added by `add_handler`, which puts the mask for secrets before it.
+"""
 
 from __future__ import annotations
 
@@ -8,31 +11,57 @@ import sys
 import time
 from collections.abc import Mapping
 
-# sd-daemon(3): the journal takes the level from this prefix
-_PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+from appliance import journal
+from appliance.redact import redact
+
 _CHATTY = ("aioice", "aiortc", "aiohttp.access", "av", "libav")  # each packet, request or codec remark
+_plain = logging.Formatter()
 
 
 class LineFormatter(logging.Formatter):
-    """Whatever a record holds, tracebacks too, on one line."""
+    """Whatever a record holds, tracebacks too, on one line; `prefix` with its level as sd-daemon(3) wants it."""
 
-    def __init__(self, journal: bool) -> None:
+    def __init__(self, prefix: bool) -> None:
         super().__init__()
-        self._journal = journal
+        self._prefix = prefix
 
     def format(self, record: logging.LogRecord) -> str:
         text = " | ".join(line for line in super().format(record).splitlines() if line.strip())
-        if self._journal:
-            return f"<{_PRIORITIES.get(record.levelno, 6)}>{record.name}: {text}"
+        if self._prefix:
+            return f"<{journal.PRIORITIES.get(record.levelno, 6)}>{record.name}: {text}"
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         return f"{clock}.{int(record.msecs):03d} {record.levelname:<7} {record.name}: {text}"
 
 
+def mask(record: logging.LogRecord) -> bool:
+    """Take the secrets out of `record`, for good: a filter that lets everything pass."""
+    try:
+        message = record.getMessage()
+    except Exception as exc:  # logging would say so on stderr, secrets and all
+        message = f"{record.msg!r} with {record.args!r} ({exc})"
+    record.msg, record.args = redact(message), None
+    if record.exc_info and not record.exc_text:
+        record.exc_text = _plain.formatException(record.exc_info)
+    if record.exc_text:
+        record.exc_text = redact(record.exc_text)  # every formatter takes it from there
+    return True
+
+
+def add_handler(handler: logging.Handler) -> None:
+    """Let `handler` have all records, without their secrets. `logging.getLogger().removeHandler` takes it off again."""
+    handler.addFilter(mask)
+    logging.getLogger().addHandler(handler)
+
+
 def set_up(verbose: bool = False, environ: Mapping[str, str] = os.environ) -> None:
     """Configure the root logger, replacing what was there."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter(journal="JOURNAL_STREAM" in environ))
-    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    in_journal = journal.is_stderr(environ)
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter(prefix=in_journal))
+    if in_journal:
+        handler = journal.JournalHandler(fallback=handler)
+    logging.basicConfig(handlers=[], level=logging.INFO, force=True)
+    add_handler(handler)
     for name in ("appliance", "hw", "provisioning"):
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
     for name in _CHATTY:
