@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from appliance.devices import DeviceKind, Devices, Drivers
 from appliance.errors import JoinCancelledError, RtcError, RtcErrorCode
 from appliance.events import Bus, Event
+from appliance.log_fields import about
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink, UplinkSettings
 from appliance.rejoin import Ended, rejoin_delay_s
@@ -34,7 +35,7 @@ from appliance.room.events import (
     NetworkQualityChanged,
 )
 from appliance.room.options import RoomOptions
-from appliance.room.signaling import Kind, Profile
+from appliance.room.signaling_base import Kind, Profile
 from appliance.room.streams import LocalStream, RemoteUser
 from appliance.unit_events import MuteChanged
 
@@ -166,7 +167,7 @@ class Session:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(devices.run(), name="session-devices")
-                tasks.create_task(self._stay_in(client), name="session-call")
+                tasks.create_task(self._stay_in(client), name="session-call", context=about(room=self.settings.room))
                 tasks.create_task(self._keep_published(client, uplink), name="session-publish")
         finally:
             try:

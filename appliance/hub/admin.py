@@ -19,8 +19,9 @@ import msgspec
 from aiohttp import web
 
 from appliance.errors import InvalidArgumentError, RtcError, RtcErrorCode
-from appliance.hub.room import Output, Room, Seat
+from appliance.hub.room import Room
 from appliance.hub.rooms import Eviction, Rooms
+from appliance.hub.seat import Output, Seat
 
 MAX_BODY_BYTES = 4096
 
@@ -81,7 +82,7 @@ class Admin:
 
     async def _disband(self, request: web.Request) -> web.Response:
         message = await _message(request)
-        self._perform(lambda now_s: self._rooms.disband(request.match_info["room"], message, now_s))
+        self._perform(lambda _now_s: self._rooms.disband(request.match_info["room"], message))
         return web.Response(status=204)
 
     async def _evict(self, request: web.Request) -> web.Response:

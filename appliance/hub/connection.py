@@ -26,21 +26,13 @@ from appliance.errors import RtcError, RtcErrorCode
 from appliance.hub.bucket import TokenBucket
 from appliance.hub.settings import HubSettings
 from appliance.room.backoff import Heartbeat
-from appliance.room.signaling import (
-    MAX_MESSAGE_BYTES,
-    ClientMessage,
-    Error,
-    HubMessage,
-    LoggedIn,
-    Ping,
-    SignalFrom,
-    decode_client,
-    encode,
-)
+from appliance.room.signaling import MAX_MESSAGE_BYTES, ClientMessage, HubMessage, decode_client, encode
+from appliance.room.signaling_login import Error, LoggedIn, Ping
+from appliance.room.signaling_room import SignalFrom
 
 logger = logging.getLogger(__name__)
 
-MAX_FRAME_BYTES = 4 * MAX_MESSAGE_BYTES  # up to here a message is read, to be refused in words
+MAX_FRAME_BYTES = 2 * MAX_MESSAGE_BYTES  # up to here a message is read, to be refused in words
 GOING_AWAY = 1001
 CLOSE_TOO_BIG = 1009
 CLOSE_POLICY = 1008

@@ -14,74 +14,26 @@ Choices of this hub:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import msgspec
 
 from appliance.errors import EmptyStreamError, LeaveReason, RoleError, RtcError, RtcErrorCode, StreamNotFoundError
-from appliance.room.signaling import (
-    HubMessage,
+from appliance.hub.seat import Output, Seat
+from appliance.room.signaling import HubMessage
+from appliance.room.signaling_base import Profile, Role
+from appliance.room.signaling_room import (
     LegOffer,
     Member,
     MemberChanged,
     MemberLeft,
-    Profile,
     Publish,
-    Role,
     SetMute,
     SignalFrom,
     SignalTo,
-    StreamInfo,
     Unpublish,
 )
 
 MAX_REMEMBERED = 256  # who left a room, for `rejoined`: bounds a room that stands for years
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send `message` on `connection`."""
-
-    connection: int
-    message: HubMessage
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Close `connection` with this WebSocket code once everything before is sent; nothing follows."""
-
-    connection: int
-    code: int
-    reason: str
-
-
-Output = Send | Close
-
-
-@dataclass(slots=True, eq=False)
-class Seat:
-    """One logged-in user. `connection` None: its link is lost and the seat is held until `held_until_s` (monotonic)."""
-
-    user_id: str
-    user_name: str
-    session: str
-    token_room: str | None  # the only room that its token opens; None without a token
-    token_role: Role  # the most that its token allows
-    connection: int | None
-    held_until_s: float | None = None
-    room: Room | None = None
-    role: Role = "host"
-    session_id: str = ""  # of this stay in the room
-    streams: dict[str, StreamInfo] = field(default_factory=dict)
-
-    def member(self) -> Member:
-        return Member(
-            user_id=self.user_id, user_name=self.user_name, role=self.role, streams=tuple(self.streams.values())
-        )
-
-    def to(self, message: HubMessage) -> list[Output]:
-        """`message` for this user; nothing while its link is lost."""
-        return [] if self.connection is None else [Send(self.connection, message)]
 
 
 class Room:

@@ -20,10 +20,11 @@ from appliance.errors import RtcError
 from appliance.hub.admin import Admin
 from appliance.hub.bucket import TokenBucket
 from appliance.hub.connection import GOING_AWAY, Connection
+from appliance.hub.logins import GUEST_PREFIX
 from appliance.hub.origins import is_loopback_host, is_same_origin
 from appliance.hub.pages import Pages
-from appliance.hub.room import Output, Send
-from appliance.hub.rooms import GUEST_PREFIX, Rooms
+from appliance.hub.rooms import Rooms
+from appliance.hub.seat import Output, Send
 from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import TokenSigner
 from appliance.hub.turn import ice_servers

@@ -28,7 +28,7 @@ class HubSettings:
     early_messages_per_s: float = 5.0  # before the login: nobody has a reason for more than one or two
     early_message_burst: int = 32
     early_bytes_per_s: float = 16 * 1024
-    early_byte_burst: int = 512 * 1024  # one message that is too big is still refused in words
+    early_byte_burst: int = 768 * 1024  # one message that is too big is still refused in words
     arrivals_per_s: float = 20.0  # new connections from one address: a handshake costs a millisecond of the call's loop
     arrival_burst: int = 100
     send_queue_messages: int = 512  # what waits for a reader that is slow; a fuller queue is a lost link

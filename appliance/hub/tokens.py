@@ -17,7 +17,7 @@ import jwt
 import msgspec
 
 from appliance.errors import ConfigError, TokenExpiredError, TokenInvalidError, TokenMissingError
-from appliance.room.signaling import Role, RoomId, UserId, UserName
+from appliance.room.signaling_base import Role, RoomId, UserId, UserName
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
-from appliance.room.signaling import IceServer
+from appliance.room.signaling_room import IceServer
 
 
 def ice_servers(

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from appliance.room.legs import LegStats
-from appliance.room.signaling import IceServer, Kind, LegMessage, StreamName
+from appliance.room.signaling_base import Kind, StreamName
+from appliance.room.signaling_room import IceServer, LegMessage
 from appliance.room.streams import RemoteStream
 
 SendLeg = Callable[[str, LegMessage], None]  # (to, message)

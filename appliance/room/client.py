@@ -43,7 +43,8 @@ from appliance.room.mesh import Mesh
 from appliance.room.options import RoomOptions
 from appliance.room.own_media import OwnMedia
 from appliance.room.reports import Reports
-from appliance.room.signaling import Kind, LegMessage, Profile, Role, StreamName
+from appliance.room.signaling_base import Kind, Profile, Role, StreamName
+from appliance.room.signaling_room import LegMessage
 from appliance.room.stay import Stay
 from appliance.room.streams import KINDS, LocalStream, RemoteStream, RemoteUser
 

@@ -12,12 +12,14 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 
+from appliance.log_fields import about
 from appliance.media.playout import Playout
 from appliance.room.backend import LegFailedError, LegReport, OnSubscribed, SendLeg
 from appliance.room.backoff import Backoff
 from appliance.room.legs import DownlinkLeg
 from appliance.room.link import LinkLostError
-from appliance.room.signaling import IceServer, Kind, LegAnswer, LegClose, LegMessage, LegOffer, LegRequest
+from appliance.room.signaling_base import Kind
+from appliance.room.signaling_room import IceServer, LegAnswer, LegClose, LegMessage, LegOffer, LegRequest
 from appliance.room.streams import KINDS, RemoteStream
 
 logger = logging.getLogger(__name__)
@@ -71,7 +73,9 @@ class Downlink:
         self._changed = asyncio.Event()  # anything: a condition is worth another look
         self._retry = asyncio.Event()  # what failed may work now
         self._waiters: set[asyncio.Future[None]] = set()
-        self._task = asyncio.create_task(self._run(), name=f"room-downlink-{stream.user_id}")
+        self._task = asyncio.create_task(
+            self._run(), name=f"room-downlink-{stream.user_id}", context=about(peer=stream.user_id)
+        )
 
     def set_kinds(self, kinds: frozenset[Kind]) -> None:
         self.kinds = kinds

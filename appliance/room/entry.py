@@ -11,7 +11,9 @@ from typing import get_args
 from appliance.errors import InvalidArgumentError
 from appliance.room.link import Link
 from appliance.room.options import RoomOptions
-from appliance.room.signaling import Join, Joined, LoggedIn, Login, Profile, Role
+from appliance.room.signaling_base import Profile, Role
+from appliance.room.signaling_login import LoggedIn, Login
+from appliance.room.signaling_room import Join, Joined
 
 Token = str | Callable[[], str | Awaitable[str]]  # a provider is asked for a fresh one at each join and rejoin
 

@@ -10,7 +10,7 @@ from appliance.errors import LeaveReason, RtcErrorCode
 from appliance.events import Event
 
 if TYPE_CHECKING:
-    from appliance.room.signaling import Kind, Role
+    from appliance.room.signaling_base import Kind, Role
     from appliance.room.streams import RemoteStream
 
 

@@ -43,7 +43,7 @@ from appliance.media.tap import Tap
 from appliance.media.uplink import Uplink
 from appliance.media.video_in import RemoteVideo
 from appliance.memory import reclaim_soon
-from appliance.room.signaling import IceServer
+from appliance.room.signaling_room import IceServer
 
 logger = logging.getLogger(__name__)
 

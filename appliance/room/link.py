@@ -21,19 +21,9 @@ import aiohttp
 from appliance.errors import RtcError, rtc_error
 from appliance.room.backoff import Heartbeat
 from appliance.room.options import RoomOptions
-from appliance.room.signaling import (
-    MAX_MESSAGE_BYTES,
-    ClientMessage,
-    Error,
-    HubMessage,
-    Joined,
-    LoggedIn,
-    Ok,
-    Ping,
-    Pong,
-    decode_hub,
-    encode,
-)
+from appliance.room.signaling import MAX_MESSAGE_BYTES, ClientMessage, HubMessage, decode_hub, encode
+from appliance.room.signaling_login import Error, LoggedIn, Ok, Ping, Pong
+from appliance.room.signaling_room import Joined
 
 logger = logging.getLogger(__name__)
 

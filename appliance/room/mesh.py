@@ -14,16 +14,8 @@ from appliance.media.uplink import Uplink
 from appliance.room.backend import LegFailedError, LegReport, OnSubscribed, SendLeg
 from appliance.room.downlink import Downlink
 from appliance.room.link import LinkLostError
-from appliance.room.signaling import (
-    IceServer,
-    Kind,
-    LegAnswer,
-    LegClose,
-    LegMessage,
-    LegOffer,
-    LegRequest,
-    StreamName,
-)
+from appliance.room.signaling_base import Kind, StreamName
+from appliance.room.signaling_room import IceServer, LegAnswer, LegClose, LegMessage, LegOffer, LegRequest
 from appliance.room.streams import RemoteStream
 from appliance.room.uplinks import Uplinks
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from appliance.media.uplink import Uplink
-from appliance.room.signaling import Kind, StreamInfo, TrackInfo
+from appliance.room.signaling_base import Kind
+from appliance.room.signaling_room import StreamInfo, TrackInfo
 from appliance.room.streams import LocalStream
 
 

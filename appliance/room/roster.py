@@ -28,7 +28,8 @@ from appliance.room.events import (
     VideoMuted,
     VideoUnmuted,
 )
-from appliance.room.signaling import Kind, Member, MemberChanged, MemberLeft, StreamInfo, TrackInfo
+from appliance.room.signaling_base import Kind
+from appliance.room.signaling_room import Member, MemberChanged, MemberLeft, StreamInfo, TrackInfo
 from appliance.room.streams import KINDS, RemoteStream, RemoteUser
 
 

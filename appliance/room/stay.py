@@ -42,27 +42,23 @@ from appliance.room.events import (
 from appliance.room.link import Link, LinkLostError
 from appliance.room.options import RoomOptions
 from appliance.room.roster import Roster
-from appliance.room.signaling import (
-    ClientMessage,
-    Error,
-    HubMessage,
-    Kind,
+from appliance.room.signaling import ClientMessage, HubMessage
+from appliance.room.signaling_base import Kind, Role, StreamName
+from appliance.room.signaling_login import Error, Ok
+from appliance.room.signaling_room import Kicked as KickedMessage
+from appliance.room.signaling_room import (
     Leave,
     LegMessage,
     MemberChanged,
     MemberLeft,
-    Ok,
     Publish,
-    Role,
     SetMute,
     SignalFrom,
     SignalTo,
     StreamInfo,
-    StreamName,
     Unpublish,
 )
-from appliance.room.signaling import Kicked as KickedMessage
-from appliance.room.signaling import RoomClosed as RoomClosedMessage
+from appliance.room.signaling_room import RoomClosed as RoomClosedMessage
 from appliance.room.streams import LocalStream
 
 logger = logging.getLogger(__name__)

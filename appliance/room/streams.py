@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from appliance.room.signaling import Kind, Role, StreamInfo, StreamName, TrackInfo
+from appliance.room.signaling_base import Kind, Role, StreamName
+from appliance.room.signaling_room import StreamInfo, TrackInfo
 
 if TYPE_CHECKING:
     from appliance.media.playout import RemoteAudio

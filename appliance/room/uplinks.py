@@ -8,11 +8,13 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 
+from appliance.log_fields import about
 from appliance.media.uplink import Uplink
 from appliance.room.backend import LegReport, SendLeg
 from appliance.room.legs import UplinkLeg
 from appliance.room.link import LinkLostError
-from appliance.room.signaling import IceServer, Kind, LegAnswer, LegClose, LegOffer, LegRequest, StreamName
+from appliance.room.signaling_base import Kind, StreamName
+from appliance.room.signaling_room import IceServer, LegAnswer, LegClose, LegOffer, LegRequest
 from appliance.room.streams import KINDS
 
 logger = logging.getLogger(__name__)
@@ -68,7 +70,9 @@ class Uplinks:
             return
         self._lost.pop(sender, None)
         served = self._served[key] = _Served(message.stream, kinds)
-        served.task = asyncio.create_task(self._serve(key, served), name=f"room-uplink-leg-{sender}")
+        served.task = asyncio.create_task(
+            self._serve(key, served), name=f"room-uplink-leg-{sender}", context=about(peer=sender)
+        )
         self._tasks.add(served.task)
         served.task.add_done_callback(self._tasks.discard)
 

@@ -14,7 +14,7 @@ from appliance.config import MAX_FILE_BYTES, Config, load, parse
 from appliance.config_check import check
 from appliance.config_schema import keys, sections
 from appliance.errors import ConfigError
-from appliance.room.signaling import Join
+from appliance.room.signaling_room import Join
 
 SECRET = "eyJhbGciOiJI.s3cret"
 

@@ -12,7 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from appliance.room.signaling import Error, Joined, Kicked, LegOffer, MemberChanged, Ok, SignalTo, encode
+from appliance.room.signaling import MAX_MESSAGE_BYTES, encode
+from appliance.room.signaling_login import Error, Ok
+from appliance.room.signaling_room import Joined, Kicked, LegOffer, MemberChanged, SignalTo
 from tests.appliance.hub.wire import PATIENCE_S, DeadWire, client, serving, until
 
 JOIN = {"type": "join", "id": 5, "room": "attic"}
@@ -53,7 +55,7 @@ BAD: dict[str, tuple[str | bytes, str, int, str]] = {  # what is sent -> code, i
         '{"type":"signal","to":"b","leg":{"type":"leg-request","leg":"l","kinds":[]}}',
         "message-malformed", 0, "$.leg.kinds",
     ),
-    "oversized": (json.dumps({**JOIN, "room": "r" * 65_536}), "message-too-large", 5, ""),
+    "oversized": (json.dumps({**JOIN, "room": "r" * MAX_MESSAGE_BYTES}), "message-too-large", 5, ""),
     "oversized binary": (b"x" * 100_000, "message-malformed", 0, ""),
     "out of order": ('{"type":"leave","id":5}', "not-logged-in", 5, ""),
 }  # fmt: skip
@@ -82,7 +84,7 @@ async def test_a_huge_message_is_answered_and_closed() -> None:
     async with serving() as served, client(served.port) as bad:
         error = await bad.ask("x" * 1_000_000, Error)
         assert error.code == "message-too-large"
-        assert "65536" in error.message
+        assert str(MAX_MESSAGE_BYTES) in error.message
         assert await bad.closed() == 1009
 
 
@@ -219,7 +221,7 @@ async def test_a_kick_waits_for_no_deaf_reader() -> None:
 async def test_the_last_message_arrives_before_the_close() -> None:
     async with serving() as served, client(served.port) as ben:
         await ben.enter("ben")
-        served.hub._perform(lambda now_s: served.hub.rooms.evict("attic", "ben", "kick", "bye", now_s))
+        served.hub._perform(lambda now_s: served.hub.rooms.evict("attic", "ben", "ban", "bye", now_s))
         assert (await ben.expect(Kicked)).message == "bye"
         assert await ben.closed() == 4003
 

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from appliance.errors import RtcError, RtcErrorCode, TokenExpiredError, TokenInvalidError, TokenMissingError
-from appliance.hub.room import MAX_REMEMBERED, Close, Output, Send
-from appliance.hub.rooms import CLOSE_EVICTED, CLOSE_POLICY, CLOSE_ROOM_CLOSED, CLOSE_TAKEN_OVER, Rooms
+from appliance.hub.logins import CLOSE_EVICTED, CLOSE_NORMAL, CLOSE_POLICY, CLOSE_TAKEN_OVER
+from appliance.hub.room import MAX_REMEMBERED
+from appliance.hub.rooms import Rooms
+from appliance.hub.seat import Close, Output, Send
 from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import Claims
-from appliance.room.signaling import (
-    ClientMessage,
-    Error,
-    HubMessage,
+from appliance.room.signaling import ClientMessage, HubMessage
+from appliance.room.signaling_login import Error, LoggedIn, Login, Logout, Ok, Ping, Pong
+from appliance.room.signaling_room import (
     IceServer,
     Join,
     Joined,
@@ -23,14 +24,9 @@ from appliance.room.signaling import (
     LegClose,
     LegOffer,
     LegRequest,
-    LoggedIn,
-    Login,
     Member,
     MemberChanged,
     MemberLeft,
-    Ok,
-    Ping,
-    Pong,
     Publish,
     RoomClosed,
     SetMute,
@@ -323,18 +319,24 @@ def test_a_room_that_stands_for_years_forgets_who_was_there() -> None:
     hub = trio()
     for number in range(MAX_REMEMBERED + 50):
         hub.enter(4, f"visitor-{number}")
-        hub.say(4, Leave(id=3))
-        hub.lose(4)
+        hub.say(4, Logout(id=3))
     assert len(hub.rooms.rooms["attic"]._gone) == MAX_REMEMBERED
     assert set(hub.rooms.seats) == {"anna", "ben", "cleo"}
 
 
-def test_a_lost_link_outside_a_room_holds_nothing() -> None:
+def test_a_lost_link_outside_a_room_is_held_as_well() -> None:
     hub = Hub()
     session = hub.login(1, "anna").session
     hub.lose(1)
-    assert not hub.rooms.seats
-    assert not hub.login(2, "anna", session=session).resumed
+    assert hub.login(2, "anna", session=session).resumed
+
+
+def test_logging_out_leaves_the_room_and_closes() -> None:
+    hub = trio()
+    outputs = hub.say(1, Logout(id=8))
+    left = MemberLeft(user_id="anna", reason=0)
+    assert outputs == [(1, Ok(id=8)), (1, CLOSE_NORMAL), (2, left), (3, left)]
+    assert "anna" not in hub.rooms.seats
 
 
 # --- rooms
@@ -513,27 +515,49 @@ def test_pings_are_answered_before_the_login_too() -> None:
 # --- the administrator
 
 
-@pytest.mark.parametrize(
-    ("how", "reason", "code"), [("kick", "kick", 5), ("ban", "banned", 5), ("remove", "removed", 9)]
-)
-def test_an_eviction_is_the_victims_last_message(how: Any, reason: str, code: int) -> None:
+@pytest.mark.parametrize(("how", "reason", "code"), [("kick", "kick", 5), ("remove", "removed", 9)])
+def test_who_is_put_out_of_the_room_stays_logged_in(how: Any, reason: str, code: int) -> None:
     hub = trio()
     outputs = flat(hub.rooms.evict("attic", "anna", how, "that was it", hub.now_s))
-    assert outputs[:2] == [(1, Kicked(reason=reason, message="that was it", code=code)), (1, CLOSE_EVICTED)]  # type: ignore[arg-type]
+    kicked = Kicked(reason=reason, message="that was it", code=code, login_ends=False)  # type: ignore[arg-type]
     left = MemberLeft(user_id="anna", reason=code, message="that was it")
+    assert outputs == [(1, kicked), (2, left), (3, left)]
+    assert isinstance(hub.say(1, Join(id=9, room="cellar"))[0][1], Joined)
+
+
+def test_a_ban_is_the_victims_last_message() -> None:
+    hub = trio()
+    outputs = flat(hub.rooms.evict("attic", "anna", "ban", "that was it", hub.now_s))
+    assert outputs[:2] == [(1, Kicked(reason="banned", message="that was it", code=5)), (1, CLOSE_EVICTED)]
+    left = MemberLeft(user_id="anna", reason=5, message="that was it")
     assert outputs[2:] == [(2, left), (3, left)]
     assert "anna" not in hub.rooms.seats
     assert hub.say(1, Join(id=9, room="attic")) == []
 
 
-@pytest.mark.parametrize(("how", "code"), [("kick", "kicked"), ("ban", "banned"), ("remove", "kicked")])
-def test_who_is_evicted_while_the_link_is_lost_learns_it_on_coming_back(how: Any, code: str) -> None:
+@pytest.mark.parametrize("how", ["kick", "remove"])
+def test_who_is_put_out_while_the_link_is_lost_is_told_at_the_resume(how: Any) -> None:
     hub = trio()
     session = hub.rooms.seats["anna"].session
     hub.lose(1)
     hub.rooms.evict("attic", "anna", how, "", hub.now_s)
     hub.rooms.connect(4, hub.now_s)
-    assert hub.refused(4, Login(id=1, session=session)).code == code
+    (_, logged_in), (_, kicked) = hub.say(4, Login(id=1, session=session))
+    assert isinstance(logged_in, LoggedIn)
+    assert (logged_in.resumed, logged_in.in_room) == (True, False)
+    assert isinstance(kicked, Kicked)
+    hub.lose(4)
+    hub.rooms.connect(5, hub.now_s)
+    assert len(hub.say(5, Login(id=1, session=session))) == 1, "told once"
+
+
+def test_who_is_banned_while_the_link_is_lost_is_refused() -> None:
+    hub = trio()
+    session = hub.rooms.seats["anna"].session
+    hub.lose(1)
+    hub.rooms.evict("attic", "anna", "ban", "", hub.now_s)
+    hub.rooms.connect(4, hub.now_s)
+    assert hub.refused(4, Login(id=1, session=session)).code == "banned"
 
 
 def test_a_ban_keeps_out_of_this_room_until_it_is_lifted() -> None:
@@ -563,18 +587,18 @@ def test_disbanding_says_room_closed_and_nothing_else() -> None:
     hub.lose(3)
     session = hub.rooms.seats["cleo"].session
     closed = RoomClosed(room="attic", message="good night")
-    outputs = flat(hub.rooms.disband("attic", "good night", hub.now_s))
-    assert outputs == [(1, closed), (1, CLOSE_ROOM_CLOSED), (2, closed), (2, CLOSE_ROOM_CLOSED)]
+    outputs = flat(hub.rooms.disband("attic", "good night"))
+    assert outputs == [(1, closed), (2, closed)]
     assert not hub.rooms.rooms
-    assert not hub.rooms.seats
+    assert all(seat.room is None for seat in hub.rooms.seats.values())
     hub.rooms.connect(4, hub.now_s)
-    assert hub.refused(4, Login(id=1, session=session)).message == "good night"
+    assert hub.say(4, Login(id=1, session=session))[1:] == [(4, closed)]
     with pytest.raises(RtcError, match="no room"):
-        hub.rooms.disband("attic", "", hub.now_s)
+        hub.rooms.disband("attic", "")
 
 
 def test_every_output_after_a_close_goes_elsewhere() -> None:
     hub = trio()
-    outputs = hub.rooms.evict("attic", "anna", "kick", "", hub.now_s)
+    outputs = hub.rooms.evict("attic", "anna", "ban", "", hub.now_s)
     closed = next(index for index, output in enumerate(outputs) if isinstance(output, Close))
     assert all(output.connection != 1 for output in outputs[closed + 1 :])

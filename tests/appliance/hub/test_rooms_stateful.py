@@ -11,26 +11,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from appliance.errors import RtcError, RtcErrorCode, TokenInvalidError
-from appliance.hub.room import Close, Output, Send
-from appliance.hub.rooms import CLOSE_EVICTED, CLOSE_ROOM_CLOSED, Rooms
+from appliance.hub.logins import CLOSE_EVICTED
+from appliance.hub.rooms import Rooms
+from appliance.hub.seat import Close, Output, Send
 from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import Claims
-from appliance.room.signaling import (
-    ClientMessage,
-    Error,
+from appliance.room.signaling import ClientMessage
+from appliance.room.signaling_base import Profile, Role
+from appliance.room.signaling_login import Error, LoggedIn, Login
+from appliance.room.signaling_room import (
     Join,
     Joined,
     Kicked,
     Leave,
     LegClose,
-    LoggedIn,
-    Login,
     Member,
     MemberChanged,
     MemberLeft,
-    Profile,
     Publish,
-    Role,
     RoomClosed,
     SetMute,
     SignalFrom,
@@ -61,7 +59,7 @@ class Client:
         self.session = ""
         self.room = ""
         self.roster: dict[str, Member] = {}
-        self.ended = False  # after Kicked or RoomClosed only Close may come
+        self.ended = False  # after a Kicked that ends the login only Close may come
 
 
 class HubLife(RuleBasedStateMachine):
@@ -89,11 +87,11 @@ class HubLife(RuleBasedStateMachine):
         for output in outputs:
             client = self.clients[output.connection]  # never to a closed connection
             if isinstance(output, Close):
-                assert client.ended == (output.code in (CLOSE_EVICTED, CLOSE_ROOM_CLOSED))
+                assert client.ended == (output.code == CLOSE_EVICTED)
                 del self.clients[output.connection]
                 continue
             assert isinstance(output, Send)
-            assert not client.ended, "Kicked and RoomClosed are the last message"
+            assert not client.ended, "a Kicked that ends the login is the last message"
             match output.message:
                 case LoggedIn() as message:
                     client.user_id, client.session = message.user_id, message.session
@@ -110,9 +108,11 @@ class HubLife(RuleBasedStateMachine):
                     del client.roster[user_id]
                 case SignalFrom(sender=sender, leg=leg):
                     assert leg.leg == client.room == self.where[sender], "of another room"
-                case Kicked() | RoomClosed():
+                case Kicked(login_ends=True):
                     client.ended = True
                     self.told_until_s[client.session] = self.now_s + GRACE_S
+                case Kicked() | RoomClosed():
+                    client.room, client.roster = "", {}
                 case _:
                     pass
         assert not [client for client in self.clients.values() if client.ended], "an ended connection stays open"
@@ -267,7 +267,7 @@ class HubLife(RuleBasedStateMachine):
     def lose_link(self, data: st.DataObject) -> None:
         connection = self.pick(data)
         user_id = self.clients.pop(connection).user_id
-        if user_id in self.where:
+        if user_id:
             self.lost_at_s[user_id] = self.now_s
         assert self.rooms.link_lost(connection, self.now_s) == [], "peers notice nothing"
 
@@ -276,7 +276,8 @@ class HubLife(RuleBasedStateMachine):
         self.now_s += seconds
         for user_id, lost_s in list(self.lost_at_s.items()):
             if self.now_s - lost_s >= GRACE_S:
-                del self.where[user_id], self.lost_at_s[user_id]
+                self.where.pop(user_id, None)
+                del self.lost_at_s[user_id]
         outputs = self.rooms.expire(self.now_s)
         self.take(outputs)
         deadline_s = self.rooms.next_deadline_s()
@@ -287,7 +288,8 @@ class HubLife(RuleBasedStateMachine):
         is_there = self.where.get(user) == room
         if is_there:
             del self.where[user]
-            self.lost_at_s.pop(user, None)
+            if how == "ban":
+                self.lost_at_s.pop(user, None)
         elif how != "ban":
             with pytest.raises(RtcError, match="nobody called"):
                 self.rooms.evict(room, user, how, "", self.now_s)
@@ -307,8 +309,7 @@ class HubLife(RuleBasedStateMachine):
             return
         for user_id in members:
             del self.where[user_id]
-            self.lost_at_s.pop(user_id, None)
-        self.take(self.rooms.disband(room, "", self.now_s))
+        self.take(self.rooms.disband(room, ""))
 
     # --- what must hold
 

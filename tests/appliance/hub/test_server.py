@@ -8,17 +8,15 @@ import time
 import aiohttp
 import pytest
 
-from appliance.room.signaling import (
-    Error,
+from appliance.room.signaling_login import Error, Login, Ok
+from appliance.room.signaling_room import (
     Join,
     Joined,
     Kicked,
     Leave,
     LegRequest,
-    Login,
     MemberChanged,
     MemberLeft,
-    Ok,
     Publish,
     SignalFrom,
     SignalTo,

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from appliance.hub.turn import ice_servers
-from appliance.room.signaling import IceServer
+from appliance.room.signaling_room import IceServer
 
 STUN = ("stun:stun.example:3478",)
 TURN = ("turn:turn.example:3478?transport=udp", "turns:turn.example:5349")

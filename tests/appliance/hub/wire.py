@@ -14,7 +14,9 @@ from aiohttp import web
 from appliance.hub.server import Hub
 from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import TokenSigner
-from appliance.room.signaling import ClientMessage, HubMessage, Join, Joined, LoggedIn, Login, Ping, decode_hub, encode
+from appliance.room.signaling import ClientMessage, HubMessage, decode_hub, encode
+from appliance.room.signaling_login import LoggedIn, Login, Ping
+from appliance.room.signaling_room import Join, Joined
 
 SIGNER = TokenSigner(b"a secret of these tests, 32 bytes")
 API_TOKEN = "api-token"

@@ -24,7 +24,7 @@ from appliance.media.playout import Playout, RemoteAudio
 from appliance.media.uplink import Uplink, UplinkSettings
 from appliance.room import legs
 from appliance.room.legs import DownlinkLeg, LegStats, SdpError, UplinkLeg
-from appliance.room.signaling import IceServer
+from appliance.room.signaling_room import IceServer
 from hw.level import dbov
 from hw.mock import MockCamera, MockMicrophone, MockSpeaker
 from hw.synthetic import SyntheticCamera, SyntheticMicrophone

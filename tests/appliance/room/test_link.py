@@ -14,7 +14,8 @@ from aiohttp import web
 from appliance.errors import RoomFullError, RtcError
 from appliance.room.link import MAX_WAITING, Link, LinkLostError
 from appliance.room.options import RoomOptions
-from appliance.room.signaling import Join, Joined, Leave, MemberLeft, Ok
+from appliance.room.signaling_login import Ok
+from appliance.room.signaling_room import Join, Joined, Leave, MemberLeft
 from tests.appliance.room.media import until
 
 QUICK = RoomOptions(heartbeat_s=0.1, lost_after_s=0.3)

@@ -11,16 +11,8 @@ import pytest
 from appliance.room.backend import LegFailedError
 from appliance.room.link import LinkLostError
 from appliance.room.mesh import Mesh
-from appliance.room.signaling import (
-    Kind,
-    LegAnswer,
-    LegClose,
-    LegMessage,
-    LegOffer,
-    LegRequest,
-    StreamInfo,
-    TrackInfo,
-)
+from appliance.room.signaling_base import Kind
+from appliance.room.signaling_room import LegAnswer, LegClose, LegMessage, LegOffer, LegRequest, StreamInfo, TrackInfo
 from appliance.room.streams import RemoteStream
 from appliance.room.uplinks import MAX_LEGS_PER_PEER, MAX_REQUESTS
 from tests.appliance.room.media import playout, until, uplink

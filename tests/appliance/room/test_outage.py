@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from appliance.room import LocalStream
 from appliance.room.events import NetworkQualityChanged, PeerLeft, StreamSubscribed
-from appliance.room.signaling import LegAnswer, LegMessage, LegOffer
+from appliance.room.signaling_room import LegAnswer, LegMessage, LegOffer
 from tests.appliance.room.house import BRISK, Guest, house
 from tests.appliance.room.media import playout, until, uplink
 from tests.tcp_proxy import TcpProxy, tcp_proxy

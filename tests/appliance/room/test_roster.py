@@ -19,7 +19,7 @@ from appliance.room.events import (
     VideoUnmuted,
 )
 from appliance.room.roster import Roster
-from appliance.room.signaling import Member, MemberChanged, MemberLeft, StreamInfo, TrackInfo
+from appliance.room.signaling_room import Member, MemberChanged, MemberLeft, StreamInfo, TrackInfo
 
 ON, MUTED = TrackInfo(), TrackInfo(muted=True)
 

@@ -12,25 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from appliance.errors import RtcError, RtcErrorCode
-from appliance.room.signaling import (
-    MAX_MESSAGE_BYTES,
-    ClientMessage,
-    HubMessage,
-    Join,
-    LegId,
-    Publish,
-    RequestId,
-    RoomId,
-    Sdp,
-    StreamInfo,
-    Token,
-    TrackInfo,
-    UserId,
-    UserName,
-    decode_client,
-    decode_hub,
-    encode,
-)
+from appliance.room.signaling import MAX_MESSAGE_BYTES, ClientMessage, HubMessage, decode_client, decode_hub, encode
+from appliance.room.signaling_base import LegId, RequestId, RoomId, Sdp, Token, UserId, UserName
+from appliance.room.signaling_room import Join, Publish, StreamInfo, TrackInfo
 
 CODES = {RtcErrorCode.MESSAGE_MALFORMED, RtcErrorCode.MESSAGE_UNKNOWN, RtcErrorCode.MESSAGE_TOO_LARGE}
 CLIENT_CLASSES: tuple[type, ...] = get_args(ClientMessage)
@@ -63,6 +47,8 @@ def values(kind: msgspec.inspect.Type) -> st.SearchStrategy[Any]:
             return st.sampled_from(kind.values)
         case msgspec.inspect.UnionType():
             return st.one_of(*map(values, kind.types))
+        case msgspec.inspect.DictType():
+            return st.dictionaries(values(kind.key_type), values(kind.value_type), max_size=3)
         case msgspec.inspect.VarTupleType():
             return st.lists(values(kind.item_type), min_size=kind.min_length or 0, max_size=kind.max_length or 3)
         case _:
@@ -172,6 +158,7 @@ def test_a_message_is_one_json_object_with_a_type() -> None:
         "room": "attic",
         "role": "host",
         "profile": "rtc",
+        "token": "",
     }
     stream = StreamInfo(audio=TrackInfo(muted=True))
     assert decode_client(encode(Publish(id=2, stream=stream))) == Publish(id=2, stream=stream)

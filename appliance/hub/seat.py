@@ -1,0 +1,69 @@
+"""One logged-in user of the hub, and what a decision of the hub gives: messages to send, connections to close."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from appliance.room.signaling import HubMessage
+from appliance.room.signaling_base import Role
+from appliance.room.signaling_room import Member, StreamInfo
+
+if TYPE_CHECKING:
+    from appliance.hub.room import Room
+
+MAX_MISSED = 16  # messages kept for a lost link
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send `message` on `connection`."""
+
+    connection: int
+    message: HubMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close `connection` with this WebSocket code once everything before is sent; nothing follows."""
+
+    connection: int
+    code: int
+    reason: str
+
+
+Output = Send | Close
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """`connection` None: its link is lost and the seat is held until `held_until_s` (monotonic)."""
+
+    user_id: str
+    user_name: str
+    session: str
+    token_room: str | None  # the only room that its token opens; None: every room
+    token_role: Role  # the most that its token allows
+    connection: int | None
+    held_until_s: float | None = None
+    room: Room | None = None
+    role: Role = "host"
+    session_id: str = ""  # of this stay in the room
+    streams: dict[str, StreamInfo] = field(default_factory=dict)
+    missed: list[HubMessage] = field(default_factory=list)  # told at the resume
+
+    def member(self) -> Member:
+        return Member(
+            user_id=self.user_id, user_name=self.user_name, role=self.role, streams=tuple(self.streams.values())
+        )
+
+    def to(self, message: HubMessage) -> list[Output]:
+        """`message` for this user; nothing while its link is lost: state, which the resume brings anyhow."""
+        return [] if self.connection is None else [Send(self.connection, message)]
+
+    def tell(self, message: HubMessage) -> list[Output]:
+        """Like `to`, for what must be heard: while the link is lost it is kept for the resume, the oldest go first."""
+        if self.connection is not None:
+            return [Send(self.connection, message)]
+        self.missed = [*self.missed, message][-MAX_MISSED:]
+        return []

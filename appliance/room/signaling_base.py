@@ -1,0 +1,23 @@
+"""What every wire message is made of: the base struct, and the names and ids with their bounds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+UserId = Annotated[str, msgspec.Meta(max_length=64)]
+RoomId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._~-]+\Z")]
+UserName = Annotated[str, msgspec.Meta(max_length=256)]
+LegId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+RequestId = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+Sdp = Annotated[str, msgspec.Meta(max_length=48 * 1024)]
+Token = Annotated[str, msgspec.Meta(max_length=4096)]
+Kind = Literal["audio", "video"]
+StreamName = Literal["main", "screen"]
+Role = Literal["host", "audience"]
+Profile = Literal["rtc", "live"]
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=None, kw_only=True):
+    pass

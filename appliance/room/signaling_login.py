@@ -1,0 +1,261 @@
+"""The login scope: what a client and the hub say to each other in a room or out of one.
+
+    client                                   hub
+      Login(id) ------------------------------> LoggedIn(id)                   the token, if any, is checked
+      Logout(id) -----------------------------> Ok(id), close
+      RenewToken(id) -------------------------> TokenRenewed(id)               TokenWillExpire, TokenExpired pushed
+      SetUserName(id) ------------------------> Ok(id)                         -> MemberChanged to its room
+      SubscribePresence(id), Unsubscribe... --> Ok(id)                         PresenceChanged pushed
+      SendPeerMessage(id) --------------------> PeerMessageSent(id)            PeerMessageReceived at the other,
+                                                                               who answers PeerMessageAck
+      SendInvitation(id), Cancel..., Answer.. > Ok(id)                         InvitationReceived, InvitationChanged
+      Ping -----------------------------------> Pong
+
+Every request may be answered with Error(id) instead. A push that a lost link swallowed is sent again when the session
+is resumed, where this page says so.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from appliance.room.signaling_base import Message, RequestId, Token, UserId, UserName
+
+PROTOCOL_VERSION = 1
+
+Text = Annotated[str, msgspec.Meta(max_length=32 * 1024)]  # and at most 32 KiB in UTF-8 (X38), which the hub checks
+InvitationText = Annotated[str, msgspec.Meta(max_length=8 * 1024)]  # and at most 8 KiB in UTF-8 (D68)
+InvitationId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+UserIds = Annotated[tuple[UserId, ...], msgspec.Meta(min_length=1, max_length=512)]  # D69
+PresenceState = Literal["ONLINE", "UNREACHABLE", "OFFLINE"]  # D67
+InvitationState = Literal["received", "accepted", "refused", "cancelled", "failed"]
+InvitationFailure = Literal["", "peer-offline", "peer-no-response", "expired", "accept-failure", "not-logged-in"]
+
+
+class Login(Message, frozen=True, tag="login"):
+    """First message on every connection. `session` of an earlier LoggedIn takes that seat over, if it is still held."""
+
+    id: RequestId
+    version: int = PROTOCOL_VERSION
+    token: Token = ""
+    user_id: UserId = ""
+    user_name: UserName = ""
+    session: Annotated[str, msgspec.Meta(max_length=128)] = ""
+
+
+class Logout(Message, frozen=True, tag="logout"):
+    """Out of the room too, if in one; the hub answers Ok and closes. Without it a closed connection is a lost link."""
+
+    id: RequestId
+
+
+class RenewToken(Message, frozen=True, tag="renew-token"):
+    """Answered with TokenRenewed; a token for another user or room is refused and the old one stays (IL21)."""
+
+    id: RequestId
+    token: Token
+
+
+class SetUserName(Message, frozen=True, tag="set-user-name"):
+    id: RequestId
+    user_name: UserName
+
+
+class SubscribePresence(Message, frozen=True, tag="subscribe-presence"):
+    """The states as they are follow in one PresenceChanged; the subscription lives as long as the session."""
+
+    id: RequestId
+    user_ids: UserIds
+
+
+class UnsubscribePresence(Message, frozen=True, tag="unsubscribe-presence"):
+    id: RequestId
+    user_ids: UserIds
+
+
+class SendPeerMessage(Message, frozen=True, tag="send-peer-message"):
+    """`offline`: keep it for the next login of `to` when nobody of that name is logged in."""
+
+    id: RequestId
+    to: UserId
+    text: Text
+    offline: bool = False
+
+
+class PeerMessageAck(Message, frozen=True, tag="peer-message-ack"):
+    """The receiving client has it: `message` of PeerMessageReceived."""
+
+    message: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class SendInvitation(Message, frozen=True, tag="send-invitation"):
+    """`invitation` is an id of the caller's making, unique among its own."""
+
+    id: RequestId
+    invitation: InvitationId
+    to: UserId
+    content: InvitationText = ""
+
+
+class CancelInvitation(Message, frozen=True, tag="cancel-invitation"):
+    id: RequestId
+    invitation: InvitationId
+    content: InvitationText = ""
+
+
+class AnswerInvitation(Message, frozen=True, tag="answer-invitation"):
+    """The callee's word on `invitation` of `sender`."""
+
+    id: RequestId
+    invitation: InvitationId
+    sender: UserId
+    accept: bool
+    response: InvitationText = ""
+
+
+class InvitationAck(Message, frozen=True, tag="invitation-ack"):
+    """The callee's client has the invitation, and shows it."""
+
+    invitation: InvitationId
+    sender: UserId
+
+
+class Ping(Message, frozen=True, tag="ping"):
+    """Sent by either side; answered with Pong carrying the same `t`."""
+
+    t: float = 0.0
+
+
+class Pong(Message, frozen=True, tag="pong"):
+    t: float = 0.0
+
+
+ClientLoginMessage = (
+    Login
+    | Logout
+    | RenewToken
+    | SetUserName
+    | SubscribePresence
+    | UnsubscribePresence
+    | SendPeerMessage
+    | PeerMessageAck
+    | SendInvitation
+    | CancelInvitation
+    | AnswerInvitation
+    | InvitationAck
+    | Ping
+    | Pong
+)
+
+
+# --- hub to client
+
+
+class LoggedIn(Message, frozen=True, tag="logged-in"):
+    """`resumed`: the old seat was taken over; `in_room`: it is in a room, and a Joined with `id` 0 follows at once."""
+
+    id: RequestId
+    user_id: UserId
+    session: str
+    hub: str  # changes when the hub was started anew
+    resumed: bool = False
+    in_room: bool = False
+    heartbeat_s: float = 2.0
+    seat_grace_s: float = 30.0
+    token_left_s: float | None = None  # how long the token is good; None: for ever, or there is none
+
+
+class Ok(Message, frozen=True, tag="ok"):
+    id: RequestId
+
+
+class Error(Message, frozen=True, tag="error"):
+    """`id` of the request that failed; 0 when it had none or could not be read. `field` is a path such as $.room."""
+
+    code: str
+    message: str
+    id: int = 0
+    field: str = ""
+
+
+class TokenRenewed(Message, frozen=True, tag="token-renewed"):
+    """`expires_at`: seconds since 1970; `token_left_s`: how long it is good from now."""
+
+    id: RequestId
+    expires_at: float
+    token_left_s: float
+
+
+class TokenWillExpire(Message, frozen=True, tag="token-will-expire"):
+    expires_at: float
+    token_left_s: float
+
+
+class TokenExpired(Message, frozen=True, tag="token-expired"):
+    """Within `grace_s` a RenewToken keeps the session; past it comes Kicked (X37)."""
+
+    code: Literal["expired", "invalid"] = "expired"
+    message: str = ""
+    grace_s: float = 0.0
+
+
+class PresenceChanged(Message, frozen=True, tag="presence-changed"):
+    """Sent whole after a resume too: what changed meanwhile is delivered once (OR09)."""
+
+    statuses: dict[str, PresenceState]
+
+
+class PeerMessageSent(Message, frozen=True, tag="peer-message-sent"):
+    """`delivered`: the other's client has it; `stored`: it is kept for the other's next login."""
+
+    id: RequestId
+    delivered: bool
+    stored: bool = False
+
+
+class PeerMessageReceived(Message, frozen=True, tag="peer-message"):
+    message: str
+    sender: UserId
+    text: Text
+    server_ts_ms: int
+    offline: bool = False
+
+
+class InvitationReceived(Message, frozen=True, tag="invitation-received"):
+    """Sent again after a resume while it is open."""
+
+    invitation: InvitationId
+    sender: UserId
+    sender_name: UserName = ""
+    content: InvitationText = ""
+    left_s: float = 60.0  # how long it can be answered
+
+
+class InvitationChanged(Message, frozen=True, tag="invitation-changed"):
+    """To both sides; `peer` is the other one. Every state but `received` is final."""
+
+    invitation: InvitationId
+    peer: UserId
+    state: InvitationState
+    outgoing: bool
+    content: InvitationText = ""
+    failure: InvitationFailure = ""
+
+
+HubLoginMessage = (
+    LoggedIn
+    | Ok
+    | Error
+    | TokenRenewed
+    | TokenWillExpire
+    | TokenExpired
+    | PresenceChanged
+    | PeerMessageSent
+    | PeerMessageReceived
+    | InvitationReceived
+    | InvitationChanged
+    | Ping
+    | Pong
+)

@@ -1,0 +1,241 @@
+"""The room scope: what is said inside a room, and the legs of its media."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from appliance.room.signaling_base import (
+    Kind,
+    LegId,
+    Message,
+    Profile,
+    RequestId,
+    Role,
+    RoomId,
+    Sdp,
+    StreamName,
+    Token,
+    UserId,
+    UserName,
+)
+
+ModerationAction = Literal["kick", "ban", "remove", "mute", "unmute"]
+Reason = Annotated[str, msgspec.Meta(max_length=256)]
+
+
+class TrackInfo(Message, frozen=True):
+    """One track of a published stream. `width` and `height` are 0 for audio."""
+
+    muted: bool = False
+    width: Annotated[int, msgspec.Meta(ge=0, le=8192)] = 0
+    height: Annotated[int, msgspec.Meta(ge=0, le=8192)] = 0
+
+
+class StreamInfo(Message, frozen=True):
+    """A published stream: at least one of its tracks is there."""
+
+    name: StreamName = "main"
+    audio: TrackInfo | None = None
+    video: TrackInfo | None = None
+
+
+class Member(Message, frozen=True):
+    """One user in the room as everybody sees it."""
+
+    user_id: UserId
+    user_name: UserName = ""
+    role: Role = "host"
+    streams: tuple[StreamInfo, ...] = ()
+
+
+class IceServer(Message, frozen=True):
+    urls: tuple[str, ...]
+    username: str = ""
+    credential: str = ""
+
+
+# --- legs, inside Signal
+
+
+class LegRequest(Message, frozen=True, tag="leg-request"):
+    """Receiver to sender: send me these kinds of this stream on a new leg."""
+
+    leg: LegId
+    stream: StreamName = "main"
+    kinds: Annotated[tuple[Kind, ...], msgspec.Meta(min_length=1, max_length=2)] = ("audio", "video")
+
+
+class LegOffer(Message, frozen=True, tag="leg-offer"):
+    leg: LegId
+    sdp: Sdp
+
+
+class LegAnswer(Message, frozen=True, tag="leg-answer"):
+    leg: LegId
+    sdp: Sdp
+
+
+class LegClose(Message, frozen=True, tag="leg-close"):
+    leg: LegId
+    reason: Annotated[str, msgspec.Meta(max_length=256)] = ""
+
+
+LegMessage = LegRequest | LegOffer | LegAnswer | LegClose
+
+
+# --- client to hub
+
+
+class Join(Message, frozen=True, tag="join"):
+    """`token` for a room that the token of the login does not open; it must be for the same user."""
+
+    id: RequestId
+    room: RoomId
+    role: Role = "host"
+    profile: Profile = "rtc"
+    token: Token = ""
+
+
+class Leave(Message, frozen=True, tag="leave"):
+    id: RequestId
+
+
+class Publish(Message, frozen=True, tag="publish"):
+    """Adds the stream or replaces the one of this name."""
+
+    id: RequestId
+    stream: StreamInfo
+
+
+class Unpublish(Message, frozen=True, tag="unpublish"):
+    id: RequestId
+    name: StreamName = "main"
+
+
+class SetMute(Message, frozen=True, tag="set-mute"):
+    id: RequestId
+    kind: Kind
+    muted: bool
+    name: StreamName = "main"
+
+
+class SignalTo(Message, frozen=True, tag="signal"):
+    to: UserId
+    leg: LegMessage
+
+
+class SetRole(Message, frozen=True, tag="set-role"):
+    """host or audience from now on; an audience's streams are withdrawn by the hub (OR08)."""
+
+    id: RequestId
+    role: Role
+
+
+class Moderate(Message, frozen=True, tag="moderate"):
+    """A host's act on a member of its room. `kind` is for mute and unmute; `ban_s` None: for good."""
+
+    id: RequestId
+    user_id: UserId
+    action: ModerationAction
+    kind: Kind = "audio"
+    message: Reason = ""
+    ban_s: Annotated[float, msgspec.Meta(gt=0, le=10 * 366 * 86_400)] | None = None
+
+
+class Disband(Message, frozen=True, tag="disband"):
+    """A host ends the room for everybody."""
+
+    id: RequestId
+    message: Reason = ""
+
+
+class ReportQuality(Message, frozen=True, tag="report-quality"):
+    """One's own levels 0..6, every 2 s; the hub tells everybody all of them (U56)."""
+
+    uplink: Annotated[int, msgspec.Meta(ge=0, le=6)]
+    downlink: Annotated[int, msgspec.Meta(ge=0, le=6)]
+
+
+ClientRoomMessage = (
+    Join | Leave | Publish | Unpublish | SetMute | SignalTo | SetRole | Moderate | Disband | ReportQuality
+)
+
+
+# --- hub to client
+
+
+class Joined(Message, frozen=True, tag="joined"):
+    """The room as it is: `members` are the visible others. `id` 0: a resync after a resumed login."""
+
+    id: int
+    room: RoomId
+    user_id: UserId
+    role: Role
+    profile: Profile
+    session_id: str
+    members: tuple[Member, ...] = ()
+    ice_servers: tuple[IceServer, ...] = ()
+    media: Literal["mesh", "janus"] = "mesh"
+
+
+class MemberChanged(Message, frozen=True, tag="member-changed"):
+    """A member is new (`joined`, `rejoined` when it was here before) or something of it changed."""
+
+    member: Member
+    joined: bool = False
+    rejoined: bool = False
+
+
+class MemberLeft(Message, frozen=True, tag="member-left"):
+    user_id: UserId
+    reason: int = 0
+    message: str = ""
+    role_change: bool = False
+
+
+class SignalFrom(Message, frozen=True, tag="signal"):
+    sender: UserId
+    leg: LegMessage
+
+
+class Kicked(Message, frozen=True, tag="kicked"):
+    """Out of the room. `login_ends`: off the hub as well, which closes: another login with this id, a ban, a token past
+    its grace. Told again at a resume that missed it.
+    """
+
+    reason: Literal["kick", "banned", "removed", "token_expired"]
+    login_ends: bool = True
+    message: str = ""
+    code: int = 5
+
+
+class RoomClosed(Message, frozen=True, tag="room-closed"):
+    room: RoomId
+    reason: int = 10
+    message: str = ""
+
+
+class MuteForced(Message, frozen=True, tag="mute-forced"):
+    """The hub mutes this member, or allows it to speak again: the client moves its gate (server-side mute)."""
+
+    kind: Kind
+    muted: bool
+    by: UserId = ""
+    message: Reason = ""
+
+
+class MemberQuality(Message, frozen=True):
+    user_id: UserId
+    uplink: int
+    downlink: int
+
+
+class RoomQuality(Message, frozen=True, tag="room-quality"):
+    """Every visible member with what it reported last (U56, X31)."""
+
+    items: tuple[MemberQuality, ...]
+
+
+HubRoomMessage = Joined | MemberChanged | MemberLeft | SignalFrom | Kicked | RoomClosed | MuteForced | RoomQuality
