@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import math
 import os
 import select
 import time
@@ -112,13 +113,32 @@ class Pcm:
 
 
 class CapturePcm(Pcm):
+    """`waiting` frames were captured and not read when it was last looked at."""
+
     def __init__(self, name: str) -> None:
         super().__init__("capture", name)
+        self.waiting = 0
         self._rest = b""
         self._started = False
         self._poll = select.poll()
         for descriptor, events in self._pcm.polldescriptors():
             self._poll.register(descriptor, events)
+
+    def ready_by(self, deadline_s: float) -> bool:
+        """Waits until a block can be read, or until then (monotonic); afterwards `waiting` is as it is now."""
+        is_ready = False
+        while len(self._rest) < BLOCK_FRAMES * _FRAME_BYTES:
+            available = self._available()
+            self.waiting = available + len(self._rest) // _FRAME_BYTES
+            if available >= min(BLOCK_FRAMES, self.period_frames):
+                return True
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                return False
+            if is_ready:  # it said so, and gives less than a period
+                time.sleep(min(_SHORTEST_WAIT_S, left_s))
+            is_ready = bool(self._poll.poll(math.ceil(1000 * left_s)))
+        return True
 
     def read(self, timeout_s: float) -> tuple[Samples, float] | None:
         """The next 480 frames and the monotonic time of the last of them; None when they do not come in time.
@@ -127,34 +147,28 @@ class CapturePcm(Pcm):
         """
         deadline_s = time.monotonic() + timeout_s
         size = BLOCK_FRAMES * _FRAME_BYTES
-        left_behind = 0
-        is_ready = False
         while len(self._rest) < size:
-            waiting = self._waiting()
-            if waiting >= min(BLOCK_FRAMES, self.period_frames) and (taken := self._take()):
-                left_behind = waiting - taken
-                continue
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
+            if not self.ready_by(deadline_s):
                 return None
-            if is_ready:  # it said so, and gives less than a period
+            if not self._take():
+                if time.monotonic() > deadline_s:
+                    return None
                 time.sleep(_SHORTEST_WAIT_S)
-            is_ready = bool(self._poll.poll(1000 * left_s))
         block, self._rest = self._rest[:size], self._rest[size:]
-        behind = left_behind + len(self._rest) // _FRAME_BYTES
-        return np.frombuffer(block, np.int16), time.monotonic() - behind / SAMPLE_RATE_HZ
+        self.waiting -= BLOCK_FRAMES
+        return np.frombuffer(block, np.int16), time.monotonic() - self.waiting / SAMPLE_RATE_HZ
 
-    def _waiting(self) -> int:
+    def _available(self) -> int:
         """Frames that can be read now. Starts the device, at first and after an xrun."""
         with self._failing():
             if not self._started:
                 self._checked(self._pcm.read()[0])  # a first read of nothing is what starts it
                 self._started = True
-            waiting = self._checked(self._pcm.avail())
-            if waiting < 0:
+            available = self._checked(self._pcm.avail())
+            if available < 0:
                 self._checked(self._pcm.read()[0])  # gives the xrun's -EPIPE, and prepares
                 self._lost_all()
-        return max(0, waiting)
+        return max(0, available)
 
     def _take(self) -> int:
         with self._failing():
@@ -177,7 +191,7 @@ class PlaybackPcm(Pcm):
 
     def __init__(self, name: str) -> None:
         super().__init__("playback", name)
-        self._stands = True
+        self.stands = True
 
     def queued(self) -> int:
         """Frames that are to be played before what is written now."""
@@ -186,15 +200,15 @@ class PlaybackPcm(Pcm):
             if room < 0:
                 self._checked(self._pcm.write(bytes(_FRAME_BYTES)))  # gives the xrun's -EPIPE, and prepares
                 self._stop()
-        return LEAD_FRAMES if self._stands else max(0, self.buffer_frames - room)
+        return LEAD_FRAMES if self.stands else max(0, self.buffer_frames - room)
 
     def write(self, samples: Samples) -> bool:
         """Queues what fits of `samples`. True when it had stood still."""
-        stood = self._stands
+        stood = self.stands
         if not stood and self._write(samples.tobytes()) < 0:
             self._stop()
-        if self._stands:
-            self._stands = self._write(bytes(_FRAME_BYTES * LEAD_FRAMES) + samples.tobytes()) < 0
+        if self.stands:
+            self.stands = self._write(bytes(_FRAME_BYTES * LEAD_FRAMES) + samples.tobytes()) < 0
             return True
         return stood
 
@@ -204,7 +218,7 @@ class PlaybackPcm(Pcm):
 
     def _stop(self) -> None:
         self.xruns += 1
-        self._stands = True
+        self.stands = True
 
 
 def granted_problem(granted: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ opens, closes and gets lost by itself; a speaker without a microphone is paced b
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -46,6 +47,7 @@ class _Playback:
     on_lost: OnLost
     drift: DriftLoop = field(default_factory=DriftLoop)
     stretch: Stretcher | None = None
+    looked_s: float = field(default_factory=time.monotonic)
     ended: threading.Event = field(default_factory=threading.Event)
 
 
@@ -132,6 +134,7 @@ class AlsaDuplex:
         self._capture: _Capture | None = None
         self._playback: _Playback | None = None
         self._thread: threading.Thread | None = None
+        self._chance = random.Random()
 
     def attach(self, *, capture: _Capture | None = None, playback: _Playback | None = None) -> None:
         """The thread takes an opened end, and owns it from now on."""
@@ -189,16 +192,34 @@ class AlsaDuplex:
 
     def _turn(self, capture: _Capture | None, playback: _Playback) -> None:
         """One block in and one out."""
-        heard = capture is not None and self._hear(capture)
         try:
+            if capture is not None and not _is_one_card(capture.pcm, playback.pcm):
+                self._look(capture, playback)
+            heard = capture is not None and self._hear(capture)
             queued = playback.pcm.queued()
             due = blocks_due(queued, heard)
             for _ in range(due):
-                self._play(capture, playback, queued if heard else None)
+                self._play(capture, playback)
+            if due != heard:
+                playback.drift.restart()
             if capture is None and not due:
                 time.sleep(max(_SHORTEST_S, min(BLOCK_S, (queued - LEAD_FRAMES) / SAMPLE_RATE_HZ)))
         except HardwareError as exc:
             self._lose(playback, exc)
+
+    def _look(self, capture: _Capture, playback: _Playback) -> None:
+        """How much both cards hold, at any point of the period, by chance; a thread that is late does not look."""
+        try:
+            is_late = capture.pcm.ready_by(time.monotonic() + self._chance.random() * BLOCK_S)
+        except HardwareError as exc:
+            self._lose(capture, exc)
+            return
+        queued = playback.pcm.queued()
+        if is_late or playback.pcm.stands:
+            return
+        now_s = time.monotonic()
+        playback.drift.update(capture.pcm.waiting + queued, now_s - playback.looked_s)
+        playback.looked_s = now_s
 
     def _hear(self, capture: _Capture) -> bool:
         """Whether a block came in time."""
@@ -213,14 +234,13 @@ class AlsaDuplex:
         capture.sink(AudioBlock(*read))
         return True
 
-    def _play(self, capture: _Capture | None, playback: _Playback, paced_at: int | None) -> None:
-        """Writes a block: at the microphone's pace, with so many frames queued, or at the queue's own pace."""
+    def _play(self, capture: _Capture | None, playback: _Playback) -> None:
+        """Writes a block, stretched by the drift where the microphone's card paces another one."""
         samples = playback.source()
         if capture is not None and not _is_one_card(capture.pcm, playback.pcm):
             if playback.stretch is None:
                 playback.stretch = Stretcher()
-            correction_ppm = playback.drift.ppm if paced_at is None else playback.drift.update(paced_at, BLOCK_S)
-            samples = playback.stretch(samples, correction_ppm)
+            samples = playback.stretch(samples, playback.drift.correction_ppm)
         if playback.pcm.write(samples):
             playback.drift.restart()
 

@@ -10,7 +10,7 @@ if [ "${1:-tests}" = python ]; then
     packages="python3 python3-venv"
     required=true
 else
-    packages="chromium iproute2 nftables systemd pulseaudio pulseaudio-utils libasound2-plugins"
+    packages="chromium iproute2 nftables systemd pulseaudio pulseaudio-utils libasound2-plugins libfaketime"
     packages="$packages gcc libc6-dev python3-dev libasound2-dev"  # these build pyalsaaudio
     required=${CI:-false}
 fi

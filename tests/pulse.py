@@ -9,7 +9,8 @@
         sound.speaker.unplug(); sound.speaker.plug()
 
 In ALSA "card" has both ends; "ear" is its microphone and "mouth" its speaker, each with a mixer. They are two servers:
-one that loses a sink moves what played there to another sink, where a card that is unplugged says so.
+one that loses a sink moves what played there to another sink, where a card that is unplugged says so. The speaker's
+clock can be made to run `speaker_ppm` faster than this machine's, as that of another card does.
 A machine without PulseAudio or pyalsaaudio skips the test and names what is missing; under CI=true it fails.
 """
 
@@ -32,6 +33,7 @@ import pytest
 from hw import SAMPLE_RATE_HZ, Samples
 
 START_TIMEOUT_S = 15.0
+_FAKETIME = "usr/lib/*/faketime/libfaketime.so.1"
 _PLUGINS = ("usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so", "usr/lib*/alsa-lib/libasound_module_pcm_pulse.so")
 _CONFIG = """
 </usr/share/alsa/alsa.conf>
@@ -45,8 +47,11 @@ _OPTIONS = ("--daemonize=no", "--exit-idle-time=-1", "--realtime=no", "--use-pid
 _SINK = ("module-null-sink", "sink_name=end", "rate=48000", "channels=1", "norewinds=1")
 
 
-def require_sound() -> None:
-    """Skips or, under CI=true, fails, where PulseAudio, ALSA's plug-in for it, pyalsaaudio or soxr is missing."""
+def require_sound(*, drift: bool = False) -> None:
+    """Skips or, under CI=true, fails, where PulseAudio, ALSA's plug-in for it, pyalsaaudio or soxr is missing.
+
+    And libfaketime, for a clock that drifts.
+    """
     missing = [
         package
         for package, program in (("pulseaudio", "pulseaudio"), ("pulseaudio-utils", "pactl"))
@@ -54,6 +59,8 @@ def require_sound() -> None:
     ]
     if not any(any(Path("/").glob(pattern)) for pattern in _PLUGINS):
         missing.append("libasound2-plugins")
+    if drift and not any(Path("/").glob(_FAKETIME)):
+        missing.append("libfaketime")
     missing += [
         package
         for package, module in (("pyalsaaudio", "alsaaudio"), ("soxr", "soxr"))
@@ -69,12 +76,16 @@ def require_sound() -> None:
 class End:
     """One PulseAudio server with one null sink; `start` and `stop` are its fixture's."""
 
-    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, environment: Mapping[str, str], ppm: float = 0.0) -> None:
         directory.mkdir()
         self.address = f"unix:{directory}/native"
         self._socket = directory / "native"
         self._log = directory / "log"
         self._environment = {**environment, "PULSE_RUNTIME_PATH": str(directory)}
+        self._clock = {}
+        if ppm:
+            library = next(Path("/").glob(_FAKETIME))
+            self._clock = {"LD_PRELOAD": str(library), "FAKETIME": f"+0 x{1 + ppm * 1e-6:.6f}"}
         self._process: subprocess.Popen[bytes] | None = None
         self._sink = ""
 
@@ -82,7 +93,10 @@ class End:
         native = f"module-native-protocol-unix socket={self._socket} auth-anonymous=1"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                ("pulseaudio", "-n", *_OPTIONS, "-L", native), env=self._environment, stdout=log, stderr=log
+                ("pulseaudio", "-n", *_OPTIONS, "-L", native),
+                env=self._environment | self._clock,
+                stdout=log,
+                stderr=log,
             )
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while not self._socket.exists():
@@ -131,11 +145,11 @@ class End:
 
 
 class SoundCards:
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, speaker_ppm: float = 0.0) -> None:
         config = directory / "asound.conf"
         self.environment = {"ALSA_CONFIG_PATH": str(config), "XDG_RUNTIME_DIR": str(directory)}
         self.microphone = End(directory / "ear", os.environ | self.environment)
-        self.speaker = End(directory / "mouth", os.environ | self.environment)
+        self.speaker = End(directory / "mouth", os.environ | self.environment, speaker_ppm)
         config.write_text(_CONFIG.format(ear=self.microphone.address, mouth=self.speaker.address))
 
     @contextmanager
@@ -189,10 +203,10 @@ def _repeat(pipe: IO[bytes], data: bytes) -> None:
 
 
 @contextmanager
-def pulseaudio(directory: Path) -> Iterator[SoundCards]:
+def pulseaudio(directory: Path, *, speaker_ppm: float = 0.0) -> Iterator[SoundCards]:
     """A microphone and a speaker, plugged in; sockets and files are in `directory`, whose path must be short."""
-    require_sound()
-    cards = SoundCards(directory)
+    require_sound(drift=bool(speaker_ppm))
+    cards = SoundCards(directory, speaker_ppm)
     try:
         cards.microphone.start()
         cards.speaker.start()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,40 +16,105 @@ from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ
 from hw.drift import MAX_PPM, DriftLoop, Stretcher
 
 STEP_S = 0.01
+TRANSFER = 48  # frames of a USB transfer
 
 
-def run(loop: DriftLoop, drift_ppm: float, seconds: float, level: float = 1200.0, jitter: float = 240.0) -> list[float]:
-    """Levels of the queue, each step, of a speaker whose clock is `drift_ppm` faster; read with `jitter` frames."""
-    rng = random.Random(1)
-    levels = []
-    for _ in range(round(seconds / STEP_S)):
-        correction_ppm = loop.update(level + rng.uniform(-jitter, jitter), STEP_S)
-        level += SAMPLE_RATE_HZ * STEP_S * (correction_ppm - drift_ppm) * 1e-6
-        levels.append(level)
-    return levels
+@dataclass
+class Cards:
+    """A microphone's card and a speaker's whose clock is `drift_ppm` faster; each counts in steps of so many frames.
+
+    The thread between them wakes `jitter_s` late, and sometimes (`stalls` of the blocks) up to `stall_s`.
+    """
+
+    drift_ppm: float
+    capture_step: int = TRANSFER
+    playback_step: int = TRANSFER
+    jitter_s: float = 0.0005
+    stalls: float = 0.0
+    stall_s: float = 0.0
+    seed: int = 1
+
+    def run(self, loop: DriftLoop, seconds: float, queued: float = 1440.0) -> tuple[list[float], list[float]]:
+        """The loop's estimate and what is really between the two clocks, each block, as `AlsaDuplex` looks at it."""
+        chance = random.Random(self.seed)
+        played_hz = SAMPLE_RATE_HZ * (1 + self.drift_ppm * 1e-6)
+        phase = chance.random() * self.playback_step
+        written, read, now_s, looked_s = queued, 0, 0.0, 0.0
+        estimates, levels = [], []
+        for _ in range(round(seconds / STEP_S)):
+            steps = math.ceil((read + BLOCK_FRAMES) / self.capture_step)
+            wake_s = max(now_s, steps * self.capture_step / SAMPLE_RATE_HZ + chance.random() * self.jitter_s)
+            look_s = now_s + chance.random() * STEP_S
+            if look_s < wake_s:
+                held = math.floor(SAMPLE_RATE_HZ * look_s / self.capture_step) * self.capture_step - read
+                played = math.floor((played_hz * look_s + phase) / self.playback_step) * self.playback_step
+                loop.update(held + written - played, look_s - looked_s)
+                looked_s = look_s
+            now_s = wake_s + (chance.random() * self.stall_s if chance.random() < self.stalls else 0.0)
+            read += BLOCK_FRAMES
+            written += BLOCK_FRAMES * (1 + loop.correction_ppm * 1e-6)
+            estimates.append(loop.ppm)
+            levels.append(SAMPLE_RATE_HZ * now_s - read + written - played_hz * now_s)
+        return estimates, levels
 
 
-@pytest.mark.parametrize("drift_ppm", [-200.0, -80.0, 0.0, 50.0, 80.0, 200.0])
-def test_the_drift_is_found_and_the_queue_stays(drift_ppm: float) -> None:
+SERVER = {"capture_step": 480, "playback_step": 480}
+PIPE = {"playback_step": 2048}  # PulseAudio into a pipe: a page at a time
+LOADED = SERVER | {"jitter_s": 0.003, "stalls": 0.02, "stall_s": 0.05}
+
+
+@pytest.mark.parametrize(
+    ("steps", "abs_ppm", "abs_frames"),
+    [({}, 4, 60), (SERVER, 12, 100), (PIPE, 15, 130), (LOADED, 12, 160)],
+    ids=["card", "server", "pipe", "loaded"],
+)
+@pytest.mark.parametrize("drift_ppm", [-200.0, -80.0, 0.0, 80.0, 150.0])
+def test_the_drift_is_found_and_the_queues_stay(
+    drift_ppm: float, steps: dict[str, int], abs_ppm: float, abs_frames: float
+) -> None:
     loop = DriftLoop()
-    levels = run(loop, drift_ppm, 120)
-    assert loop.ppm == pytest.approx(drift_ppm, abs=6)
-    assert max(abs(level - 1200) for level in levels) < 100  # 2 ms
+    estimates, levels = Cards(drift_ppm, **steps).run(loop, 180)
+    assert all(abs(estimate - drift_ppm) < abs_ppm for estimate in estimates[-6000:])  # the whole last minute
+    assert max(abs(level - levels[100]) for level in levels) < abs_frames
+
+
+@pytest.mark.parametrize("steps", [{}, SERVER, LOADED], ids=["card", "server", "loaded"])
+def test_nobody_hears_the_correction_move(steps: dict[str, int]) -> None:
+    """A step of pitch is heard from 3000 ppm on; this one creeps."""
+    corrections = []
+
+    class Watched(DriftLoop):
+        def update(self, level_frames: float, step_s: float) -> None:
+            super().update(level_frames, step_s)
+            corrections.append(self.correction_ppm)
+
+    loop = Watched()
+    Cards(150.0, **steps).run(loop, 120)
+    assert max(abs(after - before) for before, after in pairwise(corrections)) < 50
 
 
 def test_a_filled_queue_is_a_new_target_and_not_drift() -> None:
     loop = DriftLoop()
-    run(loop, 80, 90)
-    levels = run(loop, 80, 60, level=2400)
-    assert loop.ppm == pytest.approx(80, abs=6)
-    assert abs(levels[-1] - 2400) < 100
+    Cards(80.0).run(loop, 90)
+    assert loop.ppm == pytest.approx(80, abs=5)
+    estimates, levels = Cards(80.0).run(loop, 60, queued=2400.0)  # nobody told it
+    assert all(abs(estimate - 80) < 12 for estimate in estimates)
+    assert max(abs(level - levels[0]) for level in levels) < 120
+
+
+def test_a_restart_keeps_the_estimate_and_corrects_with_it() -> None:
+    loop = DriftLoop()
+    Cards(-120.0).run(loop, 90)
+    loop.restart()
+    assert loop.correction_ppm == loop.ppm == pytest.approx(-120, abs=5)
 
 
 @given(st.lists(st.floats(-1e6, 1e6), max_size=500), st.floats(0.001, 1.0))
 def test_no_level_makes_it_correct_more_than_its_limit(levels: list[float], step_s: float) -> None:
     loop = DriftLoop()
     for level in levels:
-        assert abs(loop.update(level, step_s)) <= MAX_PPM
+        loop.update(level, step_s)
+        assert abs(loop.correction_ppm) <= MAX_PPM
         assert abs(loop.ppm) <= MAX_PPM
 
 
