@@ -26,6 +26,7 @@ from appliance.config import Config
 from appliance.drivers import Hardware, hardware
 from appliance.events import Bus
 from appliance.hub.pages import Pages
+from appliance.invitation import Invitations
 from appliance.media import aiortc_hooks
 from appliance.media.uplink import UplinkSettings
 from appliance.panel import PanelHardware
@@ -41,10 +42,10 @@ from appliance.web import Unit, build
 from appliance.web_access import guard, set_headers
 from hw.mock import MockButtons, MockLeds
 from provisioning.http_json import answer
+from provisioning.portal import Portal
 
 logger = logging.getLogger(__name__)
 
-STATIC = Path(__file__).parent / "static"
 LEAVE_S = 0.8
 
 
@@ -184,16 +185,31 @@ class _Unit(Server):
 
     async def _serve(self) -> None:
         hub = self.new_hub() if self.config.hub.enabled else None
-        pages, hub_pages = await asyncio.to_thread(lambda: (Pages(STATIC), Pages()))
+        portal, hub_pages = await asyncio.to_thread(lambda: (self._portal(), Pages()))
         application = build(
-            Unit(self.session, self.bus, self._state, self.supervisor.health, self._panel_hardware()),
-            pages,
+            Unit(
+                self.session,
+                self.bus,
+                self._state,
+                self.supervisor.health,
+                Invitations(lambda: self.config, self.signer),
+                self._panel_hardware(),
+            ),
+            portal,
             self.access,
             self.tokens,
             hub.routes() if hub is not None else [web.get("/hub/static/{name}", hub_pages.file)],
             open_pages=self.is_demo,
         )
         await self.serve(hub, application)
+
+    def _portal(self) -> Portal:
+        return Portal(
+            unit_name=lambda: self.config.device.name,
+            is_signed_in=(lambda _request: True) if self.is_demo else self.access.has_cookie,
+            version=__version__,
+            has_panel=self._panel_hardware() is not None,
+        )
 
     def _panel_hardware(self) -> PanelHardware | None:
         panel = self.devices.panel

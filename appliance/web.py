@@ -19,7 +19,7 @@ from appliance.api import Api, NoFields
 from appliance.api_tokens import ApiTokens
 from appliance.event_stream import EventStreams
 from appliance.events import Bus
-from appliance.hub.pages import Pages
+from appliance.invitation import Invitations
 from appliance.panel import Panel, PanelHardware
 from appliance.session import Session
 from appliance.state import UnitState
@@ -27,6 +27,7 @@ from appliance.supervisor import Health
 from appliance.web_access import Access, guard, set_headers
 from provisioning.http_json import answer, error_response, read_body
 from provisioning.http_routes import ApiRoute, add_routes
+from provisioning.portal import Portal
 
 MAX_BODY_BYTES = 16 * 1024
 
@@ -39,6 +40,7 @@ class Unit:
     bus: Bus
     state: Callable[[], UnitState]
     health: Callable[[], Health]
+    invitations: Invitations
     panel: PanelHardware | None = None  # mock hardware only
 
 
@@ -49,8 +51,8 @@ class LoginRequest(msgspec.Struct, forbid_unknown_fields=True):
 class Site:
     """The pages. `open_pages`: who opens one may use the API with it (the demo, which only this machine reaches)."""
 
-    def __init__(self, pages: Pages, access: Access, tokens: ApiTokens, *, has_panel: bool, open_pages: bool) -> None:
-        self._pages = pages
+    def __init__(self, portal: Portal, access: Access, tokens: ApiTokens, *, has_panel: bool, open_pages: bool) -> None:
+        self._portal = portal
         self._access = access
         self._tokens = tokens
         self._has_panel = has_panel
@@ -74,7 +76,7 @@ class Site:
         return [
             web.get("/", self._home),
             *([web.get("/panel", self._panel)] if self._has_panel else []),
-            web.get("/static/{name}", self._pages.file),
+            *self._portal.routes(),
             web.get("/favicon.ico", self._icon),
         ]
 
@@ -85,10 +87,10 @@ class Site:
         return self._page(request, "panel.html")
 
     async def _icon(self, _request: web.Request) -> web.Response:
-        raise web.HTTPMovedPermanently("/hub/static/icon.svg")
+        raise web.HTTPMovedPermanently("/static/icon.svg")
 
     def _page(self, request: web.Request, name: str) -> web.Response:
-        response = self._pages.page(request, name)
+        response = self._portal.render(request, name)
         if self._open_pages:
             self._access.give_cookie(request, response)
         return response
@@ -104,7 +106,7 @@ class Site:
 
 def build(
     unit: Unit,
-    pages: Pages,
+    portal: Portal,
     access: Access,
     tokens: ApiTokens,
     hub_routes: Sequence[web.RouteDef],
@@ -115,9 +117,9 @@ def build(
     application = web.Application(middlewares=[guard(access)], client_max_size=MAX_BODY_BYTES)
     streams = EventStreams()
     api = Api(unit.session, unit.bus, streams, state=unit.state, health=unit.health)
-    site = Site(pages, access, tokens, has_panel=unit.panel is not None, open_pages=open_pages)
+    site = Site(portal, access, tokens, has_panel=unit.panel is not None, open_pages=open_pages)
     application.add_routes([*hub_routes, *site.routes()])
-    add_routes(application, [*api.routes(), *site.api_routes()])
+    add_routes(application, [*api.routes(), *site.api_routes(), *unit.invitations.routes()])
     if unit.panel is not None:
         panel = Panel(unit.panel, unit.session, unit.bus, streams, state=unit.state)
         add_routes(application, panel.routes())

@@ -21,7 +21,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from appliance.api_tokens import ApiTokens
 from appliance.hub.origins import is_same_origin
-from appliance.hub.pages import page_headers
+from provisioning.assets import page_headers
 from provisioning.http_json import error_response
 
 logger = logging.getLogger(__name__)

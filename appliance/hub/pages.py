@@ -1,83 +1,23 @@
-"""The room page and its files, read once at start and served from memory."""
+"""The room page and its files."""
 
 from __future__ import annotations
 
-import hashlib
-import mimetypes
-import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 
+from provisioning.assets import SHARED, Assets
+
 STATIC = Path(__file__).parent / "static"
 PAGE = "room.html"
 
-_HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
-_TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-cache",  # kept, but asked for again each time: a unit's files change with its firmware
-}
 
+class Pages(Assets):
+    """The files below /hub/static. Reads them: make it in a thread."""
 
-@dataclass(frozen=True, slots=True)
-class Asset:
-    body: bytes
-    content_type: str
-    etag: str
-
-    def response(self, request: web.Request, headers: dict[str, str]) -> web.Response:
-        """200, or 304 when the browser has it."""
-        headers = {**_HEADERS, **headers, "ETag": f'"{self.etag}"'}
-        if any(etag.value in (self.etag, "*") for etag in request.if_none_match or ()):
-            return web.Response(status=304, headers=headers)
-        charset = "utf-8" if self.content_type.startswith("text/") else None
-        return web.Response(body=self.body, content_type=self.content_type, charset=charset, headers=headers)
-
-
-class Pages:
-    """The files of `static/` by name. Reads files: make it in a thread."""
-
-    def __init__(self, directory: Path = STATIC) -> None:
-        self._assets = {path.name: _read(path) for path in sorted(directory.iterdir()) if path.is_file()}
+    def __init__(self) -> None:
+        super().__init__(STATIC, *SHARED)
 
     async def room(self, request: web.Request) -> web.Response:
         """`GET /join/{room}`: the same page for every room; it reads the name from its address itself."""
         return self.page(request, PAGE)
-
-    def page(self, request: web.Request, name: str) -> web.Response:
-        """The file `name` as a page of its own, with what it may do."""
-        return self._assets[name].response(request, page_headers(request.host))
-
-    async def file(self, request: web.Request) -> web.Response:
-        asset = self._assets.get(request.match_info["name"])
-        if asset is None:
-            raise web.HTTPNotFound
-        return asset.response(request, {})
-
-
-def page_headers(host: str) -> dict[str, str]:
-    """What the page may do: its own files, its own hub, camera and microphone; nobody may frame it."""
-    sockets = (
-        f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
-    )  # 'self' alone misses them in older browsers
-    policy = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-        f"media-src 'self' blob: mediastream:; connect-src 'self'{sockets}; worker-src 'self'; font-src 'self'; "
-        "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-    return {
-        "Content-Security-Policy": policy,
-        "Permissions-Policy": "camera=(self), microphone=(self), autoplay=(self), geolocation=(), payment=(), usb=()",
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "X-Frame-Options": "DENY",
-    }
-
-
-def _read(path: Path) -> Asset:
-    body = path.read_bytes()
-    content_type = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return Asset(body, content_type, hashlib.sha256(body).hexdigest()[:32])

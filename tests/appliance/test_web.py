@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from appliance import event_stream
 from appliance.api import MuteRequest, NoFields
 from appliance.api_tokens import ApiTokens
-from appliance.app import STATIC
+from appliance.config import Config
 from appliance.events import Bus
-from appliance.hub.pages import Pages
+from appliance.hub.tokens import TokenSigner
+from appliance.invitation import Invitations
 from appliance.panel import ButtonRequest, PanelHardware
 from appliance.room.events import NetworkQuality, NetworkQualityChanged, PeerJoined
 from appliance.session import Session
@@ -34,6 +35,7 @@ from appliance.web import LoginRequest, Unit, build
 from appliance.web_access import Access
 from hw.mock import MockButtons, MockLeds
 from provisioning.http_json import BodyError, decode_body
+from provisioning.portal import Portal
 from tests.appliance.unit import MockDevices, new_session, running, until
 
 TOKEN = {"Authorization": "Bearer good"}
@@ -72,8 +74,15 @@ async def open_site(
         return describe(session, bus, name="Door", version="9", panel=True, leds=patterns, health=health)
 
     application = build(
-        Unit(session, bus, state, lambda: health, PanelHardware(leds, buttons, devices.speaker)),
-        Pages(STATIC),
+        Unit(
+            session,
+            bus,
+            state,
+            lambda: health,
+            Invitations(Config, TokenSigner(bytes(32))),
+            PanelHardware(leds, buttons, devices.speaker),
+        ),
+        Portal(unit_name=lambda: "Door", is_signed_in=lambda _request: open_pages, version="9", has_panel=True),
         Access(tokens, frozenset({"door.local"}), loopback_only=loopback_only, secure=False),
         tokens,
         [],

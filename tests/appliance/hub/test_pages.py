@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from appliance.hub.pages import STATIC, page_headers
+from appliance.hub.pages import STATIC
+from provisioning.assets import SHARED, page_headers
 from tests.appliance.hub.wire import serving
 
 
@@ -45,7 +46,7 @@ async def test_the_page_needs_nothing_inline() -> None:
 
 async def test_every_file_of_the_page_is_served_and_kept() -> None:
     async with serving() as served, aiohttp.ClientSession(served.url) as http:
-        files = [path for path in STATIC.iterdir() if path.is_file()]
+        files = [*(path for path in STATIC.iterdir() if path.is_file()), *SHARED]
         assert len(files) > 10
         for path in files:
             async with http.get(f"/hub/static/{path.name}") as response:

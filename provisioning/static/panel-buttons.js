@@ -1,6 +1,7 @@
 // Buttons that go down and up: mouse, touch, Space and Enter on the button, and the keys M and C anywhere.
 
-import { call } from "./unit.js";
+import { call, words } from "./api.js";
+import { _ } from "./words.js";
 
 const KEYS = { KeyM: "mute", KeyC: "call" };
 
@@ -11,7 +12,7 @@ export function wireButtons(elements, onProblem) {
 
   function send(name, action, keepalive = false) {
     const post = () => call(`/panel/buttons/${name}`, { action }, { keepalive });
-    last = (keepalive ? post() : last.then(post)).catch((error) => onProblem(`The button had no effect: ${error.message}`));
+    last = (keepalive ? post() : last.then(post)).catch((error) => onProblem(_("panel.no_effect", { why: words(error) })));
   }
 
   function press(name) {

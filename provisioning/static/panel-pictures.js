@@ -1,6 +1,8 @@
 // Still pictures that follow each other: asked for one by one, only while this page is seen. The unit decodes what
 // others send only as long as somebody asks.
 
+import { _ } from "./words.js";
+
 const NEXT_MS = 100;
 const NONE_MS = 700; // there is no picture: ask seldom
 
@@ -27,7 +29,7 @@ export class Pictures {
   }
 
   #show(view) {
-    view.off.textContent = view.words || (view.has ? "" : "Waiting for a picture…");
+    view.off.textContent = view.words || (view.has ? "" : _("panel.waiting"));
     view.canvas.style.visibility = view.words || !view.has ? "hidden" : "visible";
   }
 

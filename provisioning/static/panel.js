@@ -5,7 +5,9 @@
 import { wireButtons } from "./panel-buttons.js";
 import { addEvent } from "./panel-events.js";
 import { Pictures } from "./panel-pictures.js";
-import { call, connection, displayName, network } from "./unit.js";
+import { call } from "./api.js";
+import { connection, displayName, network } from "./state.js";
+import { _ } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const lamps = new Map([...document.querySelectorAll("[data-led]")].map((lamp) => [lamp.dataset.led, lamp]));
@@ -27,8 +29,6 @@ function showLeds(brightness) {
 
 function showState(state) {
   const now = connection(state);
-  text($("name"), state.device.name);
-  document.title = `${state.device.name} · front panel`;
   text($("status"), now.words);
   $("dot").dataset.tone = now.tone;
   $("detail").hidden = !now.detail;
@@ -36,7 +36,7 @@ function showState(state) {
   text($("network"), network(state.network_quality));
   text($("user"), state.user_id ?? "–");
   text($("sends"), sends(state));
-  text($("leds"), `LEDs: mute ${state.leds.mute}, connection ${state.leds.connection}.`);
+  text($("leds"), _("panel.leds", state.leds));
   pictures.note("own", ownWords(state));
   $("join").href = `/join/${encodeURIComponent(state.room)}`;
   $("alone").hidden = state.peers.length > 0;
@@ -44,14 +44,14 @@ function showState(state) {
 }
 
 function sends({ device, mute }) {
-  const sound = device.microphone ? (mute.audio ? "sound muted" : "sound") : "no microphone";
-  const picture = device.camera ? (mute.video ? "picture off" : "picture") : "no camera";
-  return `${sound}, ${picture}`;
+  const sound = device.microphone ? (mute.audio ? "sound_muted" : "sound_sent") : "no_microphone";
+  const picture = device.camera ? (mute.video ? "picture_off" : "picture_sent") : "no_camera";
+  return [_(`panel.${sound}`), _(`panel.${picture}`)].join(_("common.comma"));
 }
 
 function ownWords({ device, mute }) {
-  if (!device.camera) return "No camera";
-  return mute.video ? "Camera off" : "";
+  if (!device.camera) return _("panel.no_camera");
+  return mute.video ? _("panel.camera_off") : "";
 }
 
 function showPeers(peers) {
@@ -64,12 +64,12 @@ function showPeers(peers) {
   for (const peer of peers) {
     const tile = tiles.get(peer.user_id) ?? addTile(peer.user_id);
     text(tile.querySelector("strong"), displayName(peer));
-    tile.querySelector("canvas").setAttribute("aria-label", `Picture of ${displayName(peer)}`);
-    tile.querySelector(".meter").setAttribute("aria-label", `Sound of ${displayName(peer)}`);
-    const badge = !peer.audio ? "no sound" : peer.audio.muted ? "muted" : "";
+    tile.querySelector("canvas").setAttribute("aria-label", _("panel.picture_of", { name: displayName(peer) }));
+    tile.querySelector(".meter").setAttribute("aria-label", _("panel.sound_of", { name: displayName(peer) }));
+    const badge = !peer.audio ? _("panel.no_sound") : peer.audio.muted ? _("panel.muted") : "";
     text(tile.querySelector(".badge"), badge);
     meter(tile.querySelector(".meter"), peer.audio?.level ?? 0);
-    pictures.note(peer.user_id, !peer.video ? "No picture" : peer.video.muted ? "Camera off" : "");
+    pictures.note(peer.user_id, !peer.video ? _("panel.no_picture") : peer.video.muted ? _("panel.camera_off") : "");
   }
 }
 
@@ -98,7 +98,7 @@ function listen() {
     $("lost").hidden = true;
   };
   stream.onerror = () => {
-    lost("The unit does not answer. This page comes back by itself.");
+    lost(_("panel.lost"));
     if (stream.readyState === EventSource.CLOSED) setTimeout(again, 2000);
   };
 }
@@ -109,8 +109,7 @@ async function again() {
     await call("/api/state");
     listen();
   } catch (error) {
-    if (error.status === 401) location.assign("/");
-    else setTimeout(again, 2000);
+    if (error.status !== 401) setTimeout(again, 2000); // `call` has gone to the log-in page
   }
 }
 

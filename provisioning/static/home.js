@@ -1,0 +1,106 @@
+// The home page: what the unit does now, its gates and its room, and the invitation for others.
+
+import { call, toast, words } from "./api.js";
+import { connection, displayName, network } from "./state.js";
+import { _, language } from "./words.js";
+
+const LOOK_MS = 2000;
+const LAST_MINUTES_MS = 10 * 60_000; // an invitation that is about to expire is made anew
+const IN = new Set(["CONNECTED", "RECONNECTED", "CONNECTING", "RECONNECTING"]);
+const $ = (id) => document.getElementById(id);
+
+let state = null;
+let looking = 0; // the timer of the next look
+let invitation = null;
+
+function text(element, words) {
+  if (element.textContent !== words) element.textContent = words;
+}
+
+function control(id, { on, works = true, label, note, tone = "" }) {
+  const button = $(id);
+  button.disabled = !works;
+  button.dataset.tone = tone;
+  if (on !== undefined) button.setAttribute("aria-pressed", String(on));
+  text(button.querySelector("span"), label);
+  text(button.querySelector("small"), note);
+}
+
+function gate(id, name, works, shut) {
+  control(id, {
+    on: shut,
+    works,
+    label: _(shut ? `home.${name}_open` : `home.${name}_shut`),
+    note: !works ? _("home.absent") : _(shut ? `home.${name}_is_shut` : "home.on"),
+    tone: works && shut ? "shut" : "",
+  });
+}
+
+function show() {
+  const now = connection(state);
+  $("problem").hidden = !now.detail;
+  text($("problem"), now.detail);
+  text($("now-title"), state.device.name);
+  text($("status"), now.words);
+  $("dot").dataset.tone = now.tone;
+  text($("room"), state.room);
+  text($("others"), state.peers.map(displayName).join(_("common.comma")) || _("home.nobody"));
+  text($("network"), network(state.network_quality));
+  gate("mute", "microphone", state.device.microphone, state.mute.audio);
+  gate("camera", "camera", state.device.camera, state.mute.video);
+  const isIn = IN.has(state.connection.state);
+  control("room-switch", {
+    label: _(isIn ? "home.leave" : "home.join"),
+    note: _(isIn ? "home.in_room" : "home.out_of_room"),
+  });
+}
+
+async function look() {
+  clearTimeout(looking);
+  try {
+    state = await call("/api/state");
+    show();
+  } catch (error) {
+    text($("status"), words(error));
+    $("dot").dataset.tone = "bad";
+  }
+  looking = setTimeout(look, LOOK_MS);
+}
+
+function act(id, path, body) {
+  $(id).addEventListener("click", async () => {
+    try {
+      await call(path(), body());
+    } catch (error) {
+      toast(words(error), "bad");
+    }
+    await look();
+  });
+}
+
+act("mute", () => "/api/mute", () => ({ audio: !state.mute.audio }));
+act("camera", () => "/api/mute", () => ({ video: !state.mute.video }));
+act("room-switch", () => (IN.has(state.connection.state) ? "/api/leave" : "/api/join"), () => ({}));
+
+async function invite() {
+  invitation = await call("/api/invitation", {}).catch(() => null); // a unit in another one's room invites nobody
+  $("invitation").hidden = !invitation;
+  if (!invitation) return;
+  $("join").href = invitation.url;
+  $("qr").src = `data:image/svg+xml,${encodeURIComponent(invitation.qr)}`;
+  const until = new Date(invitation.expires_at);
+  text($("expires"), _("home.expires", { time: until.toLocaleString(language, { dateStyle: "medium", timeStyle: "short" }) }));
+  setTimeout(invite, Math.max(60_000, Math.min(until - Date.now() - LAST_MINUTES_MS, 2 ** 31 - 1)));
+}
+
+$("copy").addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText(invitation.url);
+    toast(_("home.copied"));
+  } catch {
+    prompt(_("home.copy_yourself"), invitation.url); // browsers give the clipboard only to https and localhost
+  }
+});
+
+look();
+invite();
