@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,7 +27,8 @@ logger = logging.getLogger(__name__)
 REOPEN_DELAYS_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 FIRST_DELIVERY_S = 10.0  # from opening to the first picture; slow USB cameras take 3 s
 CLOSE_TIMEOUT_S = 0.5  # at the end: the process ends within 2 s
-STALL_S = {"microphone": 2.0, "camera": 5.0, "speaker": 2.0}  # silence that means a dead device
+STALL_S = {"microphone": 2.0, "camera": 2.0, "speaker": 2.0}  # silence that means a dead device
+STALL_PICTURES = 3  # or so many, of a slow camera
 _LOOK_S = 0.1
 STALLED_S = 1.0  # a look that comes so late: this process did not run
 
@@ -66,6 +68,7 @@ class Devices:
         self._on_change = on_change
         self._lost: dict[DeviceKind, asyncio.Future[HardwareError]] = {}
         self._opened: dict[DeviceKind, Watched] = {}  # the last of each kind
+        self._replaced = {kind: asyncio.Event() for kind in _KINDS}
         uplink.on_device_lost = lambda kind, error: self._tell("microphone" if kind == "audio" else "camera", error)
         playout.on_device_lost = lambda error: self._tell("speaker", error)
 
@@ -74,8 +77,13 @@ class Devices:
         self._playout.start(None)
         async with asyncio.TaskGroup() as tasks:
             for kind in _KINDS:
-                if getattr(self._drivers, kind) is not None:
-                    tasks.create_task(self._keep(kind), name=f"device-{kind}")
+                tasks.create_task(self._keep(kind), name=f"device-{kind}")
+
+    def replace(self, drivers: Drivers, kinds: Collection[DeviceKind]) -> None:
+        """Other devices of these kinds from now on; streams stay published while one is exchanged for the next."""
+        self._drivers = drivers
+        for kind in kinds:
+            self._replaced[kind].set()
 
     async def closed(self) -> None:
         """After the `close` of uplink and playout: until the drivers let go, or `CLOSE_TIMEOUT_S`."""
@@ -96,6 +104,12 @@ class Devices:
         backoff = Backoff(REOPEN_DELAYS_S)
         told = ""  # the last REMOVE, told once however often the device is tried
         while True:
+            self._replaced[kind].clear()
+            if getattr(self._drivers, kind) is None:
+                self.lost.discard(kind)
+                self._on_change()
+                await self._replaced[kind].wait()
+                continue
             lost = self._lost[kind] = asyncio.get_running_loop().create_future()
             device: Watched | None = None
             try:
@@ -113,13 +127,19 @@ class Devices:
                     told = "" if kind in self.working else told
                     self.working.discard(kind)
                 self._drop(kind)
+                if error is None:
+                    backoff.reset()
+                    await device.wait_closed()
+                    continue
             self.lost.add(kind)
             if told != str(error):
                 told = str(error)
                 logger.warning("%s: %s", kind, error)
                 self._publish(_EVENTS[kind](device_id=device_id, state="REMOVE", label=device_id, message=told))
                 self._on_change()
-            await asyncio.sleep(backoff.next_s())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(backoff.next_s()):
+                    await self._replaced[kind].wait()
             if device is not None:
                 await device.wait_closed()  # a driver that hangs is not opened a second time
 
@@ -152,13 +172,15 @@ class Devices:
 
     async def _watch(
         self, kind: DeviceKind, device: Watched, lost: asyncio.Future[HardwareError], backoff: Backoff
-    ) -> HardwareError:
-        """Until the device is lost or delivers no more; says why."""
+    ) -> HardwareError | None:
+        """Until the device is lost or delivers no more, and says why; None: another one takes its place."""
         opened_s = looked_s = time.monotonic()
         while True:
             await asyncio.wait({lost}, timeout=_LOOK_S)
             if lost.done():
                 return lost.result()
+            if self._replaced[kind].is_set():
+                return None
             now_s, delivered_s = time.monotonic(), device.delivered_s
             if now_s - looked_s > STALLED_S and delivered_s is not None:
                 delivered_s = device.delivered_s = now_s  # it was this process that stood still
@@ -174,8 +196,8 @@ class Devices:
                 logger.info("%s %s works", kind, device.device_id)
                 self._publish(_EVENTS[kind](device_id=device.device_id, state="ADD", label=device.device_id))
                 self._on_change()
-            if now_s - delivered_s > STALL_S[kind]:
-                return HardwareError(f"{device.device_id}: nothing came for {STALL_S[kind]:g} s")
+            if now_s - delivered_s > (stall_s := _stall_s(kind, device)):
+                return HardwareError(f"{device.device_id}: nothing came for {stall_s:g} s")
 
     def _tell(self, kind: DeviceKind, error: HardwareError) -> None:
         if kind == "microphone":
@@ -185,3 +207,9 @@ class Devices:
         lost = self._lost.get(kind)
         if lost is not None and not lost.done():
             lost.set_result(error)
+
+
+def _stall_s(kind: DeviceKind, device: Watched) -> float:
+    if isinstance(device, WatchedCamera) and device.fps > 0:
+        return max(STALL_S[kind], STALL_PICTURES / device.fps)
+    return STALL_S[kind]

@@ -16,6 +16,7 @@ from contextlib import suppress
 
 import numpy as np
 
+from appliance.media.plausible import fault
 from hw import (
     BLOCK_FRAMES,
     AccessUnit,
@@ -25,6 +26,7 @@ from hw import (
     Microphone,
     MuteSwitch,
     Picture,
+    RawPictures,
     Samples,
     Speaker,
 )
@@ -32,6 +34,8 @@ from hw import (
 logger = logging.getLogger(__name__)
 
 OnLost = Callable[[HardwareError], None]
+
+LOOK_S = 2.0  # a preview that hasn't asked for so long is not looked at any more
 
 _SILENCE: Samples = np.zeros(BLOCK_FRAMES, np.int16)
 
@@ -129,31 +133,63 @@ class WatchedSpeaker(Watched):
 
 
 class WatchedCamera(Watched):
-    """`latest` is the newest raw picture, for the unit's own preview; a camera that encodes has none."""
+    """What is no picture is told to the log, and does not count as delivered."""
 
     def __init__(self, device: Camera) -> None:
         super().__init__(device)
         self._device = device
         self.width, self.height, self.fps = device.width, device.height, device.fps
-        self.latest: Picture | None = None
+        self._latest: Picture | None = None
+        self._wanted = {"uplink": False, "look": False}
+        self._look_away: asyncio.TimerHandle | None = None
 
     def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: OnLost) -> None:
         def deliver(picture: Picture | AccessUnit) -> None:
             if self._closing:
                 return
-            self.delivered_s = time.monotonic()
-            if isinstance(picture, Picture):
-                self.latest = picture
+            now_s = time.monotonic()
+            if not fault(picture, now_s):
+                self.delivered_s = now_s
+                if isinstance(picture, Picture):
+                    self._latest = picture
             sink(picture)
 
         self._open(lambda: self._device.start(deliver, on_lost), on_lost)
 
+    def look(self) -> Picture | None:
+        """The newest raw picture, for the unit's own preview. A camera that encodes makes them while somebody looks:
+        the first look finds none."""
+        if self._look_away is not None:
+            self._look_away.cancel()
+        self._look_away = None if self._closing else self._loop.call_later(LOOK_S, self._want, "look", False)
+        self._want("look", not self._closing)
+        latest = self._latest
+        return latest if latest is not None and time.monotonic() - latest.captured_s < LOOK_S else None
+
     def request_keyframe(self) -> None:
-        self._device.request_keyframe()
+        self._ask(self._device.request_keyframe)
 
     def set_bitrate(self, bps: int) -> None:
-        self._device.set_bitrate(bps)
+        self._ask(lambda: self._device.set_bitrate(bps))
+
+    def want_pictures(self, wanted: bool) -> None:
+        self._want("uplink", wanted)
 
     def close(self) -> None:
         super().close()
-        self.latest = None
+        self._latest = None
+        if self._look_away is not None:
+            self._look_away.cancel()
+
+    def _want(self, who: str, wanted: bool) -> None:
+        before = any(self._wanted.values())
+        self._wanted[who] = wanted
+        device, after = self._device, any(self._wanted.values())
+        if after != before and isinstance(device, RawPictures):
+            self._ask(lambda: device.want_pictures(after))
+
+    def _ask(self, what: Callable[[], None]) -> None:
+        try:
+            what()
+        except Exception:
+            logger.exception("%s: its driver failed", self.device_id)

@@ -30,7 +30,8 @@ from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpRrPacket, RtcpSrPacket
 from appliance.media.assembler import VideoAssembler, VideoPacket
 from appliance.media.decoder_queue import DecoderQueue
 from appliance.media.frames import EncodedFrame
-from appliance.media.payload import h264_is_keyframe, vp8_is_keyframe
+from appliance.media.payload import vp8_is_keyframe
+from hw.annexb import h264_is_keyframe
 
 CONSENT_INTERVAL_S = 1.0
 CONSENT_S = 4.5  # without an answer

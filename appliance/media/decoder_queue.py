@@ -6,7 +6,8 @@ import queue
 from collections.abc import Callable
 from typing import Any
 
-from appliance.media.payload import h264_is_keyframe, vp8_is_keyframe
+from appliance.media.payload import vp8_is_keyframe
+from hw.annexb import h264_is_keyframe
 
 MAX_UNDECODED = 30  # pictures: a decoder that is a second behind starts anew with a key frame
 

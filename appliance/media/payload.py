@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
+
+from hw.annexb import nal_units
 
 MAX_PAYLOAD_BYTES = 1200  # with RTP, header extensions, SRTP and RTX within 1280 bytes of IPv6 (as libwebrtc)
 
-NAL_IDR = 5
-NAL_SEI = 6
-NAL_SPS = 7
-NAL_PPS = 8
 _STAP_A = 24
 _FU_A = 28
-_START_CODE = b"\x00\x00\x01"
-
-
-def nal_units(annex_b: bytes) -> Iterator[bytes]:
-    """The NAL units of an Annex B byte stream, without start codes and trailing zeros; none if it has no start code."""
-    start = annex_b.find(_START_CODE)
-    while start != -1:
-        start += len(_START_CODE)
-        end = annex_b.find(_START_CODE, start)
-        unit = annex_b[start:] if end == -1 else annex_b[start:end]
-        unit = unit.rstrip(b"\x00")  # a NAL unit ends in a one bit; zeros belong to the next start code
-        if unit:
-            yield unit
-        start = end
-
-
-def h264_is_keyframe(annex_b: bytes) -> bool:
-    """Whether this access unit holds an IDR picture."""
-    return any(unit[0] & 0x1F == NAL_IDR for unit in nal_units(annex_b))
 
 
 def packetize_h264(annex_b: bytes, limit: int = MAX_PAYLOAD_BYTES) -> tuple[bytes, ...]:
     """One access unit: small NAL units together (STAP-A), large ones in equal parts (FU-A)."""
+    return packetize_nal_units(nal_units(annex_b), limit)
+
+
+def packetize_nal_units(units: Iterable[bytes], limit: int = MAX_PAYLOAD_BYTES) -> tuple[bytes, ...]:
+    """As `packetize_h264`, of an access unit that is taken apart already."""
     payloads: list[bytes] = []
     group: list[bytes] = []
     size = 1  # of a STAP-A with `group`
-    for unit in nal_units(annex_b):
+    for unit in units:
         if size + 2 + len(unit) > limit:
             payloads += _aggregate(group)
             group, size = [], 1

@@ -1,8 +1,8 @@
 """What this unit sends: capture -> mute gate -> encode once -> a tap for each leg.
 
 The microphone's thread encodes Opus; the camera's thread leaves its newest picture to one encoder thread for each video
-codec that is tapped. What they make is posted to the event loop, where it is handed to the taps: a second leg costs one
-append a frame.
+codec that is tapped; the access units of a camera that encodes go out as they are. All is posted to the event loop,
+where it is handed to the taps: a second leg costs one append a frame.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from appliance.media.audio_out import AudioOut
 from appliance.media.frames import EncodedFrame, Kind, VideoCodec
 from appliance.media.gate import Gate
 from appliance.media.merge import merge_bitrate, merge_loss
+from appliance.media.pass_through import CameraCalls
 from appliance.media.tap import Tap, TapCalls
 from appliance.media.video_out import EncoderThread, VideoOut
-from hw import Camera, HardwareError, Microphone
+from hw import Camera, HardwareError, Microphone, RawPictures
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,13 @@ class Uplink:
         self.encoded: Counter[str] = Counter()  # frames by codec, each counted once however many legs take it
         self._loop = asyncio.get_running_loop()
         self._audio = AudioOut(lambda epoch, frame: self._post("opus", epoch, frame))
-        self._video = VideoOut(self._post, lambda: self._call(self._request_from_camera))
+        self._video = VideoOut(
+            self._post,
+            self.settings.start_bitrate_bps,
+            CameraCalls(
+                lambda: self._call(self._request_from_camera), lambda bps: self._call(self._set_camera_bitrate, bps)
+            ),
+        )
         self._frame_lock = threading.Lock()
         self._taps: dict[str, tuple[Tap, ...]] = {}
         self._encoders: dict[str, EncoderThread] = {}
@@ -76,8 +83,9 @@ class Uplink:
             self._drop_device("video")
             if camera is not None:
                 self._camera = camera
+                self._want_pictures()
                 try:
-                    camera.start(self._video.on_picture, lambda exc: self._call(self._lost, "video", camera, exc))
+                    camera.start(self._video.new_camera(), lambda exc: self._call(self._lost, "video", camera, exc))
                 except HardwareError as exc:
                     self._loop.call_soon(self._lost, "video", camera, exc)
 
@@ -131,8 +139,6 @@ class Uplink:
         if kind == "video":
             for encoder in self._encoders.values():
                 encoder.flush()
-            if not muted and self._video.encodes_itself:
-                self._request_from_camera()
 
     def is_muted(self, kind: Kind) -> bool:
         """The gate itself, not the wish; False without a device: see `has`."""
@@ -150,10 +156,15 @@ class Uplink:
 
     @property
     def video_codecs(self) -> tuple[VideoCodec, ...]:
-        """What can be tapped, the preferred one first. A camera that encodes makes H.264 only."""
-        if self._video.encodes_itself:
-            return ("h264",)
-        return ("h264", "vp8") if self.settings.codec == "h264" else ("vp8", "h264")
+        """What can be tapped, the preferred one first: of a camera that encodes H.264, for it costs nothing."""
+        if self._video.encodes_itself or self.settings.codec == "h264":
+            return ("h264", "vp8")
+        return ("vp8", "h264")
+
+    @property
+    def refused(self) -> int:
+        """How much of what cameras delivered was no picture, and went nowhere."""
+        return self._video.refused
 
     def tap(self, kind: Kind, codec: str) -> Tap:
         """A new reader of "opus", "h264" or "vp8". Its first picture is a key frame, asked for now."""
@@ -209,16 +220,26 @@ class Uplink:
     def _update_video(self) -> None:
         self._video.encoders = tuple(self._encoders.values())
         self._video.units_wanted = "h264" in self._encoders
+        self._want_pictures()
+
+    def _want_pictures(self) -> None:
+        if isinstance(self._camera, RawPictures):
+            self._camera.want_pictures(any(codec != "h264" for codec in self._encoders))
 
     def _request_keyframe(self, codec: str) -> None:
-        if self._video.encodes_itself:
+        if codec == "h264":
             self._video.request_keyframe()
-        elif codec in self._encoders:
+        if codec in self._encoders:
             self._encoders[codec].request_keyframe()
 
     def _request_from_camera(self) -> None:
         if self._camera is not None:
             self._camera.request_keyframe()
+
+    def _set_camera_bitrate(self, bps: int) -> None:
+        if self._camera is not None:
+            logger.debug("camera: %d bit/s", bps)
+            self._camera.set_bitrate(bps)
 
     def _merge(self, codec: str) -> None:
         now_s = self._loop.time()
@@ -226,13 +247,16 @@ class Uplink:
         if codec == "opus":
             self._audio.loss = merge_loss((tap.loss for tap in taps if tap.loss is not None), now_s)
         elif codec in self._encoders:
-            self._encoders[codec].bitrate_bps = merge_bitrate(
+            bitrate_bps = merge_bitrate(
                 (tap.bitrate for tap in taps if tap.bitrate is not None),
                 self.settings.min_bitrate_bps,
                 self.settings.start_bitrate_bps,
                 self.settings.max_bitrate_bps,
                 now_s,
             )
+            self._encoders[codec].bitrate_bps = bitrate_bps
+            if codec == "h264":
+                self._video.want_bitrate(bitrate_bps)
 
     # --- from the threads to the loop
 

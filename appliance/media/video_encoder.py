@@ -17,7 +17,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
 from appliance.media.frames import VIDEO_CLOCK_HZ, VideoCodec
-from appliance.media.payload import h264_is_keyframe, packetize_h264, packetize_vp8, vp8_is_keyframe
+from appliance.media.payload import packetize_h264, packetize_vp8, vp8_is_keyframe
+from hw.annexb import h264_is_keyframe
 
 PIXEL_FORMAT = "yuv420p"
 BUFFER_S = 0.5  # of the VBV: a key frame takes at most this long on a link that just carries the bit rate

@@ -7,12 +7,11 @@ import threading
 import time
 from collections.abc import Callable
 
-import av
-
 from appliance.media.frames import VIDEO_CLOCK_HZ, EncodedFrame, VideoCodec
 from appliance.media.gate import Gate
 from appliance.media.merge import KeyframeRequests
-from appliance.media.payload import packetize_h264
+from appliance.media.pass_through import CameraCalls, PassThrough
+from appliance.media.plausible import fault
 from appliance.media.video_encoder import VideoEncoder
 from hw import AccessUnit, Picture
 
@@ -85,15 +84,19 @@ class EncoderThread:
     def _run(self) -> None:
         encoder = VideoEncoder(self.codec, *self._size, self._fps)
         clock = PictureClock()
+        failing = False
         try:
             while (taken := self._take()) is not None:
                 epoch, picture, keyframe = taken
                 try:
                     frame = self._encode(encoder, clock, picture, keyframe=keyframe)
-                except av.FFmpegError as exc:
-                    logger.warning("%s: a picture cannot be encoded, starting a new encoder: %s", self.codec, exc)
+                except Exception as exc:  # whatever a picture does to an encoder, the next one must go out
+                    if not failing:
+                        logger.warning("%s: a picture cannot be encoded, starting a new encoder: %s", self.codec, exc)
+                    failing = True
                     encoder = VideoEncoder(self.codec, *self._size, self._fps)
                     continue
+                failing = False
                 if frame is not None:
                     self._post(epoch, frame)
         finally:
@@ -128,46 +131,65 @@ class EncoderThread:
 
 
 class VideoOut:
-    """`gate`, `encoders` and `units_wanted` are set on the event loop and read in the camera's thread, in one step."""
+    """`gate`, `encoders` and `units_wanted` are set on the event loop and read in the camera's thread, in one step.
+
+    `refused` counts what a camera delivered that was no picture.
+    """
 
     def __init__(
-        self, post: Callable[[VideoCodec, int, EncodedFrame], None], request_from_camera: Callable[[], None]
+        self, post: Callable[[VideoCodec, int, EncodedFrame], None], bitrate_bps: int, calls: CameraCalls
     ) -> None:
         self.gate = Gate()
         self.encoders: tuple[EncoderThread, ...] = ()
         self.units_wanted = False  # somebody taps H.264
         self.encodes_itself = False  # the camera delivers access units
-        self._post, self._request_from_camera = post, request_from_camera
+        self.refused = 0
+        self._post, self._calls = post, calls
+        self._bitrate_bps = bitrate_bps
         self._clock = PictureClock()
-        self._requests = KeyframeRequests()
-        self._lock = threading.Lock()
+        self._pass_through = PassThrough(bitrate_bps, calls)
 
-    def on_picture(self, picture: Picture | AccessUnit) -> None:
-        """The camera's sink, in its thread."""
-        gate = self.gate
-        if isinstance(picture, AccessUnit):
-            self._on_access_unit(gate, picture)
-            return
+    def new_camera(self) -> Callable[[Picture | AccessUnit], None]:
+        """The sink for a camera that takes the place of the one before. What the old one still delivers is dropped."""
         self.encodes_itself = False
-        if gate.passes(picture.captured_s):
-            for encoder in self.encoders:
-                encoder.put(gate.epoch, picture)
+        mine = self._pass_through = PassThrough(self._bitrate_bps, self._calls)
+
+        def sink(picture: Picture | AccessUnit) -> None:
+            if mine is self._pass_through:
+                self._on_picture(picture)
+
+        return sink
 
     def request_keyframe(self) -> None:
         """Of a camera that encodes; due at its next access unit."""
-        with self._lock:
-            self._requests = self._requests.request()
+        self._pass_through.request_keyframe()
 
-    def _on_access_unit(self, gate: Gate, unit: AccessUnit) -> None:
-        self.encodes_itself = True
+    def want_bitrate(self, bps: int) -> None:
+        """Of a camera that encodes, and of those after it."""
+        self._bitrate_bps = bps
+        self._pass_through.want_bitrate(bps)
+
+    def _on_picture(self, picture: Picture | AccessUnit) -> None:
         now_s = time.monotonic()
-        with self._lock:
-            ask = self._requests.due(now_s) and not unit.keyframe
-            if ask or unit.keyframe:
-                self._requests = self._requests.made(now_s)
-        if ask:
-            self._request_from_camera()
-        if self.units_wanted and gate.passes(unit.captured_s):
+        if why := fault(picture, now_s):
+            self.refused += 1
+            if self.refused & (self.refused - 1) == 0:  # the 1st, 2nd, 4th, 8th, ...: it may come 30 times a second
+                logger.warning("%d pictures of the camera refused, the last one because %s", self.refused, why)
+            if isinstance(picture, AccessUnit):
+                self._pass_through.refused()
+        elif isinstance(picture, AccessUnit):
+            self._on_access_unit(picture, now_s)
+        elif (gate := self.gate).passes(picture.captured_s):
+            for encoder in self.encoders:
+                if not (self.encodes_itself and encoder.codec == "h264"):
+                    encoder.put(gate.epoch, picture)
+
+    def _on_access_unit(self, unit: AccessUnit, now_s: float) -> None:
+        self.encodes_itself = True
+        gate = self.gate
+        if not self.units_wanted:
+            return
+        if (taken := self._pass_through.take(gate, unit, now_s)) is not None:
+            payloads, keyframe = taken
             timestamp = self._clock.stamp(unit.captured_s) & 0xFFFFFFFF
-            frame = EncodedFrame(packetize_h264(unit.data), timestamp, unit.keyframe, None, unit.captured_s)
-            self._post("h264", gate.epoch, frame)
+            self._post("h264", gate.epoch, EncodedFrame(payloads, timestamp, keyframe, None, unit.captured_s))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import pytest
 
 from appliance.media.frames import EncodedFrame, Kind
+from appliance.media.merge import FALL_INTERVAL_S
 from appliance.media.opus_decoder import OpusDecoder
 from appliance.media.tap import Tap, TapClosedError
 from appliance.media.uplink import Uplink, UplinkSettings
-from hw import AccessUnit, HardwareError
+from hw import AccessUnit, HardwareError, Picture
 from hw.level import dbov
 from tests.appliance.media.devices import HandCamera, HandMicrophone
 
@@ -197,23 +200,74 @@ async def test_the_slowest_leg_sets_the_bit_rate_until_it_leaves(unit: Unit) -> 
     assert unit.uplink.target_bitrate_bps("h264") is None
 
 
-async def test_a_camera_that_encodes_offers_h264_only_and_is_asked_for_key_frames(unit: Unit) -> None:
-    assert "vp8" in unit.uplink.video_codecs
+async def test_a_camera_that_encodes_is_asked_for_key_frames_and_the_bit_rate_of_the_slowest_leg(unit: Unit) -> None:
+    unit.uplink.settings = UplinkSettings(codec="vp8")
+    assert unit.uplink.video_codecs == ("vp8", "h264")
     tap = unit.uplink.tap("video", "h264")
     unit.camera.deliver(AccessUnit(DELTA, False, 1.0))
     unit.camera.deliver(AccessUnit(DELTA, False, 1.1))
     await asyncio.sleep(0)
-    assert "vp8" not in unit.uplink.video_codecs
-    tap.request_keyframe()
-    unit.camera.deliver(AccessUnit(DELTA, False, 1.2))
-    await asyncio.sleep(0)
+    assert unit.uplink.video_codecs == ("h264", "vp8")  # costs nothing
     assert unit.camera.keyframe_requests == 1
+    assert unit.camera.bitrates_bps == [unit.uplink.settings.start_bitrate_bps]
     unit.camera.deliver(AccessUnit(KEY, True, 1.3))
     frame = await take(tap)
     assert (frame.keyframe, frame.timestamp) == (True, 117_000)
+    tap.report_bitrate(300_000)
+    await asyncio.sleep(FALL_INTERVAL_S)
+    unit.camera.deliver(AccessUnit(DELTA, False, 1.4))
+    await asyncio.sleep(0)
+    assert unit.camera.bitrates_bps[1:] == [300_000]
+    assert unit.uplink.target_bitrate_bps("h264") == 300_000
+
+
+async def test_unmuted_units_begin_with_a_key_frame(unit: Unit) -> None:
+    tap = unit.uplink.tap("video", "h264")
+    unit.camera.deliver(AccessUnit(KEY, True, time.monotonic()))
+    await take(tap)
     unit.uplink.set_muted("video", True)
+    unit.camera.deliver(AccessUnit(KEY, True, time.monotonic()))
     unit.uplink.set_muted("video", False)
-    assert unit.camera.keyframe_requests == 2
+    unit.camera.deliver(AccessUnit(DELTA, False, time.monotonic()))
+    await asyncio.sleep(0)
+    assert unit.camera.keyframe_requests == 1
+    captured_s = time.monotonic()
+    unit.camera.deliver(AccessUnit(KEY, True, captured_s))
+    frame = await take(tap)
+    assert (frame.keyframe, frame.captured_s) == (True, captured_s)
+
+
+async def test_who_cannot_take_h264_gets_raw_pictures_of_a_camera_that_encodes_encoded_here(unit: Unit) -> None:
+    assert not unit.camera.pictures_wanted
+    h264, vp8 = unit.uplink.tap("video", "h264"), unit.uplink.tap("video", "vp8")
+    assert unit.camera.pictures_wanted
+    unit.camera.deliver(AccessUnit(KEY, True, time.monotonic()))
+    unit.camera.show(1)
+    assert (await take(vp8)).keyframe
+    assert (await take(h264)).keyframe
+    assert unit.uplink.encoded == {"h264": 1, "vp8": 1}
+    vp8.close()
+    assert not unit.camera.pictures_wanted
+
+
+async def test_the_next_camera_is_told_whether_raw_pictures_are_wanted(unit: Unit) -> None:
+    unit.uplink.tap("video", "vp8")
+    camera = HandCamera()
+    unit.uplink.start(unit.microphone, camera)
+    assert camera.pictures_wanted
+
+
+async def test_garbage_of_a_camera_costs_nothing_but_itself(unit: Unit) -> None:
+    taps = [unit.uplink.tap("video", codec) for codec in ("h264", "vp8")]
+    unit.camera.show(0)
+    for tap in taps:
+        await take(tap)
+    for garbage in (None, object(), Picture(cast(Any, "frame"), 1.0), AccessUnit(b"", True, 1.0)):
+        unit.camera.deliver(cast(Any, garbage))
+    unit.camera.show(1)
+    for tap in taps:
+        await take(tap)
+    assert unit.uplink.refused == 4
 
 
 async def test_the_configured_codec_comes_first() -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
-from typing import get_args
+from collections.abc import Callable, Iterator
+from typing import Any, cast, get_args
 
+import av
 import pytest
 
+from appliance.media import video_out
 from appliance.media.frames import EncodedFrame, VideoCodec
 from appliance.media.gate import Gate
 from appliance.media.merge import KEYFRAME_INTERVAL_S
+from appliance.media.pass_through import CameraCalls
 from appliance.media.video_out import EncoderThread, PictureClock, VideoOut
 from hw import AccessUnit, Picture
 from tests.appliance.media.pictures import picture
@@ -45,6 +48,13 @@ class Encoding:
         return frame
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline_s
+        threading.Event().wait(0.001)
+
+
 @pytest.fixture
 def encoding() -> Iterator[Encoding]:
     made = Encoding()
@@ -69,9 +79,7 @@ def test_a_picture_that_waits_gives_way_to_a_newer_one(encoding: Encoding) -> No
     encoding.encode(0, 1.0)
     with encoding.lock:  # the encoder cannot begin
         encoding.encoder.put(0, Picture(picture(1), 2.0))
-        deadline_s = time.monotonic() + 5
-        while encoding.encoder._waiting is not None and time.monotonic() < deadline_s:
-            threading.Event().wait(0.001)
+        wait_until(lambda: encoding.encoder._waiting is None)
         for number in (2, 3, 4):
             encoding.encoder.put(0, Picture(picture(number), 1.0 + number))
     assert encoding.posted.get(timeout=5)[1].captured_s == 2.0
@@ -120,23 +128,42 @@ def test_two_codecs_share_a_picture() -> None:
         assert ended.acquire(timeout=5)
 
 
+def test_an_encoder_survives_pictures_that_cannot_be_encoded(
+    encoding: Encoding, caplog: pytest.LogCaptureFixture
+) -> None:
+    encoding.encode(0, 1.0)
+    for garbage in (None, object(), picture(0).planes[0]):
+        bad: Any = Picture(cast(Any, garbage), 1.5)
+        encoding.encoder.put(0, bad)
+        wait_until(lambda: encoding.encoder._waiting is None)
+    assert encoding.encode(1, 2.0).keyframe  # of a new encoder
+    assert caplog.text.count("cannot be encoded") == 1
+
+
 class Camera:
     """A camera that encodes: what VideoOut posts and asks of it."""
 
     def __init__(self) -> None:
         self.posted: list[tuple[VideoCodec, int, EncodedFrame]] = []
         self.requests = 0
-        self.out = VideoOut(lambda *what: self.posted.append(what), self._request)
+        self.bitrates_bps: list[int] = []
+        calls = CameraCalls(self._request, self.bitrates_bps.append)
+        self.out = VideoOut(lambda *what: self.posted.append(what), 1_500_000, calls)
         self.out.units_wanted = True
+        self.deliver = self.out.new_camera()
 
     def _request(self) -> None:
         self.requests += 1
 
+    @property
+    def sent_s(self) -> list[float]:
+        return [frame.captured_s for codec, _, frame in self.posted if codec == "h264"]
+
 
 def test_access_units_pass_untouched() -> None:
     camera = Camera()
-    camera.out.on_picture(AccessUnit(KEY, True, 2.0))
-    camera.out.on_picture(AccessUnit(DELTA, False, 2.5))
+    camera.deliver(AccessUnit(KEY, True, 2.0))
+    camera.deliver(AccessUnit(DELTA, False, 2.5))
     frames = [frame for codec, _, frame in camera.posted if codec == "h264"]
     assert [frame.keyframe for frame in frames] == [True, False]
     assert [frame.timestamp for frame in frames] == [180_000, 225_000]
@@ -144,20 +171,133 @@ def test_access_units_pass_untouched() -> None:
     assert camera.out.encodes_itself
 
 
-def test_key_frames_are_asked_of_a_camera_that_encodes_at_most_every_interval() -> None:
+def test_a_camera_that_does_not_begin_with_a_key_frame_is_asked_for_one() -> None:
     camera = Camera()
-    for _ in range(5):
-        camera.out.request_keyframe()
-        camera.out.on_picture(AccessUnit(DELTA, False, 2.0))
-    assert camera.requests == 1
+    camera.deliver(AccessUnit(DELTA, False, 2.0))
+    camera.deliver(AccessUnit(DELTA, False, 2.1))
+    assert (camera.requests, camera.posted) == (1, [])
+
+
+def test_key_frames_are_asked_of_a_camera_at_most_every_interval_and_until_one_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    camera, now_s = Camera(), 100.0
+    monkeypatch.setattr(video_out.time, "monotonic", lambda: now_s)
+    camera.deliver(AccessUnit(KEY, True, now_s))
+    asked_s = []
+    for number in range(1, 61):
+        now_s = 100.0 + number / 30
+        for _ in range(5):
+            camera.out.request_keyframe()
+        before = camera.requests
+        camera.deliver(AccessUnit(DELTA, False, now_s))
+        if camera.requests > before:
+            asked_s.append(now_s)
+    assert asked_s == pytest.approx([100.5, 101.0, 101.5, 102.0])
+    camera.deliver(AccessUnit(KEY, True, now_s))
+    for number in range(1, 31):
+        now_s = 102.0 + number / 30
+        camera.deliver(AccessUnit(DELTA, False, now_s))
+    assert camera.requests == 4
+
+
+def test_the_bit_rate_reaches_the_camera_and_each_one_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    camera, now_s = Camera(), 100.0
+    monkeypatch.setattr(video_out.time, "monotonic", lambda: now_s)
+    told = []
+    for number in range(1, 151):  # five seconds, an estimate that swings and falls
+        now_s = 100.0 + number / 30
+        camera.out.want_bitrate(1_500_000 + number % 7 * 10_000 if number < 100 else 400_000)
+        camera.deliver(AccessUnit(KEY, True, now_s))
+        told = camera.bitrates_bps
+    assert told == [1_510_000, 400_000]
+    camera.deliver = camera.out.new_camera()
+    camera.deliver(AccessUnit(KEY, True, now_s))
+    assert told == [1_510_000, 400_000, 400_000]
 
 
 def test_access_units_stop_at_the_gate_and_where_nobody_taps() -> None:
     camera = Camera()
     camera.out.gate = Gate(muted=True, epoch=1)
-    camera.out.on_picture(AccessUnit(KEY, True, 2.0))
+    camera.deliver(AccessUnit(KEY, True, 2.0))
     camera.out.gate = Gate(muted=False, epoch=2, opened_s=3.0)
-    camera.out.on_picture(AccessUnit(KEY, True, 2.9))
+    camera.deliver(AccessUnit(KEY, True, 2.9))
     camera.out.units_wanted = False
-    camera.out.on_picture(AccessUnit(KEY, True, 3.1))
+    camera.deliver(AccessUnit(KEY, True, 3.1))
     assert camera.posted == []
+
+
+def test_after_the_gate_opens_the_first_unit_is_a_key_frame_asked_for_at_once() -> None:
+    camera = Camera()
+    camera.deliver(AccessUnit(KEY, True, 1.0))
+    camera.deliver(AccessUnit(DELTA, False, 1.1))
+    camera.out.gate = Gate(muted=True, epoch=1)
+    camera.deliver(AccessUnit(DELTA, False, 1.2))
+    camera.out.gate = Gate(muted=False, epoch=2, opened_s=1.3)
+    camera.deliver(AccessUnit(KEY, True, 1.25))  # of the time when the gate was shut
+    camera.deliver(AccessUnit(DELTA, False, 1.4))
+    camera.deliver(AccessUnit(DELTA, False, 1.5))
+    assert (camera.sent_s, camera.requests) == ([1.0, 1.1], 1)
+    camera.deliver(AccessUnit(KEY, True, 1.6))
+    camera.deliver(AccessUnit(DELTA, False, 1.7))
+    assert camera.sent_s == [1.0, 1.1, 1.6, 1.7]
+    assert camera.requests == 1
+
+
+GARBAGE = [
+    AccessUnit(b"", False, 2.0),
+    AccessUnit(b"garbage", False, 2.0),
+    AccessUnit(KEY[:12], True, 2.0),  # truncated: parameter sets, no picture
+    AccessUnit(b"\x00\x00\x01\x65", True, 2.0),
+    AccessUnit(b"\x00\x00\x01\x65abc", True, 2.0),  # a key frame that nobody can decode
+    AccessUnit(b"\x00\x00\x01\xc1abc", False, 2.0),
+    AccessUnit(DELTA, False, float("nan")),
+    AccessUnit(DELTA, False, 1e12),
+    AccessUnit(cast(Any, None), False, 2.0),
+    cast(Any, None),
+    cast(Any, [1, 2]),
+    Picture(cast(Any, None), 2.0),
+    Picture(av.VideoFrame(8, 8, "yuv420p"), 2.0),
+]
+
+
+def test_garbage_is_refused_and_counted_and_what_follows_waits_for_a_key_frame() -> None:
+    camera = Camera()
+    camera.deliver(AccessUnit(KEY, True, 1.0))
+    for number, garbage in enumerate(GARBAGE, 1):
+        camera.deliver(garbage)
+        assert camera.out.refused == number
+    camera.deliver(AccessUnit(DELTA, False, 2.1))  # refers to what was refused
+    assert camera.sent_s == [1.0]
+    camera.deliver(AccessUnit(KEY, False, 2.2))
+    camera.deliver(AccessUnit(DELTA, True, 2.3))
+    assert camera.sent_s == [1.0, 2.2, 2.3]
+    assert [frame.keyframe for _, _, frame in camera.posted] == [True, True, False]  # as is, not as said
+
+
+def test_what_an_old_camera_still_delivers_goes_nowhere() -> None:
+    camera = Camera()
+    old = camera.deliver
+    new = camera.out.new_camera()
+    old(AccessUnit(KEY, True, 1.0))
+    assert not camera.out.encodes_itself
+    new(AccessUnit(KEY, True, 1.1))
+    assert camera.sent_s == [1.1]
+
+
+def test_raw_pictures_of_a_camera_that_encodes_go_to_the_other_codecs_only() -> None:
+    camera, put = Camera(), []
+
+    class Encoder:
+        def __init__(self, codec: VideoCodec) -> None:
+            self.codec = codec
+
+        def put(self, _epoch: int, _picture: Picture) -> None:
+            put.append(self.codec)
+
+    camera.out.encoders = cast(Any, (Encoder("h264"), Encoder("vp8")))
+    camera.deliver(AccessUnit(KEY, True, 1.0))
+    camera.deliver(Picture(picture(0), 1.0))
+    assert put == ["vp8"]
+    camera.out.new_camera()(Picture(picture(0), 1.1))
+    assert put == ["vp8", "h264", "vp8"]
