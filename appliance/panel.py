@@ -172,7 +172,7 @@ class Panel:
 
     async def _camera(self, _request: web.Request) -> web.Response:
         devices = self._session.devices
-        picture = devices.camera.latest if devices is not None and devices.camera is not None else None
+        picture = devices.camera.look() if devices is not None and devices.camera is not None else None
         if picture is None or self._session.is_muted("video"):
             return web.Response(status=204)
         return _jpeg(await self._previews.jpeg(picture.frame))

@@ -11,7 +11,6 @@ from typing import Any, cast, get_args
 import av
 import pytest
 
-from appliance.media import video_out
 from appliance.media.frames import EncodedFrame, VideoCodec
 from appliance.media.gate import Gate
 from appliance.media.merge import KEYFRAME_INTERVAL_S
@@ -182,7 +181,7 @@ def test_key_frames_are_asked_of_a_camera_at_most_every_interval_and_until_one_c
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     camera, now_s = Camera(), 100.0
-    monkeypatch.setattr(video_out.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
     camera.deliver(AccessUnit(KEY, True, now_s))
     asked_s = []
     for number in range(1, 61):
@@ -203,7 +202,7 @@ def test_key_frames_are_asked_of_a_camera_at_most_every_interval_and_until_one_c
 
 def test_the_bit_rate_reaches_the_camera_and_each_one_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     camera, now_s = Camera(), 100.0
-    monkeypatch.setattr(video_out.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
     told = []
     for number in range(1, 151):  # five seconds, an estimate that swings and falls
         now_s = 100.0 + number / 30
