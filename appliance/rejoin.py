@@ -7,8 +7,9 @@
 | kicked; the same user id came in elsewhere           | 5 min; never by itself without `room.auto_join`  |
 | banned                                               | 15 min; never by itself without `room.auto_join` |
 
-Everything with 20 % jitter; a person (call button, API) is always obeyed at once. Nobody comes with a ladder, so a unit
-with `auto_join` never gives up; the long waits keep it from fighting whoever threw it out.
+When the network comes back the first row tries at once. Everything with 20 % jitter; a person (call button, API) is
+always obeyed at once. Nobody comes with a ladder, so a unit with `auto_join` never gives up; the long waits keep it
+from fighting whoever threw it out.
 """
 
 from __future__ import annotations
@@ -36,14 +37,27 @@ class Ended:
     kicked: Literal["kick", "banned", "removed", "token_expired"] | None = None
 
 
+def waits_for_network(ended: Ended) -> bool:
+    """Whether the network's return is a reason to try at once: nobody threw the unit out."""
+    return _thrown_out_s(ended) is None
+
+
 def rejoin_delay_s(ended: Ended, attempts: int, *, auto_join: bool, rng: random.Random) -> float | None:
     """Seconds until the next try, None for never; `attempts` tries have failed in a row before this one."""
-    if ended.kicked == "banned" or ended.code is RtcErrorCode.BANNED:
-        delay_s = BANNED_DELAY_S if auto_join else None
-    elif ended.kicked == "kick" or ended.code in (RtcErrorCode.KICKED, RtcErrorCode.DUPLICATE_USER):
-        delay_s = KICKED_DELAY_S if auto_join else None
-    elif ended.kicked == "removed" or ended.reason is ConnectionReason.ROOM_CLOSED:
-        delay_s = ROOM_CLOSED_DELAY_S
-    else:
+    delay_s = _thrown_out_s(ended)
+    if delay_s is None:
         delay_s = RETRY_DELAYS_S[min(attempts, len(RETRY_DELAYS_S) - 1)]
-    return None if delay_s is None else delay_s * rng.uniform(1 - JITTER, 1 + JITTER)
+    elif delay_s >= KICKED_DELAY_S and not auto_join:
+        return None
+    return delay_s * rng.uniform(1 - JITTER, 1 + JITTER)
+
+
+def _thrown_out_s(ended: Ended) -> float | None:
+    """How long to stay away from those who ended the call on purpose."""
+    if ended.kicked == "banned" or ended.code is RtcErrorCode.BANNED:
+        return BANNED_DELAY_S
+    if ended.kicked == "kick" or ended.code in (RtcErrorCode.KICKED, RtcErrorCode.DUPLICATE_USER):
+        return KICKED_DELAY_S
+    if ended.kicked == "removed" or ended.reason is ConnectionReason.ROOM_CLOSED:
+        return ROOM_CLOSED_DELAY_S
+    return None

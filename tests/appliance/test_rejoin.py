@@ -5,7 +5,15 @@ import random
 import pytest
 
 from appliance.errors import RtcErrorCode
-from appliance.rejoin import BANNED_DELAY_S, KICKED_DELAY_S, RETRY_DELAYS_S, ROOM_CLOSED_DELAY_S, Ended, rejoin_delay_s
+from appliance.rejoin import (
+    BANNED_DELAY_S,
+    KICKED_DELAY_S,
+    RETRY_DELAYS_S,
+    ROOM_CLOSED_DELAY_S,
+    Ended,
+    rejoin_delay_s,
+    waits_for_network,
+)
 from appliance.room.events import ConnectionReason
 
 R = ConnectionReason
@@ -27,6 +35,14 @@ def test_the_units_of_a_house_do_not_knock_together() -> None:
     ended = Ended(R.ERROR)
     delays_s = {rejoin_delay_s(ended, 9, auto_join=True, rng=random.Random(seed)) for seed in range(20)}
     assert len(delays_s) == 20
+
+
+def test_only_those_whom_nobody_threw_out_try_at_once_when_the_network_is_back() -> None:
+    assert waits_for_network(Ended(R.ERROR, RtcErrorCode.SERVICE_UNAVAILABLE))
+    assert waits_for_network(Ended(R.TOKEN_EXPIRED, kicked="token_expired"))
+    assert not waits_for_network(Ended(R.ROOM_CLOSED))
+    assert not waits_for_network(Ended(R.KICKED, kicked="kick"))
+    assert not waits_for_network(Ended(R.ERROR, RtcErrorCode.BANNED))
 
 
 @pytest.mark.parametrize(

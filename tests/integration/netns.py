@@ -19,8 +19,8 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -81,13 +81,18 @@ class Namespace:
         self._run("ip", "netns", "exec", self.name, "nft", "-f", "-", text="flush ruleset\n" + rules)
 
     def _socket(self, family: int, kind: int, protocol: int) -> socket.socket:
-        """A socket belongs for good to the namespace in which its thread was when it was made."""
+        with self.inside():
+            return socket.socket(family, kind, protocol)
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """A socket belongs for good to the namespace in which its thread was when it was made: here, in this one."""
         home = os.open(f"/proc/self/task/{threading.get_native_id()}/ns/net", os.O_RDONLY)
         there = os.open(_NAMES / self.name, os.O_RDONLY)
         try:
             _enter(there)
             try:
-                return socket.socket(family, kind, protocol)
+                yield
             finally:
                 _enter(home)
         finally:
