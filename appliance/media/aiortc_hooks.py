@@ -202,6 +202,13 @@ def consent_expired(pc: RTCPeerConnection) -> bool:
     return bool(getattr(ice_agent(pc), "consent_expired", False))
 
 
+def local_address(pc: RTCPeerConnection) -> str | None:
+    """The own end of the pair that carries the media, a relay's for a relayed one; None while there is none."""
+    nominated: dict[int, Any] = getattr(ice_agent(pc), "_nominated", {})
+    candidate = next((pair.protocol.local_candidate for pair in nominated.values()), None)
+    return candidate.host if candidate is not None else None
+
+
 def ice_agent(pc: RTCPeerConnection) -> Any:
     """The aioice.Connection of a bundled peer connection; None before it has a transceiver."""
     transceivers = pc.getTransceivers()

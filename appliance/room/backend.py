@@ -55,6 +55,9 @@ class MediaBackend(Protocol):
     def nudge(self, user_id: str) -> None:
         """Something of that user changed: whoever waits to try again tries now."""
 
+    def network_changed(self, *, back: bool, gone: frozenset[str]) -> None:
+        """`back`: whoever waits to try again tries now. Legs that start at an address of `gone` are lost."""
+
     def link_up(self) -> None: ...
     def link_down(self) -> None: ...
     def reports(self) -> list[LegReport]: ...

@@ -89,6 +89,12 @@ class Downlink:
         self._changed.set()
         self._expose()
 
+    def lose_address(self, gone: frozenset[str]) -> None:
+        """Legs that start at one of these addresses are lost."""
+        for leg in (self._candidate, self._current):
+            if leg is not None and leg.leg is not None:
+                leg.leg.lose_address(gone)
+
     def take(self, message: LegMessage) -> bool:
         """Whether the message belongs to a leg of this downlink."""
         for leg in (self._candidate, self._current):

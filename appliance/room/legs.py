@@ -104,6 +104,12 @@ class _Leg:
     def connected(self) -> bool:
         return self.pc.connectionState == "connected"
 
+    def lose_address(self, gone: frozenset[str]) -> None:
+        """Lost when it starts at an address of `gone`."""
+        address = aiortc_hooks.local_address(self.pc)
+        if address in gone:
+            self._lose(f"the address {address} is gone")
+
     async def close(self) -> None:
         """Ends the leg; when this returns, no task, thread or socket of it is left. Idempotent."""
         self._on_closed = _nobody

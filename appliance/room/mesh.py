@@ -98,6 +98,15 @@ class Mesh:
         for downlink in self._of(user_id):
             downlink.nudge()
 
+    def network_changed(self, *, back: bool, gone: frozenset[str]) -> None:
+        if gone:
+            self._uplinks.lose_address(gone)
+        for downlink in self._downlinks.values():
+            if gone:
+                downlink.lose_address(gone)
+            if back:
+                downlink.nudge()
+
     def link_up(self) -> None:
         self._signaling.set()
         for downlink in self._downlinks.values():

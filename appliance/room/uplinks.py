@@ -97,6 +97,12 @@ class Uplinks:
         self._requests.pop(user_id, None)
         self._lost.pop(user_id, None)
 
+    def lose_address(self, gone: frozenset[str]) -> None:
+        """Legs that start at one of these addresses are lost."""
+        for served in list(self._served.values()):
+            if served.leg is not None:
+                served.leg.lose_address(gone)
+
     def reports(self) -> list[LegReport]:
         """Of every leg in use, and of those that were lost until their receiver asks again or leaves."""
         live = [
