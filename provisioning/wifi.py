@@ -1,0 +1,312 @@
+"""The network of a machine that NetworkManager looks after, over D-Bus.
+
+    connect   access point down -> scan -> checkpoint [ profile in memory -> up -> connectivity -> profile to disk ]
+                                               `-> anything else: rolled back, access point up again
+
+A profile reaches the disk only after it worked; a program that dies on the way is rolled back by NetworkManager itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+from dbus_fast import Message, Variant
+
+from provisioning.network import (
+    AccessPoint,
+    NetworkError,
+    NetworkStatus,
+    Security,
+    StaticAddress,
+    WifiJoin,
+    WifiNetwork,
+)
+from provisioning.network_check import check_join, check_static, ssid_bytes
+from provisioning.nm_api import (
+    ACCESS_POINT,
+    BUS_NAME,
+    CAPABLE_OF_ACCESS_POINT,
+    CHECK_CONNECTIVITY,
+    DELETE,
+    DEVICE,
+    ETHERNET_TYPE,
+    GET_ALL_ACCESS_POINTS,
+    GET_SETTINGS,
+    LIST_PROFILES,
+    NM,
+    PATH,
+    REQUEST_SCAN,
+    SETTINGS_PATH,
+    UPDATE,
+    UPDATE_TO_DISK,
+    WIFI_TYPE,
+    WIRELESS,
+)
+from provisioning.nm_bus import CallError, Objects, Properties, ServiceBus
+from provisioning.nm_connect import activate, checkpoint, deactivate
+from provisioning.nm_scan import merge
+from provisioning.nm_settings import (
+    ETHERNET,
+    access_point_profile,
+    ethernet_profile,
+    known_ssid,
+    wifi_profile,
+)
+from provisioning.nm_status import describe, devices, own_active
+from provisioning.radio import count_stations, set_regulatory_country
+
+logger = logging.getLogger(__name__)
+
+SCAN_S = 10.0
+FRESH_S = 8.0  # NetworkManager refuses to scan again so soon
+JOIN_S = 45.0
+ROLL_BACK_S = 75  # by NetworkManager, without word from here: longer than a join may take
+ACCESS_POINT_S = 20.0
+STOP_S = 5.0
+STATUS_AGE_S = 10.0  # signal strengths change without a signal of D-Bus that is listened to
+
+_MATCHES = (
+    f"type='signal',sender='{BUS_NAME}',interface='{DEVICE}',member='StateChanged'",
+    f"type='signal',sender='{BUS_NAME}',interface='{NM}.Connection.Active',member='StateChanged'",
+    *(
+        f"type='signal',sender='{BUS_NAME}',member='PropertiesChanged',arg0='{interface}'"
+        for interface in (NM, WIRELESS, f"{NM}.IP4Config", f"{NM}.IP6Config")
+    ),
+    f"type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='{BUS_NAME}'",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    path: str
+    ssid: str
+
+
+class NetworkManagerNetwork:
+    """Keeps the Protocol `network.Network`. `own` is the access point to raise; `address` a bus for tests."""
+
+    def __init__(self, own: AccessPoint, *, address: str | None = None) -> None:
+        self._own = own
+        self._address = address
+        self._bus = ServiceBus(address=address)
+        self._bus.listen(self._take)
+        self._connecting = asyncio.Lock()
+        self._status: tuple[float, NetworkStatus] | None = None
+        self._seen: list[Properties] = []  # access points of the last scan
+        self._changed = asyncio.Event()
+
+    async def status(self) -> NetworkStatus:
+        if self._status is not None and time.monotonic() - self._status[0] < STATUS_AGE_S:
+            return self._status[1]
+        self._changed.clear()
+        try:
+            status = describe(await self._objects(), self._own)
+        except NetworkError as exc:
+            self._status = None
+            return NetworkStatus(available=False, message=str(exc))
+        if not self._changed.is_set():
+            self._status = time.monotonic(), status
+        return status
+
+    async def scan(self) -> list[WifiNetwork]:
+        objects = await self._objects()
+        device = _wifi_device(objects)
+        if own_active(objects) is None:  # an access point does not look around
+            self._seen = await self._look(device)
+        status = describe(objects, self._own)
+        wifi = status.connected("wifi")
+        known = {profile.ssid for profile in await self._known()}
+        return merge(self._seen, known, wifi.ssid if wifi is not None else None, self._own.ssid)
+
+    async def connect(self, join: WifiJoin) -> None:
+        check_join(join)
+        objects = await self._objects()
+        device = _wifi_device(objects)
+        was_up = own_active(objects) is not None
+        try:
+            async with checkpoint(self._bus, device, ROLL_BACK_S):
+                await self._enable_radio()
+                await self.stop_access_point()
+                security = await self._find(device, join)
+                made, _ = await activate(
+                    self._bus, wifi_profile(join, security), device, join.ssid, persist="memory", timeout_s=JOIN_S
+                )
+                await self._check_connectivity()
+                await self._bus.call(UPDATE, made, {}, UPDATE_TO_DISK, {})
+        except BaseException:
+            if was_up:
+                await self._raise_again()
+            raise
+        for known in await self._known():
+            if known.ssid == join.ssid and known.path != made:  # with the old password
+                await self._bus.call(DELETE, known.path)
+
+    async def forget(self, ssid: str) -> None:
+        found = [known for known in await self._known() if known.ssid == ssid]
+        if not found:
+            raise NetworkError("not-found", f"{ssid!r} is not among the known networks", "ssid")
+        for known in found:
+            await self._bus.call(DELETE, known.path)
+
+    async def set_ethernet(self, static: StaticAddress | None) -> None:
+        if static is not None:
+            check_static(static)
+        objects = await self._objects()
+        wired = devices(objects, ETHERNET_TYPE)
+        if not wired:
+            raise NetworkError("unavailable", "this unit has no wired network")
+        device, interface = wired[0], str(objects[wired[0]][DEVICE]["Interface"])
+        profile = ethernet_profile(static, interface)
+        async with checkpoint(self._bus, device, ROLL_BACK_S):
+            made, _ = await activate(self._bus, profile, device, interface, persist="memory", timeout_s=JOIN_S)
+            await self._check_connectivity()
+            await self._bus.call(UPDATE, made, {}, UPDATE_TO_DISK, {})
+        name = profile["connection"]["id"].value
+        for path, settings in await self._profiles():
+            connection = settings.get("connection", {})
+            if path != made and connection.get("type") == ETHERNET and connection.get("id") == name:
+                await self._bus.call(DELETE, path)
+
+    async def set_country(self, country: str) -> None:
+        objects = await self._objects()
+        for device in devices(objects, WIFI_TYPE):
+            await set_regulatory_country(str(objects[device][DEVICE]["Interface"]), country, self._address)
+
+    async def start_access_point(self) -> None:
+        objects = await self._objects()
+        if own_active(objects) is not None:
+            await self.stop_access_point()  # of a program that died: its key may be another one
+        await self._enable_radio()
+        device = _wifi_device(objects, CAPABLE_OF_ACCESS_POINT)
+        with suppress(NetworkError):
+            self._seen = await self._look(device)  # what a person chooses from while the radio is busy
+        await activate(
+            self._bus,
+            access_point_profile(self._own),
+            device,
+            self._own.ssid,
+            persist="volatile",
+            timeout_s=ACCESS_POINT_S,
+            is_bound=True,
+        )
+
+    async def stop_access_point(self) -> None:
+        active = own_active(await self._objects())
+        if active is not None:
+            await deactivate(self._bus, active, STOP_S)
+
+    async def stations(self) -> int | None:
+        objects = await self._objects()
+        if own_active(objects) is None:
+            return 0
+        return await count_stations(str(objects[_wifi_device(objects)][DEVICE]["Interface"]))
+
+    async def wait_changed(self) -> None:
+        await self._changed.wait()
+
+    async def close(self) -> None:
+        if self._bus.is_connected:
+            with suppress(NetworkError):
+                await self.stop_access_point()
+        self._bus.close()
+
+    # --- inside
+
+    def _take(self, _signal: Message) -> None:
+        self._status = None
+        self._changed.set()
+
+    async def _objects(self) -> Objects:
+        async with self._connecting:
+            if not self._bus.is_connected:
+                await self._bus.connect(_MATCHES)
+        return await self._bus.objects()
+
+    async def _enable_radio(self) -> None:
+        """Raspberry Pi OS keeps it off until somebody wants it."""
+        if not await self._bus.get(PATH, NM, "WirelessEnabled"):
+            await self._bus.set(PATH, NM, "WirelessEnabled", Variant("b", True))
+
+    async def _check_connectivity(self) -> None:
+        """The connection is good without the internet too; this makes `status` say how far it reaches."""
+        with suppress(CallError):
+            await self._bus.call(CHECK_CONNECTIVITY, PATH)
+
+    async def _raise_again(self) -> None:
+        """NetworkManager's roll-back brings the access point back too, if its profile outlived it."""
+        try:
+            if own_active(await self._objects()) is None:
+                await self.start_access_point()
+        except NetworkError as exc:
+            logger.warning("the set-up network is not back: %s", exc)
+
+    async def _find(self, device: str, join: WifiJoin) -> Security | None:
+        """What the network wants; looks twice before it is not there. None: it hides itself."""
+        hidden = (ssid_bytes(join.ssid),) if join.hidden else ()
+        for _ in range(2):
+            self._seen = await self._look(device, hidden)
+            for network in merge(self._seen, (), None, None):
+                if network.ssid == join.ssid:
+                    if network.security == "unsupported":
+                        raise NetworkError("invalid", f"{join.ssid!r} wants more than a password", "ssid")
+                    if network.security != "open" and not join.password:
+                        raise NetworkError("bad-password", f"{join.ssid!r} wants a password", "password")
+                    return network.security
+            if join.hidden:
+                return None
+        raise NetworkError("not-found", f"{join.ssid!r} is not in reach", "ssid")
+
+    async def _look(self, device: str, hidden: tuple[bytes, ...] = ()) -> list[Properties]:
+        """Scan, wait until that is done, and give the access points."""
+        scanned = asyncio.Event()
+
+        def on_signal(message: Message) -> None:
+            if message.path == device and message.member == "PropertiesChanged" and "LastScan" in message.body[1]:
+                scanned.set()
+
+        stop = self._bus.listen(on_signal)
+        try:
+            last_ms = await self._bus.get(device, WIRELESS, "LastScan")
+            age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - last_ms / 1000
+            options = {"ssids": Variant("aay", list(hidden))} if hidden else {}
+            is_needed = hidden or last_ms < 0 or age_s > FRESH_S
+            with suppress(CallError):  # one is under way: its end is as good
+                await self._bus.call(REQUEST_SCAN, device, options)
+                is_needed = True
+            if is_needed:
+                with suppress(TimeoutError):  # what is known by then is told
+                    async with asyncio.timeout(SCAN_S):
+                        await scanned.wait()
+            (paths,) = await self._bus.call(GET_ALL_ACCESS_POINTS, device)
+        finally:
+            stop()
+        objects = await self._bus.objects()
+        return [objects[path][ACCESS_POINT] for path in paths if ACCESS_POINT in objects.get(path, {})]
+
+    async def _known(self) -> list[_Known]:
+        found = [(path, known_ssid(settings)) for path, settings in await self._profiles()]
+        return [_Known(path, ssid) for path, ssid in found if ssid is not None]
+
+    async def _profiles(self) -> list[tuple[str, dict[str, Properties]]]:
+        await self._objects()
+        (paths,) = await self._bus.call(LIST_PROFILES, SETTINGS_PATH)
+        found = []
+        for path in paths:
+            with suppress(CallError):  # deleted meanwhile
+                (settings,) = await self._bus.call(GET_SETTINGS, path)
+                found.append((str(path), settings))
+        return found
+
+
+def _wifi_device(objects: Objects, capabilities: int = 0) -> str:
+    found = devices(objects, WIFI_TYPE)
+    able = [p for p in found if objects[p][WIRELESS].get("WirelessCapabilities", 0) & capabilities == capabilities]
+    if not found:
+        raise NetworkError("unavailable", "this unit has no Wi-Fi")
+    if not able:
+        raise NetworkError("unavailable", "this unit's Wi-Fi cannot be an access point")
+    return able[0]
