@@ -30,6 +30,9 @@ ButtonName = Literal["mute", "call"]
 BUTTON_NAMES: tuple[ButtonName, ...] = ("mute", "call")
 
 
+ChangeKind = Literal["camera", "recording", "playback"]
+
+
 class HardwareError(Exception):
     """A device cannot be opened or has failed. The message names the device and what to do."""
 
@@ -63,10 +66,24 @@ class AccessUnit:
 class DeviceChange:
     """A device came or went (capabilities U66 to U68)."""
 
-    kind: Literal["camera", "recording", "playback"]
+    kind: ChangeKind
     device_id: str
     state: Literal["ADD", "REMOVE"]
     label: str
+
+
+@dataclass(frozen=True, slots=True)
+class SoundStats:
+    """One end of a sound card. `xruns` counts since the device was made, `latency_ms` is what waits in it now.
+
+    `drift_ppm`: how much faster its clock runs than the microphone's; None where both are one card.
+    """
+
+    period_frames: int
+    buffer_frames: int
+    xruns: int
+    latency_ms: float
+    drift_ppm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +109,23 @@ class MuteSwitch(Protocol):
 
     def set_muted(self, muted: bool) -> None:
         """Returns at once; the switch moves soon after, where there is one."""
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A microphone or speaker that measures itself."""
+
+    @property
+    def stats(self) -> SoundStats | None:
+        """None while it is not open. Any thread; returns at once."""
+
+
+@runtime_checkable
+class Labeled(Protocol):
+    """A device that has a name for people, "USB PnP Sound Device"; "" while it is not known."""
+
+    @property
+    def label(self) -> str: ...
 
 
 @runtime_checkable
@@ -153,4 +187,14 @@ class Leds(Protocol):
 @runtime_checkable
 class Buttons(Protocol):
     def start(self, sink: Callable[[ButtonEdge], None]) -> None: ...
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class DeviceMonitor(Protocol):
+    """Tells which devices of the machine appear and vanish, the unit's own and all others."""
+
+    def start(self, sink: Callable[[DeviceChange], None]) -> None:
+        """From now on, from a thread of its own. HardwareError where nobody tells it."""
+
     def close(self) -> None: ...

@@ -14,6 +14,8 @@ from hw import (
     ButtonEdge,
     ButtonName,
     Camera,
+    ChangeKind,
+    DeviceChange,
     HardwareError,
     LedName,
     Picture,
@@ -32,6 +34,7 @@ __all__ = [
     "MockCamera",
     "MockLeds",
     "MockMicrophone",
+    "MockMonitor",
     "MockSpeaker",
 ]
 
@@ -102,6 +105,33 @@ class MockLeds:
     def close(self) -> None:
         self.set(dict.fromkeys(LED_NAMES, 0.0))
         self.closed = True
+
+
+class MockMonitor:
+    """Tells what a test says: `add` and `remove` of devices of any kind."""
+
+    def __init__(self) -> None:
+        self._sink: Callable[[DeviceChange], None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._sink is not None
+
+    def start(self, sink: Callable[[DeviceChange], None]) -> None:
+        self._sink = sink
+
+    def add(self, kind: ChangeKind, device_id: str, label: str = "") -> None:
+        self._tell(DeviceChange(kind, device_id, "ADD", label or device_id))
+
+    def remove(self, kind: ChangeKind, device_id: str, label: str = "") -> None:
+        self._tell(DeviceChange(kind, device_id, "REMOVE", label or device_id))
+
+    def close(self) -> None:
+        self._sink = None
+
+    def _tell(self, change: DeviceChange) -> None:
+        if self._sink is not None:
+            self._sink(change)
 
 
 class MockButtons:
