@@ -282,3 +282,17 @@ async def test_who_leaves_takes_its_legs_along() -> None:
         await until(lambda: not two.a.reports() and not two.b.reports())
         assert not two.post.of(LegClose, "a")
         assert not two.post.of(LegClose, "b")
+
+
+@pytest.mark.parametrize("at", ["a", "b"])
+async def test_a_leg_whose_address_is_gone_is_replaced_at_once(at: str) -> None:
+    async with pair(camera=False) as two:
+        two.b.want(two.stream, AUDIO)
+        await two.b.wait_subscribed(two.stream, AUDIO)
+        before = two.b.reports()
+        mesh = two.post.meshes[at]
+        mesh.network_changed(back=True, gone=frozenset({"10.9.9.9"}))
+        assert len(two.post.of(LegRequest, "b")) == 1
+        mesh.network_changed(back=True, gone=frozenset({"127.0.0.1"}))
+        await until(lambda: len(two.post.of(LegRequest, "b")) == 2, 1, what="another leg is asked for")
+        await until(lambda: two.b.reports() and two.b.reports()[0].leg_id != before[0].leg_id, what="another leg")
