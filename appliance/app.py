@@ -3,7 +3,8 @@
     unit
     |- web          the port: hub, API, pages; permanent
     |- session      the call, with its devices; permanent
-    `- front-panel  LEDs and buttons; permanent
+    |- front-panel  LEDs and buttons; permanent
+    `- settings     looks whether new ones may stay; permanent
 
 They start in this order and end in the reverse one: the session leaves its room while the hub is still there.
 """
@@ -15,34 +16,43 @@ import logging
 import re
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
-from msgspec import structs
 
 from appliance import __version__
+from appliance.composing import Restart, keep_composed, until
 from appliance.config import Config
+from appliance.config_edit import Value
+from appliance.config_store import ConfigStore
+from appliance.config_watch import ConfigWatch
+from appliance.devices import KINDS, DeviceKind, Drivers
 from appliance.drivers import Hardware, hardware
+from appliance.errors import ConfigError
 from appliance.events import Bus
 from appliance.hub.pages import Pages
 from appliance.invitation import Invitations
+from appliance.live import Plan
 from appliance.media import aiortc_hooks
 from appliance.media.uplink import UplinkSettings
 from appliance.panel import PanelHardware
 from appliance.panel_link import PanelLink
 from appliance.room.options import RoomOptions
+from appliance.sdnotify import Notifier
 from appliance.server import CLOSE_S, Server
 from appliance.serving import Listener
 from appliance.session import Session, SessionSettings
 from appliance.state import UnitState, describe
-from appliance.supervisor import ChildSpec, Supervisor
+from appliance.supervisor import ChildSpec, Supervisor, is_healthy
 from appliance.tls import pinned
 from appliance.web import Unit, build
 from appliance.web_access import guard, set_headers
 from hw.mock import MockButtons, MockLeds
 from provisioning.http_json import answer
 from provisioning.portal import Portal
+from provisioning.visitor import visitor
 
 logger = logging.getLogger(__name__)
 
@@ -58,50 +68,69 @@ class DemoOptions:
     microphone: str | None = None
 
 
-def demo_config(config: Config, demo: DemoOptions) -> Config:
-    """`config` on mock hardware, reachable from this computer only, in the room `lobby` of its own hub."""
+def demo_keys(demo: DemoOptions) -> dict[str, Value]:
+    """What the demo decides, whatever its settings say: mock hardware, a hub, and this computer only."""
     camera = demo.camera or ""
     is_device = camera.startswith("/dev/")
-    return structs.replace(
-        config,
-        room=structs.replace(config.room, url="hub:", room="lobby", auto_join=True),
-        audio=structs.replace(
-            config.audio, driver="file" if demo.microphone else "mock", microphone_file=demo.microphone or ""
-        ),
-        video=structs.replace(
-            config.video,
-            driver="v4l2" if is_device else "file" if camera else "mock",
-            device=camera if is_device else config.video.device,
-            camera_file="" if is_device else camera,
-        ),
-        gpio=structs.replace(config.gpio, driver="mock"),
-        panel=structs.replace(config.panel, port=""),
-        web=structs.replace(config.web, host="127.0.0.1", port=demo.port, tls="off"),
-        hub=structs.replace(config.hub, enabled=True, secure=True),
-    )
+    return {
+        "audio.driver": "file" if demo.microphone else "mock",
+        "audio.microphone_file": demo.microphone or "",
+        "video.driver": "v4l2" if is_device else "file" if camera else "mock",
+        **({"video.device": camera} if is_device else {}),
+        "video.camera_file": "" if is_device else camera,
+        "gpio.driver": "mock",
+        "panel.port": "",
+        "web.host": "127.0.0.1",
+        "web.port": demo.port,
+        "web.tls": "off",
+        "hub.enabled": True,
+        "hub.secure": True,
+    }
 
 
-async def run(config: Config, *, state_dir: Path, demo: DemoOptions | None = None) -> None:
+async def run(store: ConfigStore, *, state_dir: Path, is_demo: bool = False) -> None:
     """Be the unit until cancelled; then the room is left and everything freed within 2 s.
 
-    Raises `ConfigError` for what cannot be set up and `RestartsExceededError` when something fails again and again.
+    Settings that keep it from running are taken back (`composing`). Raises `ConfigError` for what cannot be set up and
+    `RestartsExceededError` when something fails again and again, where no better settings are known.
     """
-    if demo is not None:
-        config = demo_config(config, demo)
-    devices = hardware(config)
-    listener = Listener(config.web.host, config.web.port)
+    restart, notifier, listener = Restart(), Notifier(), None
+
+    async def compose(config: Config) -> None:
+        nonlocal listener
+        devices = hardware(config)
+        listener = _listener(config, listener)
+        try:
+            unit = _Unit(config, devices, listener, state_dir, is_demo=is_demo, store=store, restart=restart)
+            await unit.run(notifier)
+        finally:
+            listener.close()
+
+    await aiortc_hooks.self_test()
     try:
-        await _Unit(config, devices, listener, state_dir, is_demo=demo is not None).run()
+        await keep_composed(store, compose, restart)
     finally:
-        listener.close()
+        notifier.stopping()
+        notifier.close()
+
+
+def _listener(config: Config, last: Listener | None) -> Listener:
+    """Where any free port will do, it stays the one of the last composition: pages come back to it."""
+    host, port = config.web.host, config.web.port
+    if port == 0 and last is not None and last.host == host:
+        with suppress(ConfigError):
+            return Listener(host, last.port)
+    return Listener(host, port)
 
 
 async def run_hub(config: Config, *, state_dir: Path) -> None:
     """Be a hub, and nothing else, until cancelled. Raises like `run`."""
-    listener = Listener(config.web.host, config.web.port)
+    listener, notifier = Listener(config.web.host, config.web.port), Notifier()
     try:
-        await _LoneHub(config, listener, state_dir).run()
+        await _LoneHub(config, listener, state_dir).run(notifier)
     finally:
+        notifier.stopping()
+        notifier.close()
         listener.close()
 
 
@@ -109,10 +138,10 @@ class _LoneHub(Server):
     def __init__(self, config: Config, listener: Listener, state_dir: Path) -> None:
         super().__init__(config, listener, state_dir, is_demo=False)
 
-    async def run(self) -> None:
+    async def run(self, notifier: Notifier) -> None:
         await self.prepare()
         supervisor = Supervisor("hub", [ChildSpec("web", self._serve)])
-        await self.supervise(supervisor, self._announce)
+        await self.supervise(supervisor, self._announce, notifier)
 
     def _announce(self) -> None:
         _say(f"hub {self.url.replace('http', 'ws', 1)}/hub/ws")
@@ -128,8 +157,18 @@ class _LoneHub(Server):
 
 
 class _Unit(Server):
+    """The unit with one configuration; `_apply` takes over what of another one needs no new composition."""
+
     def __init__(
-        self, config: Config, devices: Hardware, listener: Listener, state_dir: Path, *, is_demo: bool
+        self,
+        config: Config,
+        devices: Hardware,
+        listener: Listener,
+        state_dir: Path,
+        *,
+        is_demo: bool,
+        store: ConfigStore,
+        restart: Restart,
     ) -> None:
         super().__init__(config, listener, state_dir, is_demo=is_demo)
         self.devices = devices
@@ -137,26 +176,70 @@ class _Unit(Server):
         self.session: Session
         self.front_panel: PanelLink | None = None
         self.supervisor: Supervisor
+        self.store = store
+        self.restart = restart
+        self.watch = ConfigWatch(store, lambda: is_healthy(self.supervisor.health()), restart.ask)
+        self._other_room = asyncio.Event()
+        self._other_panel = asyncio.Event()
 
-    async def run(self) -> None:
-        config, devices = self.config, self.devices
+    async def run(self, notifier: Notifier) -> None:
+        config = self.config
         aiortc_hooks.install(config.network.ice_addresses, loopback=self.is_demo)
-        await aiortc_hooks.self_test()
         await self.prepare()
-        self.session = Session(self._session_settings(), devices.drivers, self.bus)
+        self.session = Session(self._session_settings(), self.devices.drivers, self.bus)
         children = [
             ChildSpec("web", self._serve, shutdown_timeout_s=3 * CLOSE_S),
             ChildSpec("session", self._join, health=lambda: self.session.health, shutdown_timeout_s=LEAVE_S + 0.2),
         ]
-        if devices.panel is not None:
-            link = self.front_panel = PanelLink(devices.panel, self.session, self.bus)
-            children.append(ChildSpec("front-panel", link.run, health=lambda: link.health))
+        if self.devices.panel is not None:
+            children.append(ChildSpec("front-panel", self._keep_panel, health=self._panel_health))
+        children.append(ChildSpec("settings", self.watch.run))
         self.supervisor = Supervisor("unit", children)
+        self.store.apply = self._apply
         try:
-            await self.supervise(self.supervisor, self._announce)
+            await self.supervise(self.supervisor, self._announce, notifier)
         finally:
-            if devices.panel is not None:
-                await asyncio.to_thread(devices.panel.leds.close)
+            self.store.apply = None
+
+    async def _apply(self, config: Config, plan: Plan) -> None:
+        """Settings that take effect at once."""
+        self.config = config
+        new, kinds = self.devices, set[DeviceKind]()
+        if not plan.parts <= {"name", "room"}:
+            new = hardware(config)
+        if "video" in plan.parts:
+            kinds.add("camera")
+        if "audio" in plan.parts:
+            keeps_speaker = new.speaker is not None and self.devices.speaker is not None  # the virtual panel plays it
+            kinds |= {"microphone"} if keeps_speaker else {"microphone", "speaker"}
+        drivers = Drivers(**{kind: getattr((new if kind in kinds else self.devices).drivers, kind) for kind in KINDS})
+        is_other_panel = "panel" in plan.parts and config.gpio.driver != "mock" and new.panel is not None
+        self.devices = Hardware(
+            drivers,
+            new.panel if is_other_panel else self.devices.panel,
+            new.speaker if "speaker" in kinds else self.devices.speaker,
+        )
+        self.session.change(self._session_settings(), drivers, kinds)
+        if "room" in plan.parts:
+            self._other_room.set()
+        if is_other_panel:
+            self._other_panel.set()
+        logger.info("in effect: %s", ", ".join(plan.live))
+
+    async def _keep_panel(self) -> None:
+        """The front panel, and the next one when its pins change."""
+        while True:
+            self._other_panel.clear()
+            panel = self.devices.panel
+            assert panel is not None
+            link = self.front_panel = PanelLink(panel, self.session, self.bus)
+            try:
+                await until(self._other_panel.wait, link.run())
+            finally:
+                await asyncio.to_thread(panel.leds.close)
+
+    def _panel_health(self) -> str:
+        return self.front_panel.health if self.front_panel is not None else "ok"
 
     def _session_settings(self) -> SessionSettings:
         room, video = self.config.room, self.config.video
@@ -181,7 +264,9 @@ class _Unit(Server):
 
     async def _join(self) -> None:
         await self.listener.serving.wait()
-        await self.session.run()
+        while True:  # from room to room
+            self._other_room.clear()
+            await until(self._other_room.wait, self.session.run())
 
     async def _serve(self) -> None:
         hub = self.new_hub() if self.config.hub.enabled else None
@@ -197,9 +282,7 @@ class _Unit(Server):
             ),
             portal,
             self.access,
-            self.tokens,
             hub.routes() if hub is not None else [web.get("/hub/static/{name}", hub_pages.file)],
-            open_pages=self.is_demo,
         )
         await self.serve(hub, application)
 

@@ -15,11 +15,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from appliance import __version__, api_tokens, doctor, logs, process
+from appliance import __version__, logs, process
 from appliance.config import Config, load
+from appliance.config_store import ConfigStore
 from appliance.errors import ApplianceError, ConfigError, RtcError
-from appliance.state_dir import CONFIG_FILE, TOKEN_SECRET_FILE, state_dir
+from appliance.state_dir import CONFIG_FILE, DEMO_CONFIG_FILE, TOKEN_SECRET_FILE, state_dir
 from hw import HardwareError
+from provisioning.api_tokens import ApiTokenError, ApiTokens
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     from appliance import app
 
-    config = _config(options)
-    process.run(lambda: app.run(config, state_dir=state_dir(), demo=None))
+    store = ConfigStore(_config_file(options) or state_dir() / CONFIG_FILE, must_exist=options.config is not None)
+    process.run(lambda: app.run(store, state_dir=state_dir()))
     return 0
 
 
@@ -66,7 +68,8 @@ def _demo(options: argparse.Namespace) -> int:
     if options.microphone:
         _look_into(options.microphone, "--microphone", "audio")
     demo = app.DemoOptions(port=options.port, camera=options.camera, microphone=options.microphone)
-    process.run(lambda: app.run(Config(), state_dir=state_dir(), demo=demo))
+    store = ConfigStore(state_dir() / DEMO_CONFIG_FILE, fixed=app.demo_keys(demo))
+    process.run(lambda: app.run(store, state_dir=state_dir(), is_demo=True))
     return 0
 
 
@@ -106,7 +109,18 @@ def _token(options: argparse.Namespace) -> int:
 
 
 def _api_token(options: argparse.Namespace) -> int:
-    print(api_tokens.create(state_dir(), options.label))
+    tokens = ApiTokens(state_dir())
+    try:
+        if options.list:
+            for one in tokens.stored():
+                print(f"{one.id}  {one.scope:7}  {one.last_used or 'never used':25}  {one.name}")
+        elif options.revoke:
+            if not tokens.revoke(options.revoke):
+                return _failed(f"there is no API token {options.revoke!r}; --list shows them", 1)
+        else:
+            print(tokens.create(options.label, options.scope)[1])
+    except ApiTokenError as exc:
+        return _failed(str(exc), 1)
     return 0
 
 
@@ -123,7 +137,9 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    return doctor.run(_config_file(options), state_dir(), as_json=options.json)
+    from appliance import doctor
+
+    return doctor.run(_config_file(options), state_dir(), as_json=options.json, interaction=not options.no_interaction)
 
 
 def _config_file(options: argparse.Namespace) -> Path | None:
@@ -224,10 +240,14 @@ def _parser() -> argparse.ArgumentParser:
 
     api_token = add("api-token", _api_token, "Make a token for the HTTP API and print it, once.", common)
     api_token.add_argument("--label", default="", help="what it is for")
+    api_token.add_argument("--scope", choices=("read", "control", "admin"), default="admin", help="default admin")
+    api_token.add_argument("--list", action="store_true", help="show the tokens there are, without their secrets")
+    api_token.add_argument("--revoke", metavar="ID", help="end a token; a running unit refuses it from now on")
 
     check = add("check", _check, "Say what is wrong in a configuration file.", common)
     check.add_argument("file", type=Path, metavar="FILE")
 
     doctor_ = add("doctor", _doctor, "Look for what would keep this unit from working.", configured)
-    doctor_.add_argument("--json", action="store_true", help="print JSON")
+    doctor_.add_argument("--json", action="store_true", help="print JSON (docs/doctor.md), ask nothing")
+    doctor_.add_argument("--no-interaction", action="store_true", help="ask nobody to look, listen or press")
     return parser

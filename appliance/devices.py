@@ -33,7 +33,8 @@ _LOOK_S = 0.1
 STALLED_S = 1.0  # a look that comes so late: this process did not run
 
 DeviceKind = Literal["microphone", "camera", "speaker"]
-_KINDS: tuple[DeviceKind, ...] = ("microphone", "camera", "speaker")
+KINDS: tuple[DeviceKind, ...] = ("microphone", "camera", "speaker")
+_PARTNERS: dict[DeviceKind, DeviceKind] = {"microphone": "speaker", "speaker": "microphone"}
 _EVENTS = {"microphone": RecordingDeviceChanged, "camera": CameraChanged, "speaker": PlaybackDeviceChanged}
 
 
@@ -68,7 +69,7 @@ class Devices:
         self._on_change = on_change
         self._lost: dict[DeviceKind, asyncio.Future[HardwareError]] = {}
         self._opened: dict[DeviceKind, Watched] = {}  # the last of each kind
-        self._replaced = {kind: asyncio.Event() for kind in _KINDS}
+        self._replaced = {kind: asyncio.Event() for kind in KINDS}
         uplink.on_device_lost = lambda kind, error: self._tell("microphone" if kind == "audio" else "camera", error)
         playout.on_device_lost = lambda error: self._tell("speaker", error)
 
@@ -76,7 +77,7 @@ class Devices:
         """Until cancelled; the devices are then still with uplink and playout, whose `close` closes them."""
         self._playout.start(None)
         async with asyncio.TaskGroup() as tasks:
-            for kind in _KINDS:
+            for kind in KINDS:
                 tasks.create_task(self._keep(kind), name=f"device-{kind}")
 
     def replace(self, drivers: Drivers, kinds: Collection[DeviceKind]) -> None:
@@ -129,7 +130,7 @@ class Devices:
                 self._drop(kind)
                 if error is None:
                     backoff.reset()
-                    await device.wait_closed()
+                    await self._let_go(kind, device)
                     continue
             self.lost.add(kind)
             if told != str(error):
@@ -142,6 +143,15 @@ class Devices:
                     await self._replaced[kind].wait()
             if device is not None:
                 await device.wait_closed()  # a driver that hangs is not opened a second time
+
+    async def _let_go(self, kind: DeviceKind, device: Watched) -> None:
+        """Until a device that is replaced is closed, and the other half of its sound card too."""
+        await device.wait_closed()
+        partner = _PARTNERS.get(kind)
+        if partner is not None and self._replaced[partner].is_set() and partner in self._opened:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await self._opened[partner].wait_closed()
 
     def _open(self, kind: DeviceKind) -> Watched:
         if kind == "speaker":

@@ -7,18 +7,17 @@ takes less than a second and leaves the room for so long.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from appliance.config import Config
 from appliance.config_schema import keys
 
 Part = Literal["name", "room", "audio", "video", "panel"]
-PARTS: tuple[Part, ...] = get_args(Part)
 
 # name: told from now on. room: out of the room and into the next. audio, video: these devices anew, the call goes on
 # meanwhile. panel: LEDs and buttons anew.
-_SECTIONS: dict[str, Part] = {"room": "room", "audio": "audio", "video": "video", "gpio": "panel", "panel": "panel"}
-_KEYS: dict[str, Part] = {"device.name": "name"}
+_SECTIONS: dict[str, Part] = {"room": "room", "audio": "audio", "video": "video", "gpio": "panel"}
+_KEYS: dict[str, Part | None] = {"device.name": "name", "gpio.driver": None}  # the virtual panel comes with a page
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +38,12 @@ def plan(old: Config, new: Config) -> Plan:
     """From what runs to what is wanted."""
     parts: set[Part] = set()
     live, restart = [], []
-    # The virtual front panel has a page, and pages come with the composition.
-    keeps_panel = "mock" not in (old.gpio.driver, new.gpio.driver)
     for key in keys(Config):
         if getattr(getattr(old, key.section), key.name) == getattr(getattr(new, key.section), key.name):
             continue
         part = part_of(key.section, key.name)
         name = f"{key.section}.{key.name}"
-        if part is None or (part == "panel" and not keeps_panel):
+        if part is None:
             restart.append(name)
         else:
             parts.add(part)

@@ -11,8 +11,8 @@ from pathlib import Path
 from aiohttp import web
 
 from appliance import tls
-from appliance.api_tokens import ApiTokens, new_token
 from appliance.config import Config
+from appliance.errors import ConfigError
 from appliance.hub.server import Hub
 from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import TokenSigner, load_or_create_secret
@@ -21,6 +21,12 @@ from appliance.serving import Listener
 from appliance.state_dir import TOKEN_SECRET_FILE
 from appliance.supervisor import Supervisor, is_healthy
 from appliance.web_access import Access
+from provisioning import auth
+from provisioning.api_tokens import new_token
+from provisioning.auth import Auth
+from provisioning.claim import ClaimError
+from provisioning.password import PasswordError
+from provisioning.session_cookie import SessionCookie
 
 API_TOKEN_VARIABLE = "ROOM_APPLIANCE_API_TOKEN"
 CLOSE_S = 0.25  # for the closing handshake of a WebSocket: everything ends within 2 s
@@ -35,10 +41,8 @@ class Server:
         self.is_demo = is_demo
         given = os.environ.get(API_TOKEN_VARIABLE, "").strip()
         self.api_token = given or (new_token() if is_demo else "")
-        self.tokens = ApiTokens(state_dir, extra=(self.api_token,) if self.api_token else ())
-        self.access = Access(
-            self.tokens, tls.host_names(), loopback_only=is_demo, secure=config.web.tls == "self-signed"
-        )
+        self.auth: Auth
+        self.access: Access
         self.signer: TokenSigner
         self.server_tls: ssl.SSLContext | None = None
         self.client_tls: ssl.SSLContext | None = None
@@ -46,7 +50,19 @@ class Server:
         self._state_dir = state_dir
 
     async def prepare(self) -> None:
-        """Secrets from the state directory."""
+        """Secrets from the state directory. Raises `ConfigError` when it cannot be used."""
+        extra = (self.api_token,) if self.api_token else ()
+        try:
+            self.auth = await asyncio.to_thread(auth.load, self._state_dir, extra_tokens=extra, in_memory=self.is_demo)
+        except (ClaimError, PasswordError) as exc:
+            raise ConfigError(str(exc)) from exc
+        self.access = Access(
+            self.auth,
+            SessionCookie(secure=self.config.web.tls != "off"),
+            tls.host_names(),
+            loopback_only=self.is_demo,
+            open_pages=self.is_demo,
+        )
         self.signer = TokenSigner(await asyncio.to_thread(load_or_create_secret, self._state_dir / TOKEN_SECRET_FILE))
         if self.config.web.tls == "self-signed":
             self.server_tls, self.client_tls = await asyncio.to_thread(
@@ -67,7 +83,11 @@ class Server:
             demo_tokens=self.is_demo,
             token_ttl_s=hub.token_ttl,
         )
-        return Hub(settings, self.signer, is_api_token=self.tokens.verify if hub.admin else None)
+        return Hub(settings, self.signer, is_api_token=self._is_admin if hub.admin else None)
+
+    def _is_admin(self, token: str) -> bool:
+        known = self.auth.tokens.find(token)
+        return known is not None and known.scope == "admin"
 
     async def serve(self, hub: Hub | None, application: web.Application) -> None:
         try:
@@ -92,9 +112,8 @@ class Server:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.config.web.host, self.config.web.host)
         return f"[{host}]" if ":" in host else host
 
-    async def supervise(self, supervisor: Supervisor, announce: Callable[[], None]) -> None:
+    async def supervise(self, supervisor: Supervisor, announce: Callable[[], None], notifier: Notifier) -> None:
         """Run `supervisor`; `announce` once the port is served."""
-        notifier = Notifier()
 
         async def tell() -> None:
             await self.listener.serving.wait()
@@ -102,10 +121,6 @@ class Server:
             notifier.ready(self.url)
             await feed_watchdog(notifier, lambda: is_healthy(supervisor.health()))
 
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(tell(), name="watchdog")
-                tasks.create_task(supervisor.run(), name=supervisor.name)
-        finally:
-            notifier.stopping()
-            notifier.close()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(tell(), name="watchdog")
+            tasks.create_task(supervisor.run(), name=supervisor.name)

@@ -13,6 +13,7 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -22,7 +23,7 @@ from appliance.events import Bus, Event
 from appliance.log_fields import about
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink, UplinkSettings
-from appliance.rejoin import Ended, rejoin_delay_s
+from appliance.rejoin import Ended, rejoin_delay_s, waits_for_network
 from appliance.room.client import RoomClient
 from appliance.room.emitter import EVENTS
 from appliance.room.entry import Token
@@ -75,6 +76,7 @@ class Session:
         self.retry_at_s: float | None = None  # when the next join is due, while one is waited for
         self.devices: Devices | None = None
         self.uplink: Uplink | None = None
+        self.playout: Playout | None = None
         self._drivers = drivers
         self._bus = bus
         self._client: RoomClient | None = None
@@ -82,6 +84,7 @@ class Session:
         self._rng = random.Random()
         self._kicked: Kicked | None = None
         self._wake = asyncio.Event()
+        self._waits_for_network = False
         self._out = asyncio.Event()
         self._stream_changed = asyncio.Event()
 
@@ -102,6 +105,10 @@ class Session:
     def has(self, kind: Kind) -> bool:
         """Whether a device of this kind works: it delivers."""
         return self.devices is not None and _DEVICES[kind] in self.devices.working
+
+    def is_configured(self, kind: DeviceKind) -> bool:
+        """Whether there is a device of this kind at all."""
+        return getattr(self._drivers, kind) is not None
 
     def lacks(self, kind: Kind) -> bool:
         """Whether there is no device of this kind, or it was tried and does not work."""
@@ -149,11 +156,27 @@ class Session:
     async def toggle_mute(self, kind: Kind = "audio") -> None:
         await self.set_muted(kind, not self._shut[kind])
 
+    def network_changed(self, *, back: bool, gone: frozenset[str]) -> None:
+        """The machine's network is `back`: what waits for it is tried at once. `gone`: addresses of no more use."""
+        if self._client is not None:
+            self._client.network_changed(back=back, gone=gone)
+        if back and self._waits_for_network:
+            self._wake.set()
+
+    def change(self, settings: SessionSettings, drivers: Drivers, kinds: Collection[DeviceKind]) -> None:
+        """Other settings without leaving the room: pictures and the devices of these kinds from now on; what concerns
+        the room from the next join."""
+        self.settings, self._drivers = settings, drivers
+        if self.uplink is not None and self.devices is not None:
+            self.uplink.change(settings.uplink)
+            self.devices.replace(drivers, kinds)
+            self._stream_changed.set()
+
     # --- the child
 
     async def run(self) -> None:
         """Until cancelled; then the room is left and every device closed."""
-        playout = Playout()
+        playout = self.playout = Playout()
         uplink = self.uplink = Uplink(self.settings.uplink)
         client = self._client = RoomClient(
             self.settings.url, uplink=uplink, playout=playout, auto_subscribe=True, options=self.settings.options
@@ -173,7 +196,7 @@ class Session:
             try:
                 await client.destroy()
             finally:
-                self._client = self.uplink = self.devices = self.retry_at_s = None
+                self._client = self.uplink = self.playout = self.devices = self.retry_at_s = None
                 await asyncio.gather(uplink.close(), playout.close())
                 await devices.closed()
 
@@ -194,7 +217,7 @@ class Session:
                 self.wanted = False
                 continue
             logger.info("back into room %s in %.0f s", self.settings.room, delay_s)
-            if await self._pause(delay_s):
+            if await self._pause(delay_s, for_network=waits_for_network(ended)):
                 failures = 0
 
     async def _call(self, client: RoomClient) -> tuple[Ended, bool]:
@@ -222,9 +245,10 @@ class Session:
         kicked = self._kicked.reason if self._kicked is not None else None
         return Ended(change.reason, code, kicked), True
 
-    async def _pause(self, delay_s: float) -> bool:
-        """Wait before the next try; True when somebody asked for it at once."""
+    async def _pause(self, delay_s: float, *, for_network: bool) -> bool:
+        """Wait before the next try; True when somebody asked for it at once, or the network is back."""
         self.retry_at_s = time.monotonic() + delay_s
+        self._waits_for_network = for_network
         try:
             async with asyncio.timeout(delay_s):
                 await self._wake.wait()
@@ -232,7 +256,7 @@ class Session:
         except TimeoutError:
             return False
         finally:
-            self.retry_at_s = None
+            self.retry_at_s, self._waits_for_network = None, False
 
     async def _keep_published(self, client: RoomClient, uplink: Uplink) -> None:
         """What the room is told follows the devices that work; at first it waits a little for all of them."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 CONFIG_FILE = "config.toml"
+DEMO_CONFIG_FILE = "demo.toml"
 TOKEN_SECRET_FILE = "token-secret"
 
 

@@ -123,6 +123,20 @@ class Uplink:
             await ended.wait()
             encoder.thread.join()  # its last act was to set `ended`
 
+    def change(self, settings: UplinkSettings) -> None:
+        """Other pictures from now on, for every leg that is there; `codec` counts for legs to come."""
+        anew = (settings.width, settings.height, settings.fps) != (
+            self.settings.width,
+            self.settings.height,
+            self.settings.fps,
+        )
+        self.settings = settings
+        for codec in tuple(self._encoders) if anew else ():
+            self._encoders.pop(codec).stop()
+            self._start_encoder(cast(VideoCodec, codec))
+        for codec in self._encoders:
+            self._merge(codec)
+
     # --- gate
 
     def set_muted(self, kind: Kind, muted: bool) -> None:

@@ -16,8 +16,9 @@ import aiohttp
 import psutil
 import pytest
 
-from appliance.app import DemoOptions, demo_config, run, run_hub
+from appliance.app import DemoOptions, demo_keys, run, run_hub
 from appliance.config import Config, parse
+from appliance.config_store import ConfigStore, with_values
 from appliance.errors import ConfigError
 
 MOCK = (
@@ -25,19 +26,29 @@ MOCK = (
 )
 
 
+def store(tmp_path: Path, text: str) -> ConfigStore:
+    file = tmp_path / "unit.toml"
+    file.write_text(text)
+    return ConfigStore(file)
+
+
+def demo(tmp_path: Path, port: int = 0) -> ConfigStore:
+    return ConfigStore(tmp_path / "demo.toml", fixed=demo_keys(DemoOptions(port=port)))
+
+
 def test_the_demo_is_for_this_computer_only() -> None:
-    config = parse('[room]\nurl = "ws://elsewhere/hub/ws"\n[web]\nhost = "0.0.0.0"\n[hub]\nsecure = false\n', "t")
-    demo = demo_config(config, DemoOptions(port=1234))
+    config = parse('[web]\nhost = "0.0.0.0"\n[hub]\nsecure = false\n', "t")
+    demo = with_values(config, demo_keys(DemoOptions(port=1234)))
     assert (demo.web.host, demo.web.port, demo.web.tls) == ("127.0.0.1", 1234, "off")
     assert (demo.room.url, demo.room.room, demo.hub.secure) == ("hub:", "lobby", True)
     assert (demo.audio.driver, demo.video.driver, demo.gpio.driver) == ("mock", "mock", "mock")
 
 
 def test_the_demo_plays_files_and_shows_devices() -> None:
-    demo = demo_config(Config(), DemoOptions(camera="a.mp4", microphone="b.wav"))
+    demo = with_values(Config(), demo_keys(DemoOptions(camera="a.mp4", microphone="b.wav")))
     assert (demo.video.driver, demo.video.camera_file) == ("file", "a.mp4")
     assert (demo.audio.driver, demo.audio.microphone_file) == ("file", "b.wav")
-    demo = demo_config(Config(), DemoOptions(camera="/dev/video2"))
+    demo = with_values(Config(), demo_keys(DemoOptions(camera="/dev/video2")))
     assert (demo.video.driver, demo.video.device) == ("v4l2", "/dev/video2")
 
 
@@ -50,15 +61,15 @@ def test_the_demo_plays_files_and_shows_devices() -> None:
 )
 async def test_what_this_version_lacks_is_named(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(words)):
-        await run(parse(text, "t"), state_dir=tmp_path)
-    assert not list(tmp_path.iterdir())
+        await run(store(tmp_path, text), state_dir=tmp_path / "state")
+    assert not (tmp_path / "state").exists()
 
 
 async def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(ConfigError, match=f"port {port} on 127.0.0.1 is in use"):
-            await run(Config(), state_dir=tmp_path, demo=DemoOptions(port=port))
+            await run(demo(tmp_path, port), state_dir=tmp_path, is_demo=True)
 
 
 async def _stop(task: asyncio.Task[None]) -> float:
@@ -85,7 +96,7 @@ async def test_cancelling_the_demo_leaves_nothing(tmp_path: Path, capsys: pytest
     await asyncio.to_thread(gc.collect)
     process = psutil.Process()
     before = (asyncio.all_tasks(), set(threading.enumerate()), process.num_fds())
-    task = asyncio.create_task(run(Config(), state_dir=tmp_path, demo=DemoOptions(port=0)))
+    task = asyncio.create_task(run(demo(tmp_path), state_dir=tmp_path, is_demo=True))
     url, token = await _said(capsys, r"(http://127\.0\.0\.1:\d+)/\n.*API token +(\S+)\n", task)
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as http:
         async with asyncio.timeout(10):
@@ -107,7 +118,7 @@ async def test_a_unit_with_its_own_certificate_joins_its_own_hub(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROOM_APPLIANCE_API_TOKEN", "given")
-    task = asyncio.create_task(run(parse(MOCK, "t"), state_dir=tmp_path))
+    task = asyncio.create_task(run(store(tmp_path, MOCK), state_dir=tmp_path))
     (url,) = await _said(capsys, r"(https://127\.0\.0\.1:\d+)/\n", task)
     connector = aiohttp.TCPConnector(ssl=False)
     async with aiohttp.ClientSession(connector=connector, headers={"Authorization": "Bearer given"}) as http:
@@ -127,8 +138,8 @@ async def test_a_unit_whose_front_panel_is_not_there_works_without(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROOM_APPLIANCE_API_TOKEN", "given")
-    config = parse(MOCK + f'tls = "off"\n[panel]\nport = "{tmp_path}/no-panel"\n', "t")
-    task = asyncio.create_task(run(config, state_dir=tmp_path))
+    text = MOCK + f'tls = "off"\n[panel]\nport = "{tmp_path}/no-panel"\n'
+    task = asyncio.create_task(run(store(tmp_path, text), state_dir=tmp_path))
     (url,) = await _said(capsys, r"(http://127\.0\.0\.1:\d+)/\n", task)
     async with aiohttp.ClientSession(headers={"Authorization": "Bearer given"}) as http:
         async with asyncio.timeout(10):
