@@ -145,6 +145,8 @@ class MockNetwork:
 
     async def connect(self, join: WifiJoin) -> None:
         check_join(join)
+        if join.country:
+            self.country = join.country
         self.calls.append(f"connect {join.ssid}")
         before, was_up = self._joined, self._is_up
         self._joined, self._is_up, self._is_joining = "", False, True
@@ -161,6 +163,9 @@ class MockNetwork:
             else:
                 self._joined, self._is_up = before, was_up
             self._tell()
+
+    async def known(self) -> tuple[str, ...]:
+        return tuple(sorted(self._known))
 
     async def forget(self, ssid: str) -> None:
         if ssid not in self._known:

@@ -22,6 +22,7 @@ ErrorCode = Literal[
     "no-address",  # joined, but its DHCP gave none
     "timeout",
     "unavailable",  # no network service, no radio, or no leave to use it
+    "failed",  # anything else; the message says what
 ]
 
 _Ssid = Annotated[str, Meta(min_length=1, max_length=4 * MAX_SSID_BYTES)]
@@ -125,6 +126,9 @@ class Network(Protocol):
 
         Raises `NetworkError`; then everything is as it was before.
         """
+
+    async def known(self) -> tuple[str, ...]:
+        """Networks that are joined by themselves when in reach. Raises `NetworkError("unavailable")`."""
 
     async def forget(self, ssid: str) -> None:
         """Raises `NetworkError("not-found")` where no such network is known."""

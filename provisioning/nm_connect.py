@@ -71,9 +71,9 @@ async def deactivate(bus: ServiceBus, active: str, timeout_s: float) -> None:
     down = asyncio.Event()
 
     def on_signal(message: Message) -> None:
-        if message.interface == ACTIVE and message.path == active and message.member == "StateChanged":
-            if message.body[0] == DEACTIVATED:
-                down.set()
+        is_ours = message.interface == ACTIVE and message.path == active and message.member == "StateChanged"
+        if is_ours and message.body[0] == DEACTIVATED:
+            down.set()
 
     stop = bus.listen(on_signal)
     try:

@@ -67,7 +67,9 @@ class State:
 
 def ask(state: State, now_s: float) -> State:
     """Both buttons were held: once opens, once more closes."""
-    return replace(state, asked_until_s=None if state.is_asked(now_s) else now_s + ASKED_S)
+    if not state.is_asked(now_s):
+        return replace(state, asked_until_s=now_s + ASKED_S)
+    return replace(state, asked_until_s=None, since_s=min(state.since_s, now_s - LOOK_EVERY_S))
 
 
 def step(state: State, facts: Facts, now_s: float) -> tuple[State, Action | None]:
@@ -125,7 +127,8 @@ def _is_wanted(state: State, facts: Facts, now_s: float) -> bool:
         return True
     if state.offline_s is None:
         return False
-    return state.phase is not Phase.IDLE or now_s - state.offline_s >= _patience_s(facts)
+    is_open = state.phase in (Phase.ACCESS_POINT, Phase.LOOKING)
+    return is_open or now_s - state.offline_s >= _patience_s(facts)
 
 
 def _patience_s(facts: Facts) -> float:

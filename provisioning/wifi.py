@@ -51,6 +51,7 @@ from provisioning.nm_connect import activate, checkpoint, deactivate
 from provisioning.nm_scan import merge
 from provisioning.nm_settings import (
     ETHERNET,
+    WIFI,
     access_point_profile,
     ethernet_profile,
     known_ssid,
@@ -84,6 +85,7 @@ _MATCHES = (
 class _Known:
     path: str
     ssid: str
+    is_hidden: bool
 
 
 class NetworkManagerNetwork:
@@ -115,12 +117,12 @@ class NetworkManagerNetwork:
     async def scan(self) -> list[WifiNetwork]:
         objects = await self._objects()
         device = _wifi_device(objects)
+        known = await self._known()
         if own_active(objects) is None:  # an access point does not look around
-            self._seen = await self._look(device)
-        status = describe(objects, self._own)
-        wifi = status.connected("wifi")
-        known = {profile.ssid for profile in await self._known()}
-        return merge(self._seen, known, wifi.ssid if wifi is not None else None, self._own.ssid)
+            self._seen = await self._look(device, tuple(ssid_bytes(one.ssid) for one in known if one.is_hidden))
+        wifi = describe(objects, self._own).connected("wifi")
+        ssids = {one.ssid for one in known}
+        return merge(self._seen, ssids, wifi.ssid if wifi is not None else None, self._own.ssid)
 
     async def connect(self, join: WifiJoin) -> None:
         check_join(join)
@@ -131,6 +133,8 @@ class NetworkManagerNetwork:
             async with checkpoint(self._bus, device, ROLL_BACK_S):
                 await self._enable_radio()
                 await self.stop_access_point()
+                if join.country:
+                    await self.set_country(join.country)
                 security = await self._find(device, join)
                 made, _ = await activate(
                     self._bus, wifi_profile(join, security), device, join.ssid, persist="memory", timeout_s=JOIN_S
@@ -144,6 +148,9 @@ class NetworkManagerNetwork:
         for known in await self._known():
             if known.ssid == join.ssid and known.path != made:  # with the old password
                 await self._bus.call(DELETE, known.path)
+
+    async def known(self) -> tuple[str, ...]:
+        return tuple(sorted({known.ssid for known in await self._known()}))
 
     async def forget(self, ssid: str) -> None:
         found = [known for known in await self._known() if known.ssid == ssid]
@@ -288,8 +295,12 @@ class NetworkManagerNetwork:
         return [objects[path][ACCESS_POINT] for path in paths if ACCESS_POINT in objects.get(path, {})]
 
     async def _known(self) -> list[_Known]:
-        found = [(path, known_ssid(settings)) for path, settings in await self._profiles()]
-        return [_Known(path, ssid) for path, ssid in found if ssid is not None]
+        found = []
+        for path, settings in await self._profiles():
+            ssid = known_ssid(settings)
+            if ssid is not None:
+                found.append(_Known(path, ssid, bool(settings[WIFI].get("hidden", False))))
+        return found
 
     async def _profiles(self) -> list[tuple[str, dict[str, Properties]]]:
         await self._objects()
