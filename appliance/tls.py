@@ -50,10 +50,14 @@ def self_signed(state_dir: Path, host_names: frozenset[str]) -> tuple[ssl.SSLCon
 def fingerprint(state_dir: Path) -> str:
     """SHA-256 of the certificate, "AB:CD:..."; empty when there is none. It reads a file: call it from a thread."""
     try:
-        certificate = x509.load_pem_x509_certificate((state_dir / FILE_NAME).read_bytes())
+        return fingerprint_of((state_dir / FILE_NAME).read_bytes())
     except (OSError, ValueError):
         return ""
-    return certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+
+
+def fingerprint_of(pem: bytes) -> str:
+    """SHA-256 of the first certificate in PEM text, "AB:CD:..."; ValueError when there is none."""
+    return x509.load_pem_x509_certificate(pem).fingerprint(hashes.SHA256()).hex(":").upper()
 
 
 def pinned(fingerprint: str) -> aiohttp.Fingerprint | None:

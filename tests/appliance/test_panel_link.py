@@ -13,12 +13,11 @@ import gpiozero
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
-from appliance import doctor, panel_link, probe
+from appliance import panel_link
 from appliance.config import parse
 from appliance.drivers import PanelDevices, hardware
 from appliance.panel_link import PanelLink
 from appliance.session import Session
-from hw.mock import MockButtons, MockLeds
 from tests.appliance.unit import MockDevices, new_session, running, until
 from tests.hw.test_panel import PtyPanel
 
@@ -140,32 +139,3 @@ def test_auto_is_gpio_on_a_raspberry_pi_only(monkeypatch: pytest.MonkeyPatch) ->
     assert hardware(config).panel is None
     monkeypatch.setattr("appliance.drivers.is_raspberry_pi", lambda: True)
     assert hardware(config).panel is not None
-
-
-def test_doctor_walks_the_leds_of_pins(pins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "LED_S", 0.0)
-    for pin in (27, 5, 6, 13, 19):
-        pins.pin(pin)
-    finding = doctor.check_panel(devices_of(GPIO))
-    assert finding.status == "ok", finding
-    for pin in (27, 5, 6, 13, 19):
-        assert 1 in [state.state for state in pins.pin(pin).states], f"pin {pin} was never lit"
-
-
-def test_doctor_walks_the_leds_of_a_serial_panel_and_finds_a_stuck_button(
-    far: PtyPanel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(probe, "LED_S", 0.0)
-    far.button(2, True)
-    finding = doctor.check_panel(devices_of(GPIO + f'[panel]\nport = "{far.link}"\n'))
-    assert (finding.status, finding.message) == ("warning", "button down: call")
-
-
-def test_doctor_without_a_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "PANEL_S", 0.2)
-    monkeypatch.setitem(sys.modules, "gpiozero", None)
-    finding = doctor.check_panel(devices_of(GPIO))
-    assert (finding.status, PIP in finding.message) == ("failed", True)
-    finding = doctor.check_panel(PanelDevices(MockLeds(), MockButtons(), lambda: "front panel X does not answer"))
-    assert (finding.status, finding.message) == ("failed", "front panel X does not answer")
-    assert "[panel] port" in finding.remedy

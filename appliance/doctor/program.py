@@ -1,0 +1,96 @@
+"""The program itself: its packages, its files, its port."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from appliance.config import Config, load
+from appliance.doctor.finding import Finding
+from appliance.errors import ConfigError, HookError
+
+PINNED = {"aiortc": "1.16.", "aioice": "0.13."}  # as in pyproject.toml: aiortc_hooks touches private names of both
+
+
+def check_python(version: tuple[int, int, int]) -> Finding:
+    text = ".".join(map(str, version))
+    if (3, 11) <= version[:2] <= (3, 13):
+        return Finding("python", "ok", text)
+    return Finding("python", "failed", text, "use Python 3.11, 3.12 or 3.13")
+
+
+def check_packages(version_of: Callable[[str], str]) -> Iterator[Finding]:
+    for name, prefix in PINNED.items():
+        try:
+            version = version_of(name)
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(name, "failed", "not installed", "install room-appliance anew: pip install -e .")
+            continue
+        if version.startswith(prefix):
+            yield Finding(name, "ok", version)
+        else:
+            yield Finding(name, "failed", f"{version} is not {prefix}x", f"pip install '{name}=={prefix}*'")
+
+
+def check_hooks() -> Finding:
+    from appliance.media import aiortc_hooks
+
+    try:
+        aiortc_hooks.install(loopback=True)
+        asyncio.run(aiortc_hooks.self_test())
+    except HookError as exc:
+        return Finding("aiortc hooks", "failed", str(exc), "install the versions that pyproject.toml names")
+    return Finding("aiortc hooks", "ok", "each works")
+
+
+def check_state_dir(path: Path) -> Finding:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path, prefix=".doctor.") as file:
+            file.write(b"x")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as exc:
+        remedy = "make it writable for this user, or name another one in $STATE_DIRECTORY"
+        return Finding("state directory", "failed", f"{path}: {exc.strerror}", remedy)
+    return Finding("state directory", "ok", str(path), facts={"path": str(path)})
+
+
+def check_config(file: Path | None) -> tuple[Config, Finding]:
+    if file is None:
+        return Config(), Finding("configuration", "ok", "none given: every key has its default")
+    try:
+        return load(file), Finding("configuration", "ok", str(file))
+    except ConfigError as exc:
+        return Config(), Finding("configuration", "failed", str(exc), "correct these lines")
+
+
+def check_certificate(state_dir: Path) -> Finding:
+    from appliance import tls
+
+    if not (state_dir / tls.FILE_NAME).exists():
+        return Finding("certificate", "ok", "none yet: the first start makes one")
+    found = tls.fingerprint(state_dir)
+    if found:
+        return Finding("certificate", "ok", f"SHA-256 {found}", facts={"fingerprint": found})
+    remedy = "delete it and a new one is made, or run this as the user of the unit"
+    return Finding("certificate", "failed", f"{state_dir / tls.FILE_NAME} cannot be read", remedy)
+
+
+def check_port(host: str, port: int) -> Finding:
+    where = f"{host} port {port}"
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            probe.bind(address)
+            probe.listen(1)
+    except OSError as exc:
+        remedy = "stop the program that listens there, perhaps this one, or choose another [web] host and port"
+        return Finding("web", "failed", f"{where}: {exc.strerror}", remedy)
+    return Finding("web", "ok", f"{where} is free")

@@ -1,0 +1,194 @@
+"""Microphone and speaker: records a second, plays a chime, and listens whether it comes back."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from appliance.devices import FIRST_DELIVERY_S
+from appliance.doctor.finding import Fact, Finding
+from appliance.doctor.person import Person
+from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, HardwareError, Microphone, Samples, Speaker
+from hw.level import dbov
+
+RECORD_S = 1.0
+ECHO_S = 0.5  # until what was played is heard: buffers of the card and the way through the air
+TONES_HZ = (880.0, 1175.0, 1480.0)  # not one another's harmonics, and far from the hum of the mains
+TONE_S = 0.25
+REMEDY = 'plug it in or mend it, or change [audio] driver and device; driver "none" does without'
+
+_AMPLITUDE = 6000
+_FADE_S = 0.02
+_FAINT_DBOV = -85.0
+_CLIPPED = 0.001  # of the samples
+_HEARD_DB = 12.0  # over what was there before
+_WINDOW = BLOCK_FRAMES * 10
+_OFF_PACE = 0.15
+_SILENCE: Samples = np.zeros(BLOCK_FRAMES, np.int16)
+
+
+class _Ear:
+    """Collects what the microphone's thread delivers."""
+
+    def __init__(self) -> None:
+        self.first: queue.SimpleQueue[HardwareError | None] = queue.SimpleQueue()
+        self.lost: HardwareError | None = None
+        self._blocks: list[Samples] = []
+
+    def hear(self, block: AudioBlock) -> None:
+        self._blocks.append(block.samples)
+        if len(self._blocks) == 1:
+            self.first.put(None)
+
+    def lose(self, error: HardwareError) -> None:
+        self.lost = error
+        self.first.put(error)
+
+    def take(self) -> Samples:
+        """Everything since the last call."""
+        blocks, self._blocks[:] = list(self._blocks), []
+        return np.concatenate([np.zeros(0, np.int16), *blocks])
+
+
+class _Mouth:
+    """Plays `samples`, then silence, from the speaker's thread."""
+
+    def __init__(self, samples: Samples) -> None:
+        self.over: queue.SimpleQueue[HardwareError | None] = queue.SimpleQueue()
+        self._blocks = list(samples.reshape(-1, BLOCK_FRAMES))
+        self._times_s: list[float] = []
+
+    def next(self) -> Samples:
+        self._times_s.append(time.monotonic())
+        number = len(self._times_s) - 1
+        if number == len(self._blocks):
+            self.over.put(None)
+        return self._blocks[number] if number < len(self._blocks) else _SILENCE
+
+    @property
+    def pace(self) -> float:
+        """How fast it was asked for samples: 1 is real time."""
+        took_s = self._times_s[-1] - self._times_s[0]
+        return (len(self._times_s) - 1) * BLOCK_FRAMES / SAMPLE_RATE_HZ / took_s if took_s > 0 else 0.0
+
+
+def check_sound(
+    microphone: Microphone | None, speaker: Speaker | None, person: Person, timeout_s: float = FIRST_DELIVERY_S
+) -> Iterator[Finding]:
+    """One finding for each that is there. Blocks for some seconds. Raises what a broken driver raises."""
+    ear = _Ear()
+    before: Samples | None = None
+    try:
+        if microphone is not None:
+            finding, before = _record(microphone, ear, timeout_s)
+            yield finding
+        if speaker is not None:
+            yield _play(speaker, ear if before is not None else None, before, person, timeout_s)
+    finally:
+        if microphone is not None:
+            microphone.close()
+
+
+def _record(microphone: Microphone, ear: _Ear, timeout_s: float) -> tuple[Finding, Samples | None]:
+    try:
+        microphone.start(ear.hear, ear.lose)
+        error = ear.first.get(timeout=timeout_s)
+        if error is None:
+            time.sleep(RECORD_S)
+            error = ear.lost
+    except HardwareError as exc:
+        error = exc
+    except queue.Empty:
+        error = HardwareError(f"{microphone.device_id} opens, and delivers nothing within {timeout_s:g} s")
+    if error is not None:
+        return Finding("microphone", "failed", str(error), REMEDY), None
+    samples = ear.take()
+    return judge_recording(microphone.device_id, samples), samples
+
+
+def judge_recording(device_id: str, samples: Samples) -> Finding:
+    """How loud a second was; digital silence is a switch or a mixer that is shut."""
+    level = dbov(samples)
+    clipped = float(np.mean(np.abs(samples.astype(np.int32)) >= 32_767))
+    facts: dict[str, Fact] = {"device": device_id, "level_dbov": round(level, 1), "clipped": round(clipped, 4)}
+    words = f"{device_id} hears {level:.0f} dBov"
+    if not samples.any():
+        remedy = "it is muted: its own switch, or alsamixer (F4, the capture channel, Space)"
+        return Finding("microphone", "warning", f"{device_id} delivers nothing but zeros", remedy, facts)
+    if level < _FAINT_DBOV:
+        remedy = "turn it up: [audio] microphone_volume = 80, or alsamixer (F4)"
+        return Finding("microphone", "warning", f"{words}: almost nothing", remedy, facts)
+    if clipped > _CLIPPED:
+        remedy = "turn it down: a lower [audio] microphone_volume, no microphone boost"
+        return Finding("microphone", "warning", f"{words}, overdriven", remedy, facts)
+    return Finding("microphone", "ok", words, facts=facts)
+
+
+def _play(speaker: Speaker, ear: _Ear | None, before: Samples | None, person: Person, timeout_s: float) -> Finding:
+    mouth = _Mouth(chime())
+    length_s = len(TONES_HZ) * TONE_S
+    try:
+        speaker.start(mouth.next, mouth.over.put)
+        error = mouth.over.get(timeout=timeout_s + 2 * length_s)
+        if error is None:
+            time.sleep(ECHO_S)
+    except HardwareError as exc:
+        error = exc
+    except queue.Empty:
+        error = HardwareError(f"{speaker.device_id} opens, and does not play within {timeout_s:g} s")
+    finally:
+        speaker.close()
+    if error is not None:
+        return Finding("speaker", "failed", str(error), REMEDY)
+    is_heard = heard(before, ear.take()) if ear is not None and before is not None else None
+    return judge_chime(speaker.device_id, mouth.pace, is_heard, person.ask("A chime was played. Did you hear it?"))
+
+
+def judge_chime(device_id: str, pace: float, heard_back: bool | None, person_heard: bool | None) -> Finding:
+    """`heard_back` by the microphone is a hint: a headset or a far microphone does not hear what was well played."""
+    facts: dict[str, Fact] = {
+        "device": device_id,
+        "pace": round(pace, 2),
+        "heard_back": heard_back,
+        "person_heard": person_heard,
+    }
+    words = f"{device_id} played a chime"
+    if heard_back is not None:
+        words += "; the microphone heard it" if heard_back else "; the microphone did not hear it, as with headphones"
+    if person_heard is False:
+        remedy = "turn it up: [audio] speaker_volume = 80, or alsamixer; is it the right output, [audio] speaker?"
+        return Finding("speaker", "failed", f"{device_id} played a chime that nobody heard", remedy, facts)
+    if abs(pace - 1) > _OFF_PACE:
+        remedy = "choose the card by its name (aplay -L) instead of a plug-in that resamples"
+        return Finding("speaker", "warning", f"{words}; at {pace:.2f} times the right pace", remedy, facts)
+    return Finding("speaker", "ok", words, facts=facts)
+
+
+def chime() -> Samples:
+    """Three tones, each faded in and out; int16 at 48 kHz, whole blocks."""
+    count = round(TONE_S * SAMPLE_RATE_HZ)
+    fade = round(_FADE_S * SAMPLE_RATE_HZ)
+    shape = np.minimum(1.0, np.minimum(np.arange(count), np.arange(count)[::-1]) / fade)
+    turns = 2 * np.pi * np.arange(count) / SAMPLE_RATE_HZ
+    samples = np.concatenate([_AMPLITUDE * shape * np.sin(tone_hz * turns) for tone_hz in TONES_HZ]).astype(np.int16)
+    return np.append(samples, np.zeros(-samples.size % BLOCK_FRAMES, np.int16))
+
+
+def heard(before: Samples, after: Samples) -> bool:
+    """Whether each tone of the chime stands out of `after` as it does not out of `before`."""
+    return all(
+        _strongest(after, tone_hz) > _strongest(before, tone_hz) * 10 ** (_HEARD_DB / 10) + 1.0 for tone_hz in TONES_HZ
+    )
+
+
+def _strongest(samples: Samples, tone_hz: float) -> float:
+    """The power at `tone_hz` in the 0.1 s where it is strongest."""
+    count = samples.size // _WINDOW
+    if not count:
+        return 0.0
+    windows = samples[: count * _WINDOW].reshape(count, _WINDOW) * np.hanning(_WINDOW)
+    wave = np.exp(-2j * np.pi * tone_hz * np.arange(_WINDOW) / SAMPLE_RATE_HZ)
+    return float(np.max(np.abs(windows @ wave) ** 2)) / _WINDOW
