@@ -6,6 +6,7 @@ card has an end for each of its PCM devices, told by the name that ALSA opens, `
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import select
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hw import ChangeKind, DeviceChange, HardwareError
+
+logger = logging.getLogger(__name__)
 
 _SUBSYSTEMS = ("sound", "video4linux")
 _PCM = re.compile(r"/card\d+/pcmC\d+D(?P<device>\d+)(?P<end>[cp])$")
@@ -108,7 +111,8 @@ class UdevMonitor:
             return
         os.eventfd_write(self._wake, 1)
         thread.join(_CLOSE_S)
-        os.close(self._wake)
+        if not thread.is_alive():
+            os.close(self._wake)
 
 
 def _listen(monitor: Any, table: Table, wake: int, sink: Callable[[DeviceChange], None]) -> None:
@@ -119,10 +123,13 @@ def _listen(monitor: Any, table: Table, wake: int, sink: Callable[[DeviceChange]
         ready = {descriptor for descriptor, _ in poll.poll()}
         if wake in ready:
             return
-        device = monitor.poll(0)
-        if device is None:
+        try:
+            device = monitor.poll(0)
+            change = table.feed(dict(device.properties), _facts(device)) if device is not None else None
+        except OSError as exc:  # more came at once than the socket holds
+            logger.warning("device changes were missed: %s", exc)
             continue
-        if (change := table.feed(dict(device.properties), _facts(device))) is not None:
+        if change is not None:
             sink(change)
 
 
