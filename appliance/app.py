@@ -289,7 +289,7 @@ class _Unit(Server):
     def _portal(self) -> Portal:
         return Portal(
             unit_name=lambda: self.config.device.name,
-            is_signed_in=(lambda _request: True) if self.is_demo else self.access.has_cookie,
+            is_signed_in=lambda request: visitor(request).may("admin"),
             version=__version__,
             has_panel=self._panel_hardware() is not None,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from aiohttp import web
@@ -15,9 +15,13 @@ RETRY_MS = 1000  # how long EventSource waits before it connects again
 
 
 class EventStreams:
-    """Serves streams. Call `close` in `on_shutdown`: it ends those that are open."""
+    """Serves streams. Call `close` in `on_shutdown`: it ends those that are open.
 
-    def __init__(self) -> None:
+    `is_welcome` is asked before each message: whoever was logged out meanwhile hears no more.
+    """
+
+    def __init__(self, is_welcome: Callable[[web.Request], bool] = lambda _request: True) -> None:
+        self._is_welcome = is_welcome
         self._open: set[asyncio.Task[object]] = set()
         self._closing = False
 
@@ -42,6 +46,8 @@ class EventStreams:
                     await self._write(response, f"retry: {RETRY_MS}\n\n".encode())
                     while True:
                         await asyncio.wait({upcoming}, timeout=KEEP_ALIVE_S)
+                        if not self._is_welcome(request):
+                            return response
                         if not upcoming.done():
                             await self._write(response, b": still here\n\n")
                             continue

@@ -1,47 +1,65 @@
-"""Who may use the web side: which Host names, which pages, which tokens; and what every answer says about itself.
+"""Who may use the web side: which Host names, which pages, which routes; and what every answer says about itself.
 
 - A Host header that is none of this unit's names gets 403: against DNS rebinding. An address is nobody's domain, so
   every IP address is fine where the unit listens on all of them.
-- `/api/` and everything below `/panel/` needs an API token (`Authorization: Bearer`) or the cookie of one of this
-  unit's own pages; else 401.
-- A request that changes something, and every WebSocket, must not come from another site's page: 403. With a cookie it
-  must say where it comes from.
+- A request that changes something, and every WebSocket, must not come from another site's page: 403.
+- Each route of the table has a scope (`provisioning.http_routes`). An API token (`Authorization: Bearer`) or the cookie
+  of one of this unit's own pages says what a visitor may do; nobody known gets 401, too little scope 403. Whatever
+  else lies below `/api/` and `/panel/` needs `read`. Handlers find the visitor with `visitor(request)`.
+- With a cookie, a change must say where it comes from (Origin) and carry the token that only scripts of an own page
+  can read (X-CSRF-Token): 403.
+- The owner's pages send strangers to /login, and to /setup while there is no owner. With `open_pages` (the demo, which
+  only this machine reaches) whoever opens a page is the owner.
+- A body that does not arrive within `BODY_TIMEOUT_S` gets 408.
 - Errors are JSON: {"error": {"code", "message"}}, with "field" where one is to blame.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
-import secrets
+import time
 from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from appliance.api_tokens import ApiTokens
 from appliance.hub.origins import is_same_origin
 from provisioning.assets import page_headers
+from provisioning.auth import Auth
 from provisioning.http_json import error_response
+from provisioning.http_routes import Scope, route_of
+from provisioning.session_cookie import CSRF_HEADER, SessionCookie
+from provisioning.visitor import Visitor, set_visitor, visitor
 
 logger = logging.getLogger(__name__)
 
 PROTECTED = ("/api/", "/panel/")
+OWNER_PAGES = frozenset({"/", "/panel", "/settings", "/diagnostics"})
+LOGIN_PAGE, SETUP_PAGE = "/login", "/setup"
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
-MAX_PAGE_SESSIONS = 64
+BODY_TIMEOUT_S = 10.0
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_COOKIE = "room_appliance"  # and the port: browsers don't keep cookies of two ports apart
 
 
 class Access:
     """`host_names`: allowed in Host beside IP addresses, or, with `loopback_only`, all that is allowed."""
 
-    def __init__(self, tokens: ApiTokens, host_names: frozenset[str], *, loopback_only: bool, secure: bool) -> None:
-        self._tokens = tokens
+    def __init__(
+        self,
+        auth: Auth,
+        cookie: SessionCookie,
+        host_names: frozenset[str],
+        *,
+        loopback_only: bool,
+        open_pages: bool = False,
+    ) -> None:
+        self.auth = auth
+        self.cookie = cookie
         self._host_names = LOOPBACK_NAMES | {name.lower() for name in host_names}
         self._loopback_only = loopback_only
-        self._secure = secure
-        self._page_sessions: dict[str, None] = {}  # in the order of their making
+        self._open_pages = open_pages
 
     def may_host(self, host: str) -> bool:
         name = _host_name(host)
@@ -49,42 +67,82 @@ class Access:
             return True
         return not self._loopback_only and _is_address(name)
 
-    def is_known(self, request: web.Request) -> bool:
-        """A good API token, or the cookie of an own page."""
-        return self._tokens.verify_header(request.headers.get("Authorization")) or self.has_cookie(request)
+    def identify(self, request: web.Request) -> Visitor:
+        """By a good API token, else by the cookie of an own page."""
+        token = self.auth.tokens.find_bearer(request.headers.get("Authorization"))
+        if token is not None:
+            return Visitor(token.scope, token_id=token.id)
+        session = self.auth.sessions.find(self.cookie.read(request), time.monotonic())
+        if session is None or (session.token_id and not self.auth.tokens.is_known(session.token_id)):
+            return Visitor()
+        return Visitor(session.scope, session)
 
-    def has_cookie(self, request: web.Request) -> bool:
-        return request.cookies.get(_cookie_name(request), "") in self._page_sessions
+    def is_welcome(self, request: web.Request) -> bool:
+        """Whether the visitor of a request that goes on, an event stream, is still signed in."""
+        known = visitor(request)
+        if known.session is not None and not self.auth.sessions.is_alive(known.session, time.monotonic()):
+            return False
+        token_id = known.session.token_id if known.session is not None else known.token_id
+        return not token_id or self.auth.tokens.is_known(token_id)
 
-    def give_cookie(self, request: web.Request, response: web.Response) -> None:
-        """Lets the page that `response` carries use the API."""
-        if self.has_cookie(request):
-            return
-        session = secrets.token_urlsafe(32)
-        while len(self._page_sessions) >= MAX_PAGE_SESSIONS:
-            del self._page_sessions[next(iter(self._page_sessions))]
-        self._page_sessions[session] = None
-        response.set_cookie(
-            _cookie_name(request), session, httponly=True, samesite="Strict", secure=self._secure, path="/"
-        )
+    def open_page(self, request: web.Request) -> str:
+        """The session that a page of the demo begins, for its cookie; else empty."""
+        if not self._open_pages or visitor(request).is_known or not _is_page(request):
+            return ""
+        now_s = time.monotonic()
+        session_id = self.auth.sessions.begin("admin", now_s)
+        set_visitor(request, Visitor("admin", self.auth.sessions.find(session_id, now_s)))
+        return session_id
 
     def problem(self, request: web.Request) -> web.Response | None:
-        """Why this request is refused, or None."""
+        """Why this request is refused, or None. The visitor is set then."""
+        if len(request.headers.getall("Host", ())) > 1:
+            return error_response(400, "host", "one Host header, please")
         if not self.may_host(request.host):
             return error_response(403, "host", f"this unit is not called {request.host[:100]!r}; use its address")
         changes = request.method not in _SAFE_METHODS
         is_socket = request.headers.get("Upgrade", "").lower() == "websocket"
         if (changes or is_socket) and not is_same_origin(request):
             return error_response(403, "origin", "pages of other sites may not do this")
-        if not request.path.startswith(PROTECTED):
+        known = self.identify(request)
+        set_visitor(request, known)
+        if _is_page(request):
+            return self._elsewhere(request, known)
+        route = route_of(request)
+        if route is None and not request.path.startswith(PROTECTED):
             return None
-        if self._tokens.verify_header(request.headers.get("Authorization")):
-            return None
-        if not self.has_cookie(request):
-            return error_response(401, "unauthorized", "send an API token as Authorization: Bearer TOKEN")
-        if changes and "Origin" not in request.headers:
+        refused = self._scope_problem(route.scope if route is not None else "read", known)
+        if refused is not None or not changes or known.session is None:
+            return refused
+        if "Origin" not in request.headers:
             return error_response(403, "origin", "with a cookie, a change needs the header Origin")
+        if not self.cookie.has_token(request):
+            return error_response(403, "csrf", f"with a cookie, a change needs the header {CSRF_HEADER}")
         return None
+
+    def _scope_problem(self, needed: Scope, known: Visitor) -> web.Response | None:
+        if needed == "setup":
+            if self.auth.claim.is_open(time.monotonic()):
+                return None
+            return error_response(403, "not-in-setup", "this unit has an owner; hold both its buttons for 5 s first")
+        if known.may(needed):
+            return None
+        if not known.is_known:
+            return error_response(401, "unauthorized", "log in, or send an API token as Authorization: Bearer TOKEN")
+        return error_response(403, "scope", f"this needs the scope {needed!r}; yours is {known.scope!r}")
+
+    def _elsewhere(self, request: web.Request, known: Visitor) -> web.Response | None:
+        """Where a stranger is sent instead of a page."""
+        if self._open_pages or known.may("admin"):
+            return None
+        claim, path = self.auth.claim, request.path
+        if not claim.is_claimed:
+            return None if path == SETUP_PAGE else _redirect(SETUP_PAGE)
+        if path == LOGIN_PAGE or (path == SETUP_PAGE and claim.is_open(time.monotonic())):
+            return None
+        if path in OWNER_PAGES and known.is_known and path != "/settings":
+            return None  # an API token of less scope looks, and its changes are refused one by one
+        return _redirect(f"{LOGIN_PAGE}?next={path}")
 
 
 def guard(access: Access) -> Middleware:
@@ -92,11 +150,19 @@ def guard(access: Access) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        problem = access.problem(request)
-        if problem is not None:
-            return problem
         try:
-            return await handler(request)
+            problem = access.problem(request)
+            if problem is not None:
+                return problem
+            session_id = access.open_page(request)
+            if access.auth.is_due:
+                await access.auth.save()
+            if not await _has_body(request):
+                return _slow()
+            response = await handler(request)
+            if session_id and isinstance(response, web.Response):
+                access.cookie.give(request, response, session_id)
+            return response
         except web.HTTPException as exc:
             if exc.status < 400 or exc.content_type == "application/json":
                 raise
@@ -130,8 +196,31 @@ def _code(status: int) -> str:
     return HTTPStatus(status).phrase.lower().replace(" ", "-")
 
 
-def _cookie_name(request: web.Request) -> str:
-    return f"{_COOKIE}_{request.url.port}"
+async def _has_body(request: web.Request) -> bool:
+    """The whole body is there, in memory, where the handler reads it from; False: it took too long."""
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            await request.read()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _slow() -> web.Response:
+    response = error_response(408, "request-timeout", f"the body took more than {BODY_TIMEOUT_S:g} s")
+    response.force_close()
+    return response
+
+
+def _is_page(request: web.Request) -> bool:
+    """One of the pages that this unit has."""
+    if request.path not in (*OWNER_PAGES, LOGIN_PAGE, SETUP_PAGE) or request.method not in _SAFE_METHODS:
+        return False
+    return request.match_info.http_exception is None
+
+
+def _redirect(target: str) -> web.Response:
+    return web.Response(status=303, headers={"Location": target})
 
 
 def _host_name(host: str) -> str:

@@ -5,6 +5,7 @@ Every error of every route is {"error": {"code", "message"}}, with "field" where
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, TypeVar
 
@@ -15,16 +16,20 @@ T = TypeVar("T")
 
 
 class ApiError(Exception):
-    """What a route refuses. `code` is for programs, `message` for people."""
+    """What a route refuses. `code` is for programs, `message` for people; `retry_after_s`: when it may be different."""
 
-    def __init__(self, status: int, code: str, message: str, field: str = "") -> None:
+    def __init__(self, status: int, code: str, message: str, field: str = "", *, retry_after_s: float = 0.0) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.field = field
+        self.retry_after_s = retry_after_s
 
     def response(self) -> web.Response:
-        return error_response(self.status, self.code, str(self), self.field)
+        response = error_response(self.status, self.code, str(self), self.field)
+        if self.retry_after_s > 0:
+            response.headers["Retry-After"] = str(math.ceil(self.retry_after_s))
+        return response
 
 
 class BodyError(ApiError):

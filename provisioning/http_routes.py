@@ -21,6 +21,7 @@ from aiohttp import web
 from provisioning.http_json import ApiError
 
 Scope = Literal["open", "setup", "read", "control", "admin"]
+SCOPES: tuple[Scope, ...] = ("open", "setup", "read", "control", "admin")  # each includes those before it
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 
 

@@ -14,6 +14,16 @@ export class Refused extends Error {
 
 const OPEN_PAGES = ["/login", "/setup"];
 
+// What a change carries beside the page's cookie: scripts of this unit's own pages can read it, and no others.
+function csrfToken() {
+  const name = `room_appliance_csrf${location.port && `_${location.port}`}=`;
+  return document.cookie.split("; ").find((cookie) => cookie.startsWith(name))?.slice(name.length) ?? "";
+}
+
+function request(path, options) {
+  return fetch(path, { ...options, headers: { ...options.headers, "X-CSRF-Token": csrfToken() } });
+}
+
 // JSON of an answer, null for 204. POST when there is a `body`, else GET, unless `options.method` says otherwise.
 // Throws Refused with the unit's own words, or TypeError when it cannot be reached.
 export async function call(path, body, options = {}) {
@@ -22,10 +32,10 @@ export async function call(path, body, options = {}) {
     body: JSON.stringify(body),
     headers: { "Content-Type": "application/json" },
   };
-  let response = await fetch(path, { ...post, ...options });
+  let response = await request(path, { ...post, ...options });
   if (response.status === 401 && !OPEN_PAGES.includes(location.pathname)) {
     await fetch(location.href, { cache: "no-store" }); // a demo that was started anew gives its page a new cookie
-    response = await fetch(path, { ...post, ...options });
+    response = await request(path, { ...post, ...options });
     if (response.status === 401) {
       location.assign(`/login?next=${encodeURIComponent(location.pathname + location.hash)}`);
     }

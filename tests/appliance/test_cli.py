@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from appliance import __version__, cli
-from appliance.api_tokens import ApiTokens
 from appliance.hub.tokens import TokenSigner, load_or_create_secret
 from appliance.state_dir import TOKEN_SECRET_FILE
+from provisioning.api_tokens import ApiTokens
 from tests.hw.test_files import write_sound
 
 MOCK = '[audio]\ndriver = "mock"\n[video]\ndriver = "mock"\n[gpio]\ndriver = "mock"\n'
@@ -156,7 +156,19 @@ def test_token_for_a_room_that_cannot_be(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_api_token_is_good_for_the_api(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["api-token", "--label", "panel"]) == 0
-    assert ApiTokens(state).verify(capsys.readouterr().out.strip())
+    token = ApiTokens(state).find(capsys.readouterr().out.strip())
+    assert token is not None
+    assert token.scope == "admin"
+    assert cli.main(["api-token", "--label", "dash board", "--scope", "read"]) == 0
+    capsys.readouterr()
+    assert cli.main(["api-token", "--list"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{token.id}  admin")
+    assert second.endswith("never used                 dash board")
+    assert cli.main(["api-token", "--revoke", token.id]) == 0
+    assert cli.main(["api-token", "--revoke", token.id]) == 1
+    assert "--list shows them" in capsys.readouterr().err
+    assert [one.scope for one in ApiTokens(state).stored()] == ["read"]
 
 
 def test_ctrl_c_while_modules_load_ends_without_a_traceback() -> None:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance import redact
-from appliance.api_tokens import new_token
 from appliance.hub.tokens import TokenSigner
+from provisioning.api_tokens import new_token
 
 
 @pytest.fixture(autouse=True)

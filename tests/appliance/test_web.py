@@ -9,6 +9,7 @@ import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http.cookies import SimpleCookie
 from typing import Any
 
 import av
@@ -20,7 +21,6 @@ from hypothesis import strategies as st
 
 from appliance import event_stream
 from appliance.api import MuteRequest, NoFields
-from appliance.api_tokens import ApiTokens
 from appliance.config import Config
 from appliance.events import Bus
 from appliance.hub.tokens import TokenSigner
@@ -31,12 +31,16 @@ from appliance.session import Session
 from appliance.state import UnitState, describe
 from appliance.supervisor import Health
 from appliance.unit_events import MuteChanged
-from appliance.web import LoginRequest, Unit, build
+from appliance.web import Unit, build
 from appliance.web_access import Access
 from hw.mock import MockButtons, MockLeds
+from provisioning.auth_routes import ClaimRequest, LoginRequest, TokenRequest
 from provisioning.http_json import BodyError, decode_body
 from provisioning.portal import Portal
+from provisioning.session_cookie import SessionCookie
+from provisioning.visitor import visitor
 from tests.appliance.unit import MockDevices, new_session, running, until
+from tests.provisioning.owner import claimed, new_auth
 
 TOKEN = {"Authorization": "Bearer good"}
 PROTECTED = ["/api/state", "/api/events", "/panel/events", "/panel/camera.jpg", "/panel/peer.jpg", "/panel/speaker.wav"]
@@ -67,7 +71,7 @@ async def open_site(
     devices, leds, buttons = MockDevices(), MockLeds(), MockButtons()
     session, bus = new_session("ws://127.0.0.1:9/hub/ws", devices, auto_join=False)
     health: dict[str, Health] = {"session": "ok"}
-    tokens = ApiTokens(extra=("good",))
+    auth = await claimed(new_auth())
 
     def state() -> UnitState:
         patterns = {"mute": "on" if session.is_muted("audio") else "off"}
@@ -82,11 +86,20 @@ async def open_site(
             Invitations(Config, TokenSigner(bytes(32))),
             PanelHardware(leds, buttons, devices.speaker),
         ),
-        Portal(unit_name=lambda: "Door", is_signed_in=lambda _request: open_pages, version="9", has_panel=True),
-        Access(tokens, frozenset({"door.local"}), loopback_only=loopback_only, secure=False),
-        tokens,
+        Portal(
+            unit_name=lambda: "Door",
+            is_signed_in=lambda request: visitor(request).may("admin"),
+            version="9",
+            has_panel=True,
+        ),
+        Access(
+            auth,
+            SessionCookie(secure=False),
+            frozenset({"door.local"}),
+            loopback_only=loopback_only,
+            open_pages=open_pages,
+        ),
         [],
-        open_pages=open_pages,
     )
     server = TestServer(application)
     await server.start_server(shutdown_timeout=patience_s)
@@ -142,16 +155,21 @@ async def test_nothing_is_changed_without_a_token(site: Site, path: str) -> None
 
 async def test_a_page_of_the_demo_may_use_the_api_by_its_cookie(site: Site) -> None:
     async with site.http.get("/") as page:
-        cookie = page.headers["Set-Cookie"]
-    assert "HttpOnly" in cookie
-    assert "SameSite=Strict" in cookie
+        session, token = page.headers.getall("Set-Cookie")
+    assert "HttpOnly" in session
+    assert "SameSite=Strict" in session
+    assert "SameSite=Strict" in token
+    csrf = {"X-CSRF-Token": SimpleCookie(token)[f"room_appliance_csrf_{site.http.port}"].value}
     async with site.http.get("/api/state") as response:
         assert response.status == 200
     async with site.http.get("/panel") as page:
         assert "Set-Cookie" not in page.headers  # it has one
-    async with site.http.post("/api/mute", json={"audio": True}) as response:
+    async with site.http.post("/api/mute", json={"audio": True}, headers=csrf) as response:
         assert (await error(response))["code"] == "origin"  # a browser always says where a change comes from
-    async with site.http.post("/api/mute", json={"audio": True}, headers={"Origin": site.origin}) as response:
+    headers = {"Origin": site.origin}
+    async with site.http.post("/api/mute", json={"audio": True}, headers=headers) as response:
+        assert (await error(response))["code"] == "csrf"
+    async with site.http.post("/api/mute", json={"audio": True}, headers={**headers, **csrf}) as response:
         assert response.status == 200
     assert site.session.is_muted("audio")
 
@@ -172,16 +190,16 @@ async def test_pages_of_other_sites_change_nothing(site: Site, headers: dict[str
     assert not site.session.is_muted("audio")
 
 
-async def test_without_open_pages_a_page_needs_the_token_once() -> None:
+async def test_without_open_pages_the_owners_pages_send_strangers_to_the_login() -> None:
     async with open_site(open_pages=False) as site:
-        async with site.http.get("/") as page:
-            assert page.status == 200
-            assert "Set-Cookie" not in page.headers
-        async with site.http.post("/login", json={"token": "bad"}) as response:
-            assert response.status == 401
-            assert (await error(response))["field"] == "token"
-        async with site.http.post("/login", json={"token": "good"}) as response:
+        for path in ("/", "/panel"):
+            async with site.http.get(path, allow_redirects=False) as page:
+                assert (page.status, page.headers["Location"]) == (303, f"/login?next={path}")
+                assert "Set-Cookie" not in page.headers
+        async with site.http.post("/api/auth/login", json={"token": "good"}) as response:
             assert response.status == 200
+        async with site.http.get("/", allow_redirects=False) as page:
+            assert page.status == 200
         async with site.http.get("/api/state") as response:
             assert response.status == 200
 
@@ -296,7 +314,7 @@ _json = st.recursive(
 
 
 @given(body=st.binary(max_size=200) | _json.map(lambda value: json.dumps(value).encode()))
-@pytest.mark.parametrize("cls", [MuteRequest, NoFields, ButtonRequest, LoginRequest])
+@pytest.mark.parametrize("cls", [MuteRequest, NoFields, ButtonRequest, ClaimRequest, LoginRequest, TokenRequest])
 def test_a_body_is_what_was_asked_for_or_a_body_error(cls: type[Any], body: bytes) -> None:
     problem = ""
     try:
