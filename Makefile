@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.dev
 RUN_STAMP := $(VENV)/.run
 ALSA_STAMP := $(VENV)/.alsa
 
-.PHONY: run test test-hardware lint bench peers install clean
+.PHONY: run test test-hardware lint bench peers install uninstall clean
 
 run: $(RUN_STAMP)
 	$(BIN)/room-appliance demo --port $(PORT)
@@ -16,7 +16,7 @@ test: $(DEV_STAMP) peers $(ALSA_STAMP)
 	$(BIN)/python -m pytest
 
 # On a Pi whose unit is stopped, at a terminal: says what to look at and what to do, skips what is not there. The
-# hardware packages are Debian's, as for `install`; none of the peers, for PulseAudio would take the sound card.
+# hardware packages are Debian's: the venv sees them; none of the peers, for PulseAudio would take the sound card.
 test-hardware: VENV_OPTIONS := --system-site-packages
 test-hardware: $(DEV_STAMP)
 	$(BIN)/python -m pytest --no-cov --capture=no -rs -m hardware tests/hardware
@@ -34,10 +34,12 @@ bench: $(DEV_STAMP)
 peers:
 	@sh tests/peers.sh
 
-# As root, on the machine that is to be the unit. Its hardware packages are Debian's: the venv sees them.
-install: VENV_OPTIONS := --system-site-packages
-install: $(RUN_STAMP)
-	sh systemd/install.sh
+# As root, on the machine that is to be the unit; again to upgrade. See systemd/install.sh.
+install:
+	@PYTHON=$(PYTHON) sh systemd/install.sh
+
+uninstall:
+	@sh systemd/uninstall.sh
 
 $(RUN_STAMP): pyproject.toml
 	@PYTHON=$(PYTHON) sh tests/peers.sh python

@@ -1,4 +1,4 @@
-"""Talking to systemd over $NOTIFY_SOCKET (sd_notify(3)) and its watchdog (sd_watchdog_enabled(3)); else silence."""
+"""Talking to systemd: $NOTIFY_SOCKET (sd_notify(3)), its watchdog (sd_watchdog_enabled(3)), sockets that it passes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import socket
 from collections.abc import Callable, Mapping
 
 logger = logging.getLogger(__name__)
+
+_FIRST_PASSED = 3  # SD_LISTEN_FDS_START
 
 
 class Notifier:
@@ -52,6 +54,26 @@ class Notifier:
             self._socket.sendto("\n".join(lines).encode(), self._address)
         except OSError as exc:  # a full queue too: the next one gets through, or the watchdog strikes as it should
             logger.warning("sd_notify %s: %s", lines[0] if lines else "", exc)
+
+
+def passed_sockets(environ: Mapping[str, str] = os.environ) -> dict[str, socket.socket]:
+    """The listening sockets that systemd has bound for this process, by FileDescriptorName= (sd_listen_fds(3)).
+
+    The caller owns them; ask once. Nothing when they are meant for another process.
+    """
+    try:
+        count, process_id = int(environ.get("LISTEN_FDS", "0")), int(environ.get("LISTEN_PID", "0"))
+    except ValueError:
+        return {}
+    if process_id != os.getpid():
+        return {}
+    names = environ.get("LISTEN_FDNAMES", "").split(":")
+    passed = {}
+    for name, descriptor in zip(names, range(_FIRST_PASSED, _FIRST_PASSED + count), strict=False):
+        os.set_inheritable(descriptor, False)
+        passed[name] = socket.socket(fileno=descriptor)
+        passed[name].setblocking(False)
+    return passed
 
 
 async def feed_watchdog(notifier: Notifier, healthy: Callable[[], bool]) -> None:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from appliance.sdnotify import Notifier, feed_watchdog
+from appliance.sdnotify import Notifier, feed_watchdog, passed_sockets
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -129,3 +132,36 @@ async def test_without_a_watchdog_the_feeder_only_waits() -> None:
     assert not done
     feeder.cancel()
     await asyncio.wait({feeder})
+
+
+def test_sockets_that_systemd_passes() -> None:
+    body = """
+import os, sys
+for place, given in enumerate(sys.argv[1:], 3):
+    os.dup2(int(given), place)
+from appliance.sdnotify import passed_sockets
+os.environ["LISTEN_PID"] = str(os.getpid())
+for name, end in passed_sockets().items():
+    print(name, end.getsockname()[1], os.get_inheritable(end.fileno()))
+    """
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        descriptors = tuple(fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (one, two))
+        said = subprocess.run(
+            [sys.executable, "-c", body, *map(str, descriptors)],
+            env={"LISTEN_FDS": "2", "LISTEN_FDNAMES": "portal:other"},
+            pass_fds=descriptors,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for descriptor in descriptors:
+            os.close(descriptor)
+        ports = [end.getsockname()[1] for end in (one, two)]
+    assert said.stdout == f"portal {ports[0]} False\nother {ports[1]} False\n"
+
+
+@pytest.mark.parametrize(
+    "environ", [{}, {"LISTEN_FDS": "1", "LISTEN_PID": "1"}, {"LISTEN_FDS": "one", "LISTEN_PID": "two"}]
+)
+def test_no_sockets_are_passed(environ: dict[str, str]) -> None:
+    assert passed_sockets(environ) == {}

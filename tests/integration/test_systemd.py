@@ -12,8 +12,9 @@ import pytest
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 SERVICE = SYSTEMD / "room-appliance.service"
+SOCKET = SYSTEMD / "room-appliance-portal.socket"
 MAX_EXPOSURE = 3.0
-GROUPS = {"video", "audio", "gpio", "dialout", "input"}
+GROUPS = {"video", "audio", "gpio", "dialout", "input", "netdev"}
 
 
 def run(tool: str, *arguments: str) -> str:
@@ -34,12 +35,13 @@ def run_any(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def installed(directory: Path, text: str) -> Path:
-    """The unit as `systemd/install.sh` writes it, for a checkout in `directory`."""
-    program = directory / ".venv" / "bin" / "room-appliance"
+    """The unit, of a program that is in `directory`."""
+    program = directory / "venv" / "bin" / "room-appliance"
     program.parent.mkdir(parents=True)
     program.touch(mode=0o755)
     unit = directory / "room-appliance.service"
     unit.write_text(text.replace("/opt/room-appliance", str(directory)))
+    shutil.copy(SOCKET, directory)
     return unit
 
 
