@@ -86,3 +86,15 @@ class StreamError(Event):
     kind: Literal["microphone", "camera", "speaker"]
     code: StreamErrorCode
     message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetupModeChanged(Event, retained=True):
+    """`phase`: "idle", "access-point", "looking" or "joining"; `is_shown`: the LEDs say that somebody is waited for.
+
+    `attempt`: how the last wish to join a network goes: "joining", "joined", "failed", or None before the first.
+    """
+
+    phase: str
+    is_shown: bool
+    attempt: str | None = None

@@ -134,7 +134,8 @@ class NetworkManagerNetwork:
                 await self._enable_radio()
                 await self.stop_access_point()
                 if join.country:
-                    await self.set_country(join.country)
+                    with suppress(NetworkError):  # a radio that keeps its old rules may join all the same
+                        await self.set_country(join.country)
                 security = await self._find(device, join)
                 made, _ = await activate(
                     self._bus, wifi_profile(join, security), device, join.ssid, persist="memory", timeout_s=JOIN_S
