@@ -1,7 +1,10 @@
 """The unit's microphone, camera and speaker: opened, watched, and taken up again when they come back.
 
-A device that cannot be opened, vanishes or falls silent is closed, and tried again after 1, 2, 4, 8, 15, 30, 30, ... s;
-the call goes on without it. What happens is told as events.
+    open -> works -> lost -> [another one, with automatic switch] -> wait -> open ...
+
+A device that cannot be opened, vanishes or falls silent is closed, and tried again after 1, 2, 4, 8, 15, 30, 30, ... s,
+and at once when udev tells of a new one or somebody resumes it; the call goes on without it. What happens is told as
+events (capabilities U41, U66 to U70): REMOVE, then the end of its track, then that nothing takes its place.
 """
 
 from __future__ import annotations
@@ -9,18 +12,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import cast
 
+from appliance.device_roll import KIND_OF, KINDS, DeviceKind, DeviceRoll, DeviceStats
 from appliance.events import Event
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink
 from appliance.room.backoff import Backoff
-from appliance.unit_events import CameraChanged, PlaybackDeviceChanged, RecordingDeviceChanged
+from appliance.unit_events import (
+    AudioTrackEnded,
+    DevicesChanged,
+    StreamError,
+    StreamErrorCode,
+    VideoTrackEnded,
+)
 from appliance.watched import Watched, WatchedCamera, WatchedMicrophone, WatchedSpeaker, driver_error
-from hw import Camera, HardwareError, Microphone, Speaker
+from hw import Camera, DeviceChange, DeviceMonitor, HardwareError, Microphone, Speaker
+
+__all__ = ["DeviceKind", "DeviceStats", "Devices", "Drivers"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,19 +45,26 @@ STALL_PICTURES = 3  # or so many, of a slow camera
 _LOOK_S = 0.1
 STALLED_S = 1.0  # a look that comes so late: this process did not run
 
-DeviceKind = Literal["microphone", "camera", "speaker"]
-KINDS: tuple[DeviceKind, ...] = ("microphone", "camera", "speaker")
 _PARTNERS: dict[DeviceKind, DeviceKind] = {"microphone": "speaker", "speaker": "microphone"}
-_EVENTS = {"microphone": RecordingDeviceChanged, "camera": CameraChanged, "speaker": PlaybackDeviceChanged}
+_STREAM, _PLAYOUT = "main", "playout"
+
+Device = Microphone | Camera | Speaker
+Make = Callable[[], Device]
 
 
 @dataclass(frozen=True, slots=True)
 class Drivers:
-    """Makes a device for each opening; None: the unit has none, on purpose."""
+    """Makes a device for each opening; None: the unit has none, on purpose.
+
+    `others` of a kind makes what may take the place of one that is lost, the best first: automatic switch. `monitor`
+    tells what appears and vanishes on this machine.
+    """
 
     microphone: Callable[[], Microphone] | None = None
     camera: Callable[[], Camera] | None = None
     speaker: Callable[[], Speaker] | None = None
+    others: Mapping[DeviceKind, Callable[[], Sequence[Make]]] = field(default_factory=dict)
+    monitor: DeviceMonitor | None = None
 
 
 class Devices:
@@ -62,14 +82,22 @@ class Devices:
         self.camera: WatchedCamera | None = None
         self.working: set[DeviceKind] = set()  # those that deliver
         self.lost: set[DeviceKind] = set()  # those that were tried and do not
+        self.stream_errors: dict[DeviceKind, StreamError] = {}  # those that are not over
         self._drivers = drivers
         self._uplink = uplink
         self._playout = playout
         self._publish = publish
         self._on_change = on_change
+        self._roll = DeviceRoll(publish)
+        self._told: tuple[frozenset[DeviceKind], frozenset[DeviceKind]] | None = None
+        self._errors: dict[DeviceKind, str] = {}  # why a kind does not work
+        self._openings: Counter[DeviceKind] = Counter()
+        self._losses: Counter[DeviceKind] = Counter()
         self._lost: dict[DeviceKind, asyncio.Future[HardwareError]] = {}
         self._opened: dict[DeviceKind, Watched] = {}  # the last of each kind
         self._replaced = {kind: asyncio.Event() for kind in KINDS}
+        self._retry = {kind: asyncio.Event() for kind in KINDS}
+        self._switched: set[DeviceKind] = set()  # those that another device stands in for
         uplink.on_device_lost = lambda kind, error: self._tell("microphone" if kind == "audio" else "camera", error)
         playout.on_device_lost = lambda error: self._tell("speaker", error)
 
@@ -79,12 +107,26 @@ class Devices:
         async with asyncio.TaskGroup() as tasks:
             for kind in KINDS:
                 tasks.create_task(self._keep(kind), name=f"device-{kind}")
+            if self._drivers.monitor is not None:
+                tasks.create_task(self._listen(self._drivers.monitor), name="device-changes")
 
     def replace(self, drivers: Drivers, kinds: Collection[DeviceKind]) -> None:
         """Other devices of these kinds from now on; streams stay published while one is exchanged for the next."""
         self._drivers = drivers
         for kind in kinds:
             self._replaced[kind].set()
+            self._retry[kind].set()
+
+    def resume(self, kind: DeviceKind) -> None:
+        """Clears a stream error of this kind and tries its device now; the configured one, where another stands in."""
+        self.stream_errors.pop(kind, None)
+        if kind in self._switched:
+            self._replaced[kind].set()
+        self._retry[kind].set()
+
+    def stats(self) -> tuple[DeviceStats, ...]:
+        """Each configured device, as it is now."""
+        return tuple(self._stats_of(kind) for kind in KINDS if getattr(self._drivers, kind) is not None)
 
     async def closed(self) -> None:
         """After the `close` of uplink and playout: until the drivers let go, or `CLOSE_TIMEOUT_S`."""
@@ -101,48 +143,113 @@ class Devices:
         if self.microphone is not None:
             self.microphone.set_muted(self._uplink.is_muted("audio"))
 
+    # --- one kind of device, again and again
+
     async def _keep(self, kind: DeviceKind) -> None:
         backoff = Backoff(REOPEN_DELAYS_S)
-        told = ""  # the last REMOVE, told once however often the device is tried
+        untried: list[Make] = []  # of this round
+        last: Watched | None = None  # of the configured ones
         while True:
             self._replaced[kind].clear()
-            if getattr(self._drivers, kind) is None:
+            self._retry[kind].clear()
+            configured: Make | None = getattr(self._drivers, kind)
+            if configured is None:
+                untried.clear()
                 self.lost.discard(kind)
-                self._on_change()
+                self._changed()
                 await self._replaced[kind].wait()
                 continue
-            lost = self._lost[kind] = asyncio.get_running_loop().create_future()
-            device: Watched | None = None
-            try:
-                device = self._opened[kind] = self._open(kind)
-            except HardwareError as exc:
-                error, device_id = exc, str(kind)
-            except Exception as exc:
-                logger.exception("%s: its driver failed", kind)
-                error, device_id = driver_error(kind, exc), str(kind)
-            else:
-                device_id = device.device_id
-                try:
-                    error = await self._watch(kind, device, lost, backoff)
-                finally:
-                    told = "" if kind in self.working else told
-                    self.working.discard(kind)
-                self._drop(kind)
-                if error is None:
-                    backoff.reset()
-                    await self._let_go(kind, device)
-                    continue
-            self.lost.add(kind)
-            if told != str(error):
-                told = str(error)
-                logger.warning("%s: %s", kind, error)
-                self._publish(_EVENTS[kind](device_id=device_id, state="REMOVE", label=device_id, message=told))
-                self._on_change()
+            if not untried and last is not None and not last.is_closed:  # a driver that hangs is not opened again
+                untried = self._others(kind)
+                if not untried:
+                    await last.wait_closed()
+            is_other = bool(untried)
+            make = untried.pop(0) if untried else configured
+            device, error, worked = await self._use(kind, make, backoff, is_other=is_other)
+            if not is_other:
+                last = device
+            if error is None:
+                assert device is not None
+                untried.clear()
+                backoff.reset()
+                await self._let_go(kind, device)
+                continue
+            self._miss(kind, device, error, worked=worked)
+            if is_other and worked:
+                untried.clear()
+                continue  # with the configured one: it may be back by now
+            if not is_other:
+                untried = self._others(kind)
+            if untried:
+                continue
+            self._give_up(kind, error, worked=worked)
             with suppress(TimeoutError):
                 async with asyncio.timeout(backoff.next_s()):
-                    await self._replaced[kind].wait()
-            if device is not None:
-                await device.wait_closed()  # a driver that hangs is not opened a second time
+                    await self._retry[kind].wait()
+            if self._retry[kind].is_set():
+                backoff.reset()
+
+    async def _use(
+        self, kind: DeviceKind, make: Make, backoff: Backoff, *, is_other: bool
+    ) -> tuple[Watched | None, HardwareError | None, bool]:
+        """One device from its opening to its end; why it ended, None: it is replaced; and whether it had worked."""
+        self._lost[kind] = lost = asyncio.get_running_loop().create_future()
+        self._openings[kind] += 1
+        self._switched -= {kind}
+        if is_other:
+            self._switched.add(kind)
+        try:
+            device = self._opened[kind] = self._open(kind, make())
+        except HardwareError as exc:
+            return None, exc, False
+        except Exception as exc:
+            logger.exception("%s: its driver failed", kind)
+            return None, driver_error(kind, exc), False
+        try:
+            error = await self._watch(kind, device, lost, backoff)
+        finally:
+            worked = kind in self.working
+            self.working.discard(kind)
+        self._drop(kind)
+        return device, error, worked
+
+    def _miss(self, kind: DeviceKind, device: Watched | None, error: HardwareError, *, worked: bool) -> None:
+        """Tells that a device is gone, or cannot be opened."""
+        self.lost.add(kind)
+        if worked or self._errors.get(kind) != str(error):
+            logger.warning("%s: %s", kind, error)
+        self._errors[kind] = str(error)
+        device_id, label = (device.device_id, device.label) if device is not None else (str(kind), str(kind))
+        self._roll.gone(kind, device_id, label, str(error))
+        if worked:
+            self._losses[kind] += 1
+            if kind != "speaker":
+                ended = AudioTrackEnded if kind == "microphone" else VideoTrackEnded
+                self._publish(ended(device_id=device_id, stream=_STREAM))
+        self._changed()
+
+    def _give_up(self, kind: DeviceKind, error: HardwareError, *, worked: bool) -> None:
+        """For now: there is nothing else to try."""
+        if kind == "speaker":
+            if worked:
+                return  # gone; whether it can be started again is seen at the next try
+            code, stream = StreamErrorCode.PLAYBACK_NOT_ALLOWED, _PLAYOUT
+        elif kind in self._drivers.others:
+            code, stream = StreamErrorCode.DEVICE_AUTO_RECOVER_FAILED, _STREAM
+        else:
+            return
+        if kind not in self.stream_errors:
+            told = self.stream_errors[kind] = StreamError(stream=stream, kind=kind, code=code, message=str(error))
+            self._publish(told)
+
+    def _others(self, kind: DeviceKind) -> list[Make]:
+        """What may stand in, found now; without automatic switch nothing."""
+        find = self._drivers.others.get(kind)
+        try:
+            return list(find()) if find is not None else []
+        except Exception:
+            logger.exception("%s: others cannot be looked for", kind)
+            return []
 
     async def _let_go(self, kind: DeviceKind, device: Watched) -> None:
         """Until a device that is replaced is closed, and the other half of its sound card too."""
@@ -153,22 +260,19 @@ class Devices:
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await self._opened[partner].wait_closed()
 
-    def _open(self, kind: DeviceKind) -> Watched:
+    def _open(self, kind: DeviceKind, device: Device) -> Watched:
         if kind == "speaker":
-            assert self._drivers.speaker is not None
-            speaker = WatchedSpeaker(self._drivers.speaker())
+            speaker = WatchedSpeaker(cast(Speaker, device))
             self._playout.start(speaker)
             return speaker
-        device: WatchedMicrophone | WatchedCamera
+        watched: WatchedMicrophone | WatchedCamera
         if kind == "microphone":
-            assert self._drivers.microphone is not None
-            device = self.microphone = WatchedMicrophone(self._drivers.microphone())
+            watched = self.microphone = WatchedMicrophone(cast(Microphone, device))
         else:
-            assert self._drivers.camera is not None
-            device = self.camera = WatchedCamera(self._drivers.camera())
+            watched = self.camera = WatchedCamera(cast(Camera, device))
         self._uplink.start(self.microphone, self.camera)
         self.follow_mute()
-        return device
+        return watched
 
     def _drop(self, kind: DeviceKind) -> None:
         if kind == "speaker":
@@ -200,14 +304,19 @@ class Devices:
                     return HardwareError(f"{device.device_id}: nothing came within {FIRST_DELIVERY_S:g} s of opening")
                 continue
             if kind not in self.working:
-                self.working.add(kind)
-                self.lost.discard(kind)
                 backoff.reset()
-                logger.info("%s %s works", kind, device.device_id)
-                self._publish(_EVENTS[kind](device_id=device.device_id, state="ADD", label=device.device_id))
-                self._on_change()
+                self._works(kind, device)
             if now_s - delivered_s > (stall_s := _stall_s(kind, device)):
                 return HardwareError(f"{device.device_id}: nothing came for {stall_s:g} s")
+
+    def _works(self, kind: DeviceKind, device: Watched) -> None:
+        self.working.add(kind)
+        self.lost.discard(kind)
+        self.stream_errors.pop(kind, None)
+        self._errors.pop(kind, None)
+        logger.info("%s %s works", kind, device.device_id)
+        self._roll.there(kind, device.device_id, device.label)
+        self._changed()
 
     def _tell(self, kind: DeviceKind, error: HardwareError) -> None:
         if kind == "microphone":
@@ -217,6 +326,61 @@ class Devices:
         lost = self._lost.get(kind)
         if lost is not None and not lost.done():
             lost.set_result(error)
+
+    def _changed(self) -> None:
+        now = (frozenset(self.working), frozenset(self.lost))
+        if now != self._told:
+            self._told = now
+            self._publish(DevicesChanged(**{kind: kind in self.working for kind in KINDS}))
+        self._on_change()
+
+    def _stats_of(self, kind: DeviceKind) -> DeviceStats:
+        device = self._opened.get(kind)
+        return DeviceStats(
+            kind=kind,
+            device_id=device.device_id if device is not None else "",
+            label=device.label if device is not None else "",
+            works=kind in self.working,
+            openings=self._openings[kind],
+            losses=self._losses[kind],
+            error=self._errors.get(kind, ""),
+            sound=device.sound_stats if device is not None else None,
+        )
+
+    # --- what comes and goes on the machine
+
+    async def _listen(self, monitor: DeviceMonitor) -> None:
+        loop = asyncio.get_running_loop()
+
+        def sink(change: DeviceChange) -> None:
+            with suppress(RuntimeError):  # the loop is gone
+                loop.call_soon_threadsafe(self._take, change)
+
+        opening = asyncio.create_task(asyncio.to_thread(monitor.start, sink), name="device-changes-open")
+        try:
+            await asyncio.wait({opening})
+            if (error := opening.exception()) is not None:
+                if not isinstance(error, HardwareError):
+                    raise error
+                logger.info("%s; devices that come back are found by trying", error)
+                return
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.gather(opening, return_exceptions=True)  # what was begun is closed
+            await asyncio.to_thread(monitor.close)
+
+    def _take(self, change: DeviceChange) -> None:
+        kind = KIND_OF[change.kind]
+        if change.state == "ADD":
+            self._roll.there(kind, change.device_id, change.label)
+            if kind not in self.working:
+                self._retry[kind].set()
+            return
+        self._roll.gone(kind, change.device_id, change.label)
+        device = self._opened.get(kind)
+        if device is not None and device.device_id == change.device_id and kind in self.working:
+            error = HardwareError(f"{change.device_id} was unplugged; plug it in again")
+            self._tell(kind, error)
 
 
 def _stall_s(kind: DeviceKind, device: Watched) -> float:

@@ -16,18 +16,21 @@ from contextlib import suppress
 
 import numpy as np
 
-from appliance.media.plausible import fault
+from appliance.media.plausible import block_fault, fault
 from hw import (
     BLOCK_FRAMES,
     AccessUnit,
     AudioBlock,
     Camera,
     HardwareError,
+    Labeled,
+    Measured,
     Microphone,
     MuteSwitch,
     Picture,
     RawPictures,
     Samples,
+    SoundStats,
     Speaker,
 )
 
@@ -51,7 +54,17 @@ class Watched:
         self._closable = device
         self._closing = False
         self._opener: threading.Thread | None = None
-        self._closer = threading.Thread(target=self._close, name=f"close {self.device_id}", daemon=True)
+        self._closer = threading.Thread(target=self._close, name=f"close {device.device_id}", daemon=True)
+
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        device = self._closable
+        return (device.label if isinstance(device, Labeled) else "") or device.device_id
+
+    @property
+    def sound_stats(self) -> SoundStats | None:
+        return self._closable.stats if isinstance(self._closable, Measured) else None
 
     @property
     def is_closed(self) -> bool:
@@ -74,6 +87,7 @@ class Watched:
             try:
                 if not self._closing:
                     start()
+                    self.device_id = self._closable.device_id  # "auto" has found one
             except HardwareError as exc:
                 on_lost(exc)
             except Exception as exc:
@@ -99,15 +113,26 @@ def driver_error(device_id: str, error: Exception) -> HardwareError:
 
 
 class WatchedMicrophone(Watched):
+    """What is no block of sound is told to the log, goes nowhere, and does not count as delivered."""
+
     def __init__(self, device: Microphone) -> None:
         super().__init__(device)
         self._device = device
 
     def start(self, sink: Callable[[AudioBlock], None], on_lost: OnLost) -> None:
+        told: list[str] = []
+
         def deliver(block: AudioBlock) -> None:
-            if not self._closing:
-                self.delivered_s = time.monotonic()
-                sink(block)
+            if self._closing:
+                return
+            now_s = time.monotonic()
+            if what := block_fault(block, now_s):
+                if not told:  # the first says it: a bad driver gives a hundred a second
+                    told.append(what)
+                    logger.warning("%s: not a block of sound: %s", self.device_id, what)
+                return
+            self.delivered_s = now_s
+            sink(block)
 
         self._open(lambda: self._device.start(deliver, on_lost), on_lost)
 
