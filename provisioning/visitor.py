@@ -9,9 +9,6 @@ from aiohttp import web
 from provisioning.http_routes import SCOPES, Scope
 from provisioning.sessions import Session
 
-_KEY = "visitor"
-
-
 @dataclass(frozen=True, slots=True)
 class Visitor:
     """`scope` None: nobody we know. `session`: known by the cookie of a page; `token_id`: by an API token."""
@@ -30,9 +27,11 @@ class Visitor:
 
 
 def visitor(request: web.Request) -> Visitor:
-    known = request.get(_KEY)
-    return known if isinstance(known, Visitor) else Visitor()
+    return request.get(_KEY, Visitor())
 
 
 def set_visitor(request: web.Request, known: Visitor) -> None:
     request[_KEY] = known
+
+
+_KEY = web.RequestKey("visitor", Visitor)
