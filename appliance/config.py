@@ -120,14 +120,34 @@ class Audio(_Section, frozen=True):
 
 class Video(_Section, frozen=True):
     driver: Annotated[
-        Literal["picamera2", "v4l2", "mock", "file", "none"],
-        Meta(description="mock: a moving picture with a clock."),
-    ] = "picamera2"
-    device: Annotated[_Line, Meta(description='Video device with driver "v4l2".')] = "/dev/video0"
+        Literal["auto", "picamera2", "v4l2", "mock", "file", "none"],
+        Meta(
+            description="auto: the camera on a Raspberry Pi's camera port, else the first USB camera or HDMI bridge. "
+            "mock: a moving picture with a clock."
+        ),
+    ] = "auto"
+    device: Annotated[
+        _Line,
+        Meta(
+            description='Video device with driver "v4l2" ("/dev/video0"), part of libcamera\'s camera id with '
+            '"picamera2"; empty: the first.'
+        ),
+    ] = ""
     camera_file: Annotated[_Line, Meta(description='Media file to play as the camera with driver "file".')] = ""
     width: Annotated[int, Meta(ge=160, le=1920, multiple_of=2, description="Width.", extra={"unit": "pixels"})] = 1280
     height: Annotated[int, Meta(ge=90, le=1080, multiple_of=2, description="Height.", extra={"unit": "pixels"})] = 720
     fps: Annotated[int, Meta(ge=1, le=60, description="Pictures a second.", extra={"unit": "1/s"})] = 30
+    rotation: Annotated[
+        int, Meta(ge=0, le=270, multiple_of=90, description="Turns the picture clockwise.", extra={"unit": "degrees"})
+    ] = 0
+    mirror: Annotated[bool, Meta(description="Swaps left and right.")] = False
+    encoder: Annotated[
+        Literal["auto", "hardware", "software"],
+        Meta(
+            description="auto: the H.264 of the Pi or of the camera, where it can be asked for key frames. hardware: "
+            "that of the camera in any case; mock and file cameras play one. software: never."
+        ),
+    ] = "auto"
     codec: Annotated[Literal["h264", "vp8"], Meta(description="Offered first; the far side may choose the other.")] = (
         "h264"
     )

@@ -112,7 +112,9 @@ def _allowed(kind: inspect.Type) -> str:
         case inspect.BoolType():
             return "true or false"
         case inspect.IntType(ge=low, le=high, multiple_of=step):
-            return f"an {'even ' if step == 2 else ''}integer from {low} to {high}"
+            if step in (None, 2):
+                return f"an {'even ' if step else ''}integer from {low} to {high}"
+            return f"a multiple of {step} from {low} to {high}"
         case inspect.LiteralType(values=values):
             names = [f'"{value}"' for value in values]
             return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))

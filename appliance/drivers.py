@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-from appliance.config import Audio, Config
+from appliance.config import Audio, Config, Video
 from appliance.devices import Drivers
 from appliance.errors import ConfigError
-from hw import ButtonName, Buttons, Leds, Microphone, Speaker
+from hw import ButtonName, Buttons, Camera, Leds, Microphone, Speaker
 from hw.alsa import is_installed as alsa_is_installed
 from hw.alsa_cards import AUTO
 from hw.alsa_duplex import AlsaDuplex
+from hw.camera_auto import AutoCamera
+from hw.encoding import EncodingCamera
 from hw.files import FileCamera, FileMicrophone
 from hw.gpio import GpioButtons, GpioLeds, is_raspberry_pi
 from hw.mock import MockButtons, MockCamera, MockLeds, MockMicrophone, MockSpeaker
 from hw.panel import SerialPanel
+from hw.picamera import PiCamera
+from hw.picamera import is_installed as picamera2_is_installed
 from hw.synthetic import SyntheticCamera, SyntheticMicrophone
+from hw.turned import Rotation, TurnedCamera
 from hw.v4l2 import V4l2Camera
 
 
@@ -41,7 +47,7 @@ class Hardware:
 
 
 def hardware(config: Config) -> Hardware:
-    """Makes what `config` names, and opens nothing. Raises `ConfigError` for a driver that this version lacks."""
+    """Makes what `config` names, and opens nothing. Raises `ConfigError` for a file that is missing."""
     camera, (microphone, speaker) = _camera(config), _sound(config)
     mock_speaker = speaker if isinstance(speaker, MockSpeaker) else None
     drivers = Drivers(
@@ -50,6 +56,11 @@ def hardware(config: Config) -> Hardware:
         speaker=None if speaker is None else lambda: speaker,
     )
     return Hardware(drivers, _panel(config), mock_speaker)
+
+
+def picture_size(video: Video) -> tuple[int, int]:
+    """Width and height of what the camera delivers, turned as it is."""
+    return (video.height, video.width) if video.rotation in (90, 270) else (video.width, video.height)
 
 
 def _panel(config: Config) -> PanelDevices | None:
@@ -71,19 +82,50 @@ def _panel(config: Config) -> PanelDevices | None:
     return PanelDevices(leds, buttons, lambda: leds.trouble or buttons.trouble, lambda: buttons.held)
 
 
-def _camera(config: Config) -> FileCamera | MockCamera | V4l2Camera | None:
+def _camera(config: Config) -> Camera | None:
+    """A camera that turns its pictures in software encodes nothing itself."""
     video = config.video
+    rotation = cast(Rotation, video.rotation)
+    if video.driver == "none":
+        return None
+    if video.driver in ("mock", "file"):
+        camera = _turned(_played(config), rotation, video.mirror)
+        if video.encoder == "hardware":
+            camera = EncodingCamera(camera)
+        return MockCamera(camera) if video.driver == "mock" else camera
+    size = (video.width, video.height, video.fps)
+
+    def picamera(device: str) -> Camera:
+        if rotation in (90, 270):
+            return _turned(PiCamera(device, *size, encoder="software"), rotation, video.mirror)
+        return PiCamera(device, *size, upside_down=rotation == 180, mirror=video.mirror, encoder=video.encoder)
+
+    def v4l2(device: str) -> Camera:
+        turns = rotation != 0 or video.mirror
+        return _turned(
+            V4l2Camera(device, *size, encoder="software" if turns else video.encoder), rotation, video.mirror
+        )
+
     match video.driver:
-        case "mock":
-            return MockCamera(SyntheticCamera(video.width, video.height, video.fps, name=config.device.name))
-        case "file":
-            _check_exists("video.camera_file", video.camera_file)
-            return FileCamera(video.camera_file, video.width, video.height, video.fps)
+        case "picamera2":
+            return picamera(video.device)
         case "v4l2":
-            return V4l2Camera(video.device, video.width, video.height, video.fps)
-        case "none":
-            return None
-    raise _lacking("video.driver", video.driver, '"v4l2", "file", "mock" or "none"')
+            return v4l2(video.device)
+    if video.device.startswith("/dev/"):
+        return v4l2(video.device)
+    return AutoCamera([*([picamera(video.device)] if picamera2_is_installed() else []), v4l2("")])
+
+
+def _played(config: Config) -> Camera:
+    video = config.video
+    if video.driver == "mock":
+        return SyntheticCamera(video.width, video.height, video.fps, name=config.device.name)
+    _check_exists("video.camera_file", video.camera_file)
+    return FileCamera(video.camera_file, video.width, video.height, video.fps)
+
+
+def _turned(camera: Camera, rotation: Rotation, mirror: bool) -> Camera:
+    return TurnedCamera(camera, rotation, mirror) if rotation or mirror else camera
 
 
 def _sound(config: Config) -> tuple[Microphone | None, Speaker | None]:
@@ -114,7 +156,3 @@ def _alsa(audio: Audio, device: str) -> tuple[Microphone, Speaker]:
 def _check_exists(key: str, file: str) -> None:
     if not Path(file).exists():
         raise ConfigError(f'{key} = "{file}"; there is no such file')
-
-
-def _lacking(key: str, value: str, allowed: str) -> ConfigError:
-    return ConfigError(f'{key} = "{value}"; this version does not have it yet; allowed is {allowed}')

@@ -32,7 +32,8 @@ def nodes(config: Config, kind: str, root: Path = Path("/")) -> list[Path]:
     video, audio, gpio, port = config.video, config.audio, config.gpio, config.panel.port
     patterns: tuple[str, ...] = ()
     if kind == "camera" and video.driver not in ("mock", "file", "none"):
-        patterns = (video.device,) if video.driver == "v4l2" else ("dev/video*", "dev/media*", "dev/dma_heap/*")
+        patterns = ("dev/video*",) if video.driver == "v4l2" else ("dev/video*", "dev/media*", "dev/dma_heap/*")
+        patterns = (video.device,) if video.device.startswith("/dev/") else patterns
     elif kind == "sound" and audio.driver in ("alsa", "auto"):
         patterns = ("dev/snd/*",)
     elif kind == "panel" and port:

@@ -52,15 +52,9 @@ def test_the_demo_plays_files_and_shows_devices() -> None:
     assert (demo.video.driver, demo.video.device) == ("v4l2", "/dev/video2")
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (MOCK.replace('[video]\ndriver = "mock"', '[video]\ndriver = "picamera2"'), 'video.driver = "picamera2"'),
-        (MOCK.replace('[video]\ndriver = "mock"', '[video]\ndriver = "file"\ncamera_file = "/no/film"'), "/no/film"),
-    ],
-)
-async def test_what_this_version_lacks_is_named(tmp_path: Path, text: str, words: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(words)):
+async def test_a_film_that_is_missing_is_named(tmp_path: Path) -> None:
+    text = MOCK.replace('[video]\ndriver = "mock"', '[video]\ndriver = "file"\ncamera_file = "/no/film"')
+    with pytest.raises(ConfigError, match="/no/film"):
         await run(store(tmp_path, text), state_dir=tmp_path / "state")
     assert not (tmp_path / "state").exists()
 

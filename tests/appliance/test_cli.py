@@ -92,11 +92,11 @@ def test_check_tells_every_problem_on_a_line_of_its_own(tmp_path: Path, capsys: 
     ]
 
 
-def test_check_refuses_what_this_version_cannot_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = write(tmp_path, '[video]\ndriver = "picamera2"\n')
+def test_check_refuses_a_film_that_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(tmp_path, '[video]\ndriver = "file"\ncamera_file = "/no/film"\n')
     assert cli.main(["check", str(file)]) == 2
     [line] = errors(capsys)
-    assert line.startswith(f"room-appliance: {file}: video.driver")
+    assert line.startswith(f"room-appliance: {file}: video.camera_file")
 
 
 def test_check_of_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

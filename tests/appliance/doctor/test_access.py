@@ -74,6 +74,8 @@ def test_device_files_of_a_configuration(tmp_path: Path) -> None:
         return [path.name for path in nodes(parse(text, "unit.toml"), kind, tmp_path)]
 
     assert names('[video]\ndriver = "v4l2"\ndevice = "/dev/video1"\n', "camera") == ["video1"]
+    assert names('[video]\ndriver = "v4l2"\n', "camera") == ["video0", "video1"]
+    assert names("", "camera") == ["linux,cma", "media0", "video0", "video1"]
     assert names('[video]\ndriver = "picamera2"\n', "camera") == ["linux,cma", "media0", "video0", "video1"]
     assert names('[video]\ndriver = "mock"\n', "camera") == []
     assert names('[audio]\ndriver = "alsa"\n', "sound") == ["pcmC0D0c"]
