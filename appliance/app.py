@@ -29,7 +29,7 @@ from appliance.config_edit import Value
 from appliance.config_store import ConfigStore
 from appliance.config_watch import ConfigWatch
 from appliance.devices import KINDS, DeviceKind, Drivers
-from appliance.drivers import Hardware, hardware
+from appliance.drivers import Hardware, hardware, picture_size
 from appliance.errors import ConfigError
 from appliance.events import Bus
 from appliance.hub.pages import Pages
@@ -258,7 +258,7 @@ class _Unit(Server):
             token=room.token or mint if is_own else room.token,
             profile=room.profile,
             auto_join=room.auto_join,
-            uplink=UplinkSettings(width=video.width, height=video.height, fps=video.fps, codec=video.codec),
+            uplink=UplinkSettings(*picture_size(video), fps=video.fps, codec=video.codec),
             options=RoomOptions(leave_timeout_s=LEAVE_S, ssl=self.client_tls if is_own else pinned(room.fingerprint)),
         )
 
