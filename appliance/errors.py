@@ -11,6 +11,7 @@ ApplianceError
    |  |- ReconnectingError      IL02 in RECONNECTING
    |  |- ApiOrderError          IL07 IL11
    |  `- ClientDestroyedError   IL27
+   |- NotLoggedInError          IL25
    |- InvalidArgumentError      IL08 IL09 IL29
    |- UnknownEventError         IL28
    |- RoleError                 IL03
@@ -159,6 +160,12 @@ class ClientDestroyedError(InvalidStateError):
     """Any call after destroy() (IL27)."""
 
     default_code = RtcErrorCode.CLIENT_DESTROYED
+
+
+class NotLoggedInError(RtcError):
+    """A call of the login layer before login(), or after its end (IL25)."""
+
+    default_code = RtcErrorCode.NOT_LOGGED_IN
 
 
 class InvalidArgumentError(RtcError):

@@ -81,7 +81,7 @@ class Rooms:
         self._ice_servers = ice_servers
         self._make_secret = make_secret
         self._logins = Logins(settings, hub_id, verify, self.exclusions, make_secret, self._part)
-        self._features: tuple[Feature, ...] = ()
+        self._features: list[Feature] = []
         self._deciders: dict[type[Any], Feature] = {
             request: feature for feature in self._features for request in feature.requests
         }

@@ -31,14 +31,17 @@ from appliance.media.uplink import Uplink
 from appliance.room.backend import LegFailedError
 from appliance.room.connection import Connection, Trigger
 from appliance.room.emitter import Emitter, Listener
-from appliance.room.entry import Ticket, Token
+from appliance.room.entry import Credentials, Ticket, Token
 from appliance.room.events import (
     ConnectionReason,
     ConnectionState,
     ConnectionStateChanged,
     ErrorRaised,
+    LoginState,
+    LoginStateChanged,
     StreamSubscribed,
 )
+from appliance.room.login import Login, check_free
 from appliance.room.mesh import Mesh
 from appliance.room.options import RoomOptions
 from appliance.room.own_media import OwnMedia
@@ -51,6 +54,7 @@ from appliance.room.streams import KINDS, LocalStream, RemoteStream, RemoteUser
 logger = logging.getLogger(__name__)
 
 MIN_VOLUME_INTERVAL_MS = 100  # TM07
+OUTSIDE_A_ROOM = (ErrorRaised, LoginStateChanged)  # what may be told there; anything else is of a room
 
 E = TypeVar("E", bound=Event)
 
@@ -87,6 +91,7 @@ class RoomClient:
         self._options = options
         self._emitter = Emitter()
         self._connection = Connection(self._emit)
+        self._login = Login(url, options, self._emit)
         self._volume_interval_s: float | None = None
         self._reports: Reports | None = None
         self._stay: Stay | None = None
@@ -150,6 +155,34 @@ class RoomClient:
     def listener_count(self, event: type[Event] | str) -> int:
         return self._emitter.listener_count(event)
 
+    # --- the login
+
+    @property
+    def login_state(self) -> LoginState:
+        return self._login.state
+
+    async def login(self, user_id: str | int = "", token: Token = "", *, user_name: str = "") -> str:
+        """Log in without entering a room; gives the user id. `join` does it by itself where it wasn't done.
+
+        Raises `InvalidStateError` while logged in, also after ABORTED until `logout`; `InvalidArgumentError`,
+        `JoinError`.
+        """
+        self._check_alive("login")
+        check_free(self._login, "login")
+        credentials = Credentials(str(user_id), token, user_name)
+        credentials.check("login")
+        self._login.is_implicit = False
+        await self._login.open(credentials)
+        self._login.deliver()
+        return self._login.user_id or ""
+
+    async def logout(self) -> None:
+        """Out of the room and off the hub; nothing to do is fine."""
+        self._check_alive("logout")
+        if self._stay is not None:
+            await self._stay.leave()
+        await self._login.close()
+
     # --- in and out
 
     async def join(
@@ -172,8 +205,9 @@ class RoomClient:
             raise AlreadyJoinedError(
                 f"join() in {self._connection.state}", operation="join", state=self._connection.state
             )
-        ticket = Ticket(room_id, str(user_id), token, user_name, role, profile)
+        ticket = Ticket(room_id, Credentials(str(user_id), token, user_name), role, profile)
         ticket.check()
+        await self._make_way(ticket)
         stay = self._stay = self._new_stay(ticket)
         self._connection.advance(Trigger.JOIN, ConnectionReason.JOIN)
         await stay.enter()
@@ -182,17 +216,25 @@ class RoomClient:
         return result
 
     async def leave(self) -> None:
-        """Out of the room, from any state; cancels a join or a reconnect (X05)."""
+        """Out of the room, from any state; cancels a join or a reconnect, keeps the login (X01, X05)."""
         self._check_alive("leave")
         if self._stay is not None:
             await self._stay.leave()
 
     async def destroy(self) -> None:
-        """Leave, forget every listener; any later call but this raises `ClientDestroyedError` (IL27)."""
+        """Leave, log out, forget every listener; any later call but this raises `ClientDestroyedError` (IL27)."""
         if self._stay is not None:
             await self._stay.leave()
+        await self._login.close()
         self._destroyed = True
         await self._emitter.close()
+
+    def network_changed(self, *, back: bool = False, gone: frozenset[str] = frozenset()) -> None:
+        """The machine's network is `back`, or came: what waits tries at once. Addresses `gone` are not waited for."""
+        self._check_alive("network_changed")
+        self._login.network_changed(back=back, gone=gone)
+        if self._stay is not None:
+            self._stay.media.network_changed(back=back, gone=gone)
 
     # --- one's own streams
 
@@ -304,7 +346,7 @@ class RoomClient:
             on_subscribed=lambda stream, kind: self._emit(StreamSubscribed(stream=stream, kind=kind)),
         )
         stay = Stay(
-            self._url,
+            self._login,
             ticket,
             self._options,
             connection=self._connection,
@@ -315,10 +357,24 @@ class RoomClient:
         )
         return stay
 
+    async def _make_way(self, ticket: Ticket) -> None:
+        """For a join: a login of a join that was ended is forgotten; one of somebody else is an error."""
+        login, wanted = self._login, ticket.credentials.user_id
+        if login.state is LoginState.ABORTED and login.is_implicit:
+            await login.close()
+        elif login.state is not LoginState.DISCONNECTED and wanted not in ("", login.user_id):
+            if not login.is_implicit:
+                raise InvalidStateError(
+                    f"logged in as {login.user_id!r}, not {wanted!r}; log out first",
+                    operation="join",
+                    state=login.state,
+                )
+            await login.close()
+
     def _emit(self, event: Event) -> None:
         if isinstance(event, ConnectionStateChanged):
             self._follow(event)
-        elif self._connection.state is ConnectionState.DISCONNECTED and not isinstance(event, ErrorRaised):
+        elif self._connection.state is ConnectionState.DISCONNECTED and not isinstance(event, OUTSIDE_A_ROOM):
             return  # OR05
         self._emitter.emit(event)
 

@@ -1,15 +1,19 @@
-"""Coming back into a room after a lost link: attempts with back-off until the deadline (TM03, TM04, TR10)."""
+"""Coming back to a hub, and into a room of it, after a lost link: attempts with back-off until the deadline.
+
+TM03, TM04, TR10.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from appliance.errors import RtcError, RtcErrorCode
 from appliance.room.backoff import Backoff
-from appliance.room.entry import Entry, Ticket, TokenUnavailableError, enter
+from appliance.room.entry import Credentials, Entry, Ticket, TokenUnavailableError, enter
 from appliance.room.events import ConnectionReason, RtcErrorInfo
 from appliance.room.link import Link, LinkLostError
 from appliance.room.options import RoomOptions
@@ -35,7 +39,7 @@ FINAL_REASONS = {
 
 
 class CannotReturnError(Exception):
-    """The stay is over: `error` for the listeners, `reason` for the state."""
+    """The login is over, and the stay in its room: `error` for the listeners, `reason` for the state."""
 
     def __init__(self, error: RtcErrorInfo, reason: ConnectionReason) -> None:
         super().__init__(error.message)
@@ -44,19 +48,31 @@ class CannotReturnError(Exception):
 
 
 async def come_back(
-    url: str, ticket: Ticket, options: RoomOptions, on_lost: Callable[[Link, str], None], *, session: str
+    url: str,
+    credentials: Credentials,
+    options: RoomOptions,
+    on_lost: Callable[[Link, str], None],
+    *,
+    session: str,
+    ticket: Callable[[], Ticket | None],
+    network_changed: asyncio.Event,
 ) -> Entry:
-    """A seat again, the old one where the hub still holds it. Raises `CannotReturnError`."""
+    """A login again, the old one where the hub still holds it; `ticket` is asked at each attempt, for the room may have
+    been left meanwhile. When `network_changed` is set the next attempt is due. Raises `CannotReturnError`.
+    """
     deadline_s = time.monotonic() + options.reconnect_deadline_s
     backoff = Backoff(options.reconnect_delays_s)
     refused = False
     last = "the link was lost"
     while (left_s := deadline_s - time.monotonic()) > 0:
-        await asyncio.sleep(min(backoff.next_s(refused=refused), left_s))
+        if await _is_set(network_changed, min(backoff.next_s(refused=refused), left_s)):
+            backoff.reset()
         refused = False
         try:
             async with asyncio.timeout(min(options.attempt_timeout_s, deadline_s - time.monotonic())):
-                entry = await enter(url, ticket, options, on_lost, session=session)
+                entry = await enter_at_once(
+                    enter(url, credentials, options, on_lost, session=session, ticket=ticket()), network_changed
+                )
         except LinkLostError as exc:
             last, refused = str(exc), exc.refused
         except TimeoutError:
@@ -76,6 +92,32 @@ async def come_back(
     code = RtcErrorCode.RECONNECT_TIMEOUT
     message = f"not back within {options.reconnect_deadline_s:g} s: {last}"
     raise CannotReturnError(RtcErrorInfo(code, code.name, message), ConnectionReason.ERROR)
+
+
+async def enter_at_once(entering: Coroutine[Any, Any, Entry], network_changed: asyncio.Event) -> Entry:
+    """`entering`, given up with `LinkLostError` when the network changes meanwhile: its packets go nowhere any more."""
+    network_changed.clear()
+    changed = asyncio.create_task(network_changed.wait(), name="room-network-changed")
+    attempt = asyncio.create_task(entering, name="room-enter")
+    try:
+        await asyncio.wait({attempt, changed}, return_when=asyncio.FIRST_COMPLETED)
+        if attempt.done():
+            return attempt.result()
+        raise LinkLostError("the network changed", refused=True)
+    finally:
+        changed.cancel()
+        if not attempt.done():
+            attempt.cancel()
+        await asyncio.gather(changed, attempt, return_exceptions=True)
+
+
+async def _is_set(event: asyncio.Event, timeout_s: float) -> bool:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def error_info(error: RtcError) -> RtcErrorInfo:

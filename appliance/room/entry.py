@@ -1,4 +1,4 @@
-"""Getting into a room: one link, Login, then Join or the seat of an earlier session."""
+"""Getting to a hub: one link, Login, and with it the way into a room, or back into the seat of an earlier session."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from appliance.room.link import Link
 from appliance.room.options import RoomOptions
 from appliance.room.signaling_base import Profile, Role
 from appliance.room.signaling_login import LoggedIn, Login
-from appliance.room.signaling_room import Join, Joined
+from appliance.room.signaling_room import Join, Joined, Kicked, RoomClosed
 
 Token = str | Callable[[], str | Awaitable[str]]  # a provider is asked for a fresh one at each join and rejoin
 
 MAX_ID_LENGTH = 64
 MAX_NAME_LENGTH = 256
-RESYNC_TIMEOUT_S = 2.0  # a resumed session's Joined follows at once
+RESYNC_TIMEOUT_S = 2.0  # what is told of a resumed session's room follows at once
 
 
 class TokenUnavailableError(Exception):
@@ -27,75 +27,112 @@ class TokenUnavailableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who logs in; a login after a lost link uses them again."""
+
+    user_id: str
+    token: Token
+    user_name: str
+
+    def check(self, operation: str) -> None:
+        """Raises `InvalidArgumentError` (IL29)."""
+        if len(self.user_id.encode("utf-8", "surrogatepass")) > MAX_ID_LENGTH:
+            raise _bad(f"user id {self.user_id!r}: at most {MAX_ID_LENGTH} bytes", operation)
+        check_name(self.user_name, operation)
+
+
+@dataclass(frozen=True, slots=True)
 class Ticket:
     """What a join asks for; a rejoin asks for it again."""
 
     room_id: str
-    user_id: str
-    token: Token
-    user_name: str
+    credentials: Credentials
     role: Role
     profile: Profile
 
     def check(self) -> None:
-        """Raises `InvalidArgumentError` (IL29)."""
+        """Raises `InvalidArgumentError` (IL08, IL09, IL29)."""
         if not re.fullmatch(r"[A-Za-z0-9._~-]{1,64}", self.room_id):
-            raise _bad(f"room id {self.room_id!r}: 1 to 64 of the characters A-Z a-z 0-9 . _ ~ -")
-        if len(self.user_id.encode("utf-8", "surrogatepass")) > MAX_ID_LENGTH:
-            raise _bad(f"user id {self.user_id!r}: at most {MAX_ID_LENGTH} bytes")
-        if len(self.user_name) > MAX_NAME_LENGTH:
-            raise _bad(f"user name of {len(self.user_name)} characters: at most {MAX_NAME_LENGTH}")
+            raise _bad(f"room id {self.room_id!r}: 1 to 64 of the characters A-Z a-z 0-9 . _ ~ -", "join")
+        self.credentials.check("join")
         if self.role not in get_args(Role):
-            raise _bad(f"role {self.role!r}: one of {', '.join(get_args(Role))}")
+            raise _bad(f"role {self.role!r}: one of {', '.join(get_args(Role))}", "join")
         if self.profile not in get_args(Profile):
-            raise _bad(f"profile {self.profile!r}: one of {', '.join(get_args(Profile))}")
+            raise _bad(f"profile {self.profile!r}: one of {', '.join(get_args(Profile))}", "join")
+
+    def request(self, request_id: int, token: str = "") -> Join:
+        return Join(id=request_id, room=self.room_id, role=self.role, profile=self.profile, token=token)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A seat in the room. Pushed messages wait in the link until somebody calls its `deliver`."""
+    """A login, and `joined` when a room was asked for. Pushed messages wait in the link until its `deliver` is called.
+
+    `put_out`: the seat was resumed, and had been put out of its room meanwhile.
+    """
 
     link: Link
     logged_in: LoggedIn
-    joined: Joined
-    resumed: bool
+    joined: Joined | None = None
+    put_out: Kicked | RoomClosed | None = None
+
+    @property
+    def resumed(self) -> bool:
+        return self.logged_in.resumed
 
 
 async def enter(
-    url: str, ticket: Ticket, options: RoomOptions, on_lost: Callable[[Link, str], None], *, session: str = ""
+    url: str,
+    credentials: Credentials,
+    options: RoomOptions,
+    on_lost: Callable[[Link, str], None],
+    *,
+    session: str = "",
+    ticket: Ticket | None = None,
 ) -> Entry:
-    """Connect, log in and join; `session` takes a held seat over where the hub still has it.
+    """Connect, log in and, with a `ticket`, join; `session` takes a held seat over where the hub still has it.
 
     The caller bounds the time. Raises `LinkLostError`, `TimeoutError`, `TokenUnavailableError` and the hub's
     `RtcError`; then nothing is left open.
     """
-    token = await _fetch(ticket.token)
+    token = await fetch(credentials.token)
     link = await Link.open(url, options, on_lost)
     try:
         logged_in = await link.request(
             lambda request_id: Login(
-                id=request_id, token=token, user_id=ticket.user_id, user_name=ticket.user_name, session=session
+                id=request_id,
+                token=token,
+                user_id=credentials.user_id,
+                user_name=credentials.user_name,
+                session=session,
             ),
             LoggedIn,
             options.join_timeout_s,
         )
+        if ticket is None:
+            return Entry(link, logged_in)
         if logged_in.resumed:
             try:
-                return Entry(link, logged_in, await link.resync(RESYNC_TIMEOUT_S), resumed=True)
-            except TimeoutError:  # the session was held, its seat in the room was not
+                told = await link.resync(RESYNC_TIMEOUT_S)
+            except TimeoutError:  # the session was held, and the hub never knew of the room
                 pass
+            else:
+                return (
+                    Entry(link, logged_in, told) if isinstance(told, Joined) else Entry(link, logged_in, put_out=told)
+                )
+        other = ticket.credentials.token
+        room_token = await fetch(other) if other != credentials.token else ""
         joined = await link.request(
-            lambda request_id: Join(id=request_id, room=ticket.room_id, role=ticket.role, profile=ticket.profile),
-            Joined,
-            options.join_timeout_s,
+            lambda request_id: ticket.request(request_id, room_token), Joined, options.join_timeout_s
         )
-        return Entry(link, logged_in, joined, resumed=False)
+        return Entry(link, logged_in, joined)
     except BaseException:
         await link.close()
         raise
 
 
-async def _fetch(token: Token) -> str:
+async def fetch(token: Token) -> str:
+    """The token itself, of a provider a fresh one. Raises `TokenUnavailableError`."""
     if isinstance(token, str):
         return token
     try:
@@ -105,5 +142,11 @@ async def _fetch(token: Token) -> str:
         raise TokenUnavailableError(f"no token: {exc}") from exc
 
 
-def _bad(message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(message, operation="join")
+def check_name(user_name: str, operation: str) -> None:
+    """Raises `InvalidArgumentError` (IL29)."""
+    if len(user_name) > MAX_NAME_LENGTH:
+        raise _bad(f"user name of {len(user_name)} characters: at most {MAX_NAME_LENGTH}", operation)
+
+
+def _bad(message: str, operation: str) -> InvalidArgumentError:
+    return InvalidArgumentError(message, operation=operation)

@@ -39,6 +39,30 @@ class ConnectionReason(StrEnum):
     TOKEN_EXPIRED = "TOKEN_EXPIRED"
 
 
+class LoginState(StrEnum):
+    """Of the login layer: S1 to S4 and S7 of T3-S, D64."""
+
+    DISCONNECTED = "DISCONNECTED"
+    CONNECTING = "CONNECTING"
+    CONNECTED = "CONNECTED"
+    RECONNECTING = "RECONNECTING"
+    ABORTED = "ABORTED"
+
+
+class LoginReason(StrEnum):
+    """RS23, D64."""
+
+    LOGIN = "LOGIN"
+    LOGIN_SUCCESS = "LOGIN_SUCCESS"
+    LOGIN_FAILURE = "LOGIN_FAILURE"
+    LOGIN_TIMEOUT = "LOGIN_TIMEOUT"
+    INTERRUPTED = "INTERRUPTED"
+    LOGOUT = "LOGOUT"
+    BANNED_BY_SERVER = "BANNED_BY_SERVER"
+    REMOTE_LOGIN = "REMOTE_LOGIN"
+    TOKEN_EXPIRED = "TOKEN_EXPIRED"
+
+
 class MediaStatus(StrEnum):
     """U43 to U46."""
 
@@ -87,6 +111,16 @@ class ConnectionStateChanged(Event, retained=True):
     reconnect: bool = False
     resumed: bool = False
     will_reconnect: bool = False
+    error: RtcErrorInfo | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoginStateChanged(Event, retained=True):
+    """The login layer's own state (TR15, TR16, RS23): it is there in a room and out of one."""
+
+    prev_state: LoginState
+    cur_state: LoginState
+    reason: LoginReason
     error: RtcErrorInfo | None = None
 
 

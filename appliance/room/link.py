@@ -22,8 +22,8 @@ from appliance.errors import RtcError, rtc_error
 from appliance.room.backoff import Heartbeat
 from appliance.room.options import RoomOptions
 from appliance.room.signaling import MAX_MESSAGE_BYTES, ClientMessage, HubMessage, decode_hub, encode
-from appliance.room.signaling_login import Error, LoggedIn, Ok, Ping, Pong
-from appliance.room.signaling_room import Joined
+from appliance.room.signaling_login import Error, LoggedIn, Ok, PeerMessageSent, Ping, Pong, TokenRenewed
+from appliance.room.signaling_room import Joined, Kicked, RoomClosed
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ HUB_PATH = "/hub/ws"
 MAX_WAITING = 256  # messages, each way
 CLOSE_TIMEOUT_S = 1.0  # for the closing handshake, before the socket is cut
 
-R = TypeVar("R", LoggedIn, Joined, Ok)
+R = TypeVar("R")
 
 
 class LinkLostError(Exception):
@@ -59,7 +59,8 @@ class Link:
         self._pushed: list[HubMessage] = []
         self._outgoing: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING)
         self._replies: dict[int, asyncio.Future[HubMessage]] = {}
-        self._resync: asyncio.Future[Joined] = asyncio.get_running_loop().create_future()
+        self._awaits_resync = False
+        self._resync: asyncio.Future[Joined | Kicked | RoomClosed] = asyncio.get_running_loop().create_future()
         self._last_id = 0
         self._lost: str | None = None
         self._heartbeat = Heartbeat(time.monotonic(), options.heartbeat_s, options.lost_after_s)
@@ -119,8 +120,11 @@ class Link:
             raise RtcError(f"the hub answered {type(message).__name__}, not {reply.__name__}")
         return message
 
-    async def resync(self, timeout_s: float) -> Joined:
-        """The Joined with id 0 that follows a resumed login. Raises `TimeoutError`, `LinkLostError`."""
+    async def resync(self, timeout_s: float) -> Joined | Kicked | RoomClosed:
+        """What follows the login that resumed a seat in a room: Joined with id 0, or why the seat is no longer in it.
+
+        Raises `TimeoutError`, `LinkLostError`.
+        """
         async with asyncio.timeout(timeout_s):
             return await asyncio.shield(self._resync)
 
@@ -140,6 +144,12 @@ class Link:
         waiting, self._pushed = self._pushed, []
         for message in waiting:
             reader(message)
+
+    def lose_address(self, gone: frozenset[str]) -> None:
+        """Lost when it starts at an address of `gone`, which answers will not reach."""
+        address = self._socket.get_extra_info("sockname")
+        if address is not None and address[0] in gone:
+            self._lose(f"the address {address[0]} is gone")
 
     async def close(self) -> None:
         """End the link; idempotent. What was queued is sent first, unless the link is lost."""
@@ -201,10 +211,15 @@ class Link:
                 self.send(Pong(t=message.t))
             case Pong():
                 pass
-            case Joined(id=0):
-                if not self._resync.done():
-                    self._resync.set_result(message)
-            case LoggedIn() | Joined() | Ok():
+            case Joined(id=0) if not self._resync.done():
+                self._awaits_resync = False
+                self._resync.set_result(message)
+            case Kicked() | RoomClosed() if self._awaits_resync and not self._resync.done():
+                self._awaits_resync = False
+                self._resync.set_result(message)
+            case LoggedIn() | Joined() | Ok() | TokenRenewed() | PeerMessageSent():
+                if isinstance(message, LoggedIn):
+                    self._awaits_resync = message.resumed
                 self._answer(message.id, message)
             case Error() if message.id:
                 self._answer(message.id, message)

@@ -1,7 +1,8 @@
 """One stay in a room: from CONNECTING to DISCONNECTED, over every lost link in between.
 
-It owns the link, the roster, the media and every task of its time; when it has ended nothing of them is left. Media
-goes on while the link to the hub is lost; a stay that isn't restored before the deadline ends with one error (TR10).
+It owns the roster, the media and every task of its time; when it has ended nothing of them is left. The link belongs
+to the login, which outlives it. Media goes on while the link is lost; a stay that isn't restored before the deadline
+ends with one error (TR10).
 """
 
 from __future__ import annotations
@@ -9,15 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from appliance.errors import (
+    InvalidStateError,
     JoinCancelledError,
     JoinTimeoutError,
     LeaveReason,
     NotJoinedError,
-    ReconnectingError,
     RtcError,
     RtcErrorCode,
     ServiceUnavailableError,
@@ -25,28 +25,30 @@ from appliance.errors import (
 )
 from appliance.events import Event
 from appliance.room.backend import MediaBackend
-from appliance.room.comeback import CannotReturnError, come_back, error_info
+from appliance.room.comeback import error_info
 from appliance.room.connection import Connection, Trigger
-from appliance.room.entry import Entry, Ticket, TokenUnavailableError, enter
+from appliance.room.entry import Ticket, TokenUnavailableError
 from appliance.room.events import (
     ConnectionReason,
     ConnectionState,
     ErrorRaised,
     Kicked,
+    LoginState,
     PeerLeft,
     RoomClosed,
+    RtcErrorInfo,
     StreamAdded,
     StreamRemoved,
     StreamUpdated,
 )
-from appliance.room.link import Link, LinkLostError
+from appliance.room.login import Login
 from appliance.room.options import RoomOptions
 from appliance.room.roster import Roster
 from appliance.room.signaling import ClientMessage, HubMessage
 from appliance.room.signaling_base import Kind, Role, StreamName
 from appliance.room.signaling_login import Error, Ok
-from appliance.room.signaling_room import Kicked as KickedMessage
 from appliance.room.signaling_room import (
+    Joined,
     Leave,
     LegMessage,
     MemberChanged,
@@ -58,6 +60,7 @@ from appliance.room.signaling_room import (
     StreamInfo,
     Unpublish,
 )
+from appliance.room.signaling_room import Kicked as KickedMessage
 from appliance.room.signaling_room import RoomClosed as RoomClosedMessage
 from appliance.room.streams import LocalStream
 
@@ -69,7 +72,7 @@ LEAVE_TIMEOUT_S = 0.5  # for the hub's word on our Leave: the seat goes anyhow
 class Stay:
     def __init__(
         self,
-        url: str,
+        login: Login,
         ticket: Ticket,
         options: RoomOptions,
         *,
@@ -84,16 +87,15 @@ class Stay:
         self.roster = Roster(ticket.room_id)
         self.user_id: str | None = None
         self.role: Role = ticket.role
+        self.session_id = ""
         self.published: dict[StreamName, LocalStream] = {}
-        self._url = url
+        self._login = login
         self._options = options
         self._connection = connection
         self._emit = emit
         self._describe = describe
         self._auto_subscribe = auto_subscribe
-        self._link: Link | None = None
-        self._session = ""
-        self._hub = ""
+        self._early: list[HubMessage] | None = []  # pushed before the events of the roster were raised
         self._announced: set[StreamName] = set()  # what the hub may know of ours
         self._entering: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -103,17 +105,16 @@ class Stay:
 
     async def enter(self) -> None:
         """From CONNECTING to CONNECTED, or a `JoinError` and DISCONNECTED."""
+        self._login.occupant = self
         self._entering = self._spawn(self._enter(), "room-join")
         try:
             async with asyncio.timeout(self._options.join_timeout_s):
                 await self._entering
         except TimeoutError as exc:
-            if self._connection.state is ConnectionState.CONNECTING:
-                error = JoinTimeoutError(f"no accept of {self._url} within {self._options.join_timeout_s:g} s")
-                raise self._refused(error) from exc
-        except LinkLostError as exc:
-            raise self._refused(ServiceUnavailableError(str(exc))) from exc
+            raise self._refused(JoinTimeoutError(f"no accept within {self._options.join_timeout_s:g} s")) from exc
         except TokenUnavailableError as exc:
+            raise self._refused(ServiceUnavailableError(str(exc))) from exc
+        except InvalidStateError as exc:  # the link was lost meanwhile
             raise self._refused(ServiceUnavailableError(str(exc))) from exc
         except RtcError as exc:
             raise self._refused(exc) from exc.__cause__
@@ -130,13 +131,20 @@ class Stay:
         await asyncio.shield(self._ending)
 
     async def _enter(self) -> None:
-        entry = await enter(self._url, self.ticket, self._options, self._link_lost)
-        if entry.link.is_lost:
-            await entry.link.close()
-            raise LinkLostError("the link was lost at once")
-        self._take_seat(entry)
-        self._connection.advance(Trigger.ACCEPTED, ConnectionReason.JOIN_SUCCESS)
-        self._settle(entry)
+        login = self._login
+        if login.state is LoginState.DISCONNECTED:
+            login.is_implicit = True
+            entry = await login.open(self.ticket.credentials, ticket=self.ticket)
+            assert entry.joined is not None
+            self._take_seat(entry.joined)
+            self._connection.advance(Trigger.ACCEPTED, ConnectionReason.JOIN_SUCCESS)
+            self._settle(entry.joined)
+            login.deliver()
+        else:
+            joined = await login.join(self.ticket)
+            self._take_seat(joined)
+            self._connection.advance(Trigger.ACCEPTED, ConnectionReason.JOIN_SUCCESS)
+            self._settle(joined)
 
     async def _cancelled(self) -> None:
         """Somebody cancelled the join: leave() did, or whoever awaits it."""
@@ -150,6 +158,7 @@ class Stay:
             await self.leave()
 
     def _refused(self, error: RtcError) -> RtcError:
+        self._vacate()
         error.operation, error.state = "join", str(ConnectionState.CONNECTING)
         self._connection.advance(Trigger.REFUSED, ConnectionReason.ERROR, error=error_info(error))
         return error
@@ -157,9 +166,14 @@ class Stay:
     def _evict(self, event: Kicked | RoomClosed, reason: ConnectionReason) -> None:
         if self._connection.state is not ConnectionState.CONNECTED:
             return
+        self._vacate()
         self._emit(event)
         self._connection.advance(Trigger.EVICTED, reason)
         self._end(reason, say_leave=False)
+
+    def _vacate(self) -> None:
+        if self._login.occupant is self:
+            self._login.occupant = None
 
     def _end(self, reason: ConnectionReason, *, say_leave: bool) -> None:
         async def end() -> None:
@@ -179,60 +193,72 @@ class Stay:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        link = self._link
-        if link is not None and say_leave and not link.is_lost:
+        self._vacate()
+        if say_leave and self._login.state is LoginState.CONNECTED:
             try:
-                await link.request(lambda request_id: Leave(id=request_id), Ok, LEAVE_TIMEOUT_S)
-            except (LinkLostError, TimeoutError, RtcError) as exc:
+                await self._login.request("leave", lambda request_id: Leave(id=request_id), Ok, LEAVE_TIMEOUT_S)
+            except RtcError as exc:
                 logger.debug("the hub did not confirm the leave: %s", exc)
         self.media.link_down()
-        await asyncio.gather(self.media.close(), *([link.close()] if link is not None else []))
+        await self.media.close()
 
-    # --- the link
+    # --- the login
 
-    def _take_seat(self, entry: Entry) -> None:
-        self._link = entry.link
-        self._session = entry.logged_in.session
-        self._hub = entry.logged_in.hub
-        self.user_id = entry.joined.user_id
-        self.role = entry.joined.role
-        self.ticket = replace(self.ticket, user_id=entry.joined.user_id)
-        self.media.ice_servers = entry.joined.ice_servers
+    def _take_seat(self, joined: Joined) -> None:
+        self.user_id = joined.user_id
+        self.role = joined.role
+        self.session_id = joined.session_id
+        self.media.ice_servers = joined.ice_servers
 
-    def _settle(self, entry: Entry, *, new_hub: bool = False) -> None:
-        self._apply(self.roster.resync(entry.joined.members, new_hub=new_hub))
+    def _settle(self, joined: Joined, *, new_hub: bool = False) -> None:
+        """The roster as it is, then what was pushed since."""
+        self._apply(self.roster.resync(joined.members, new_hub=new_hub))
         self.media.link_up()
-        entry.link.deliver(self._take)
+        early, self._early = self._early or [], None
+        for message in early:
+            self.take(message)
 
-    def _link_lost(self, link: Link, why: str) -> None:
-        if link is not self._link or self._connection.state is not ConnectionState.CONNECTED:
-            return
-        logger.warning("link to the hub lost: %s", why)
-        self.media.link_down()
-        self._connection.advance(Trigger.LINK_LOST, ConnectionReason.INTERRUPTED)
-        self._spawn(self._reconnect(link), "room-reconnect")
+    def interrupted(self, why: str) -> None:
+        if self._connection.state is ConnectionState.CONNECTED:
+            self.media.link_down()
+            self._early = []
+            self._connection.advance(Trigger.LINK_LOST, ConnectionReason.INTERRUPTED)
 
-    async def _reconnect(self, lost: Link) -> None:
-        await lost.close()
-        try:
-            entry = await come_back(self._url, self.ticket, self._options, self._link_lost, session=self._session)
-        except CannotReturnError as exc:
-            await self._release(say_leave=False)
-            self._connection.advance(Trigger.GAVE_UP, exc.reason, error=exc.error)
-            self._emit(ErrorRaised(error=exc.error))
-        else:
-            await self._return(entry)
-
-    async def _return(self, entry: Entry) -> None:
-        new_hub = entry.logged_in.hub != self._hub
-        self._take_seat(entry)
-        self._connection.advance(Trigger.RESTORED, ConnectionReason.RECONNECTED, resumed=entry.resumed)
-        self._connection.advance(Trigger.SETTLED, ConnectionReason.RECONNECTED, resumed=entry.resumed)
+    def restored(self, joined: Joined, *, resumed: bool, new_hub: bool) -> None:
+        self._take_seat(joined)
+        self._connection.advance(Trigger.RESTORED, ConnectionReason.RECONNECTED, resumed=resumed)
+        self._connection.advance(Trigger.SETTLED, ConnectionReason.RECONNECTED, resumed=resumed)
         if new_hub:
             self._spawn(self._end_return(), "room-return-grace")
-        self._settle(entry, new_hub=new_hub)
-        if not entry.resumed:
+        self._settle(joined, new_hub=new_hub)
+        if not resumed:
             self._announced.clear()
+        self._spawn(self._publish_again(), "room-publish-again")
+
+    def put_out(self, message: KickedMessage | RoomClosedMessage) -> None:
+        event, reason = self._eviction(message)
+        self._emit(event)
+        words = message.message or f"put out while the link was lost: {event.event_name}"
+        self._give_up(RtcErrorInfo(RtcErrorCode.KICKED, RtcErrorCode.KICKED.name, words), reason)
+
+    def ended(self, error: RtcErrorInfo, reason: ConnectionReason) -> None:
+        if error.code in (RtcErrorCode.KICKED, RtcErrorCode.BANNED):
+            why: Literal["kick", "banned"] = "banned" if error.code is RtcErrorCode.BANNED else "kick"
+            self._emit(Kicked(user_id=self.user_id or "", reason=why, message=error.message))
+        self._give_up(error, reason)
+
+    def _give_up(self, error: RtcErrorInfo, reason: ConnectionReason) -> None:
+        """TR10."""
+
+        async def end() -> None:
+            await self._release(say_leave=False)
+            self._connection.advance(Trigger.GAVE_UP, reason, error=error)
+            self._emit(ErrorRaised(error=error))
+
+        if self._connection.state is ConnectionState.RECONNECTING:
+            self._spawn(end(), "room-give-up")
+
+    async def _publish_again(self) -> None:
         try:
             for name in self._announced - set(self.published):
                 await self._unpublish(name)
@@ -247,7 +273,10 @@ class Stay:
 
     # --- what the hub says
 
-    def _take(self, message: HubMessage) -> None:
+    def take(self, message: HubMessage) -> None:
+        if self._early is not None:
+            self._early.append(message)
+            return
         match message:
             case MemberChanged() if message.member.user_id != self.user_id:
                 self._apply(self.roster.change(message))
@@ -256,21 +285,20 @@ class Stay:
                 self._apply(self.roster.leave(message))
             case SignalFrom():
                 self.media.signal(message.sender, message.leg)
-            case KickedMessage():
-                code = LeaveReason(message.code) if message.code in set(LeaveReason) else LeaveReason.KICKED
-                expired = message.reason == "token_expired"
-                self._evict(
-                    Kicked(user_id=self.user_id or "", reason=message.reason, message=message.message, code=code),
-                    ConnectionReason.TOKEN_EXPIRED if expired else ConnectionReason.KICKED,
-                )
-            case RoomClosedMessage():
-                reason = LeaveReason(message.reason) if message.reason in set(LeaveReason) else LeaveReason(10)
-                self._evict(
-                    RoomClosed(room_id=message.room, reason=reason, message=message.message),
-                    ConnectionReason.ROOM_CLOSED,
-                )
+            case KickedMessage() | RoomClosedMessage():
+                self._evict(*self._eviction(message))
             case Error():
                 logger.info("the hub says: %s (%s)", message.message, message.code)
+
+    def _eviction(self, message: KickedMessage | RoomClosedMessage) -> tuple[Kicked | RoomClosed, ConnectionReason]:
+        if isinstance(message, RoomClosedMessage):
+            closed = LeaveReason(message.reason) if message.reason in set(LeaveReason) else LeaveReason.ROOM_DISMISSED
+            event = RoomClosed(room_id=message.room, reason=closed, message=message.message)
+            return event, ConnectionReason.ROOM_CLOSED
+        code = LeaveReason(message.code) if message.code in set(LeaveReason) else LeaveReason.KICKED
+        kicked = Kicked(user_id=self.user_id or "", reason=message.reason, message=message.message, code=code)
+        expired = message.reason == "token_expired"
+        return kicked, ConnectionReason.TOKEN_EXPIRED if expired else ConnectionReason.KICKED
 
     def _apply(self, events: list[Event]) -> None:
         for event in events:  # first: who is gone gets no farewell for each leg
@@ -290,26 +318,13 @@ class Stay:
 
     def send_leg(self, to: str, message: LegMessage) -> None:
         """Raises `LinkLostError`."""
-        if self._link is None:
-            raise LinkLostError("not in a room")
-        self._link.send(SignalTo(to=to, leg=message))
+        self._login.send(SignalTo(to=to, leg=message))
 
     async def request(self, operation: str, make: Callable[[int], ClientMessage]) -> None:
         """One confirmed request. Raises `RtcError` with the hub's code, or what the lost link makes of it."""
-        state = self._connection.state
-        if self._link is None:
-            raise NotJoinedError("not in a room", operation=operation, state=state)
-        try:
-            await self._link.request(make, Ok, self._options.request_timeout_s)
-        except LinkLostError as exc:
-            cls = ReconnectingError if self._connection.is_joined else NotJoinedError
-            raise cls(f"the link was lost: {exc}", operation=operation, state=state) from exc
-        except TimeoutError as exc:
-            message = f"no answer of the hub within {self._options.request_timeout_s:g} s"
-            raise RtcError(message, operation=operation, state=state, code=RtcErrorCode.SERVICE_UNAVAILABLE) from exc
-        except RtcError as exc:
-            exc.operation, exc.state = operation, state
-            raise
+        if not self._connection.is_joined:
+            raise NotJoinedError("not in a room", operation=operation, state=self._connection.state)
+        await self._login.request(operation, make, Ok)
 
     async def publish(self, stream: LocalStream) -> None:
         """Others can ask for it from now on; on an error everything is as before."""

@@ -214,7 +214,7 @@ async def test_a_closed_room_is_joined_again_after_its_time(monkeypatch: pytest.
         with bus.subscribe(ConnectionStateChanged, name="test") as events:
             async with running(session):
                 await until(lambda: session.state is S.CONNECTED)
-                hub._perform(lambda now_s: hub.rooms.disband("lobby", "closing time", now_s))
+                hub._perform(lambda _now_s: hub.rooms.disband("lobby", "closing time"))
                 states: list[ConnectionState] = []
                 async with asyncio.timeout(5):
                     while states.count(S.CONNECTED) < 2:

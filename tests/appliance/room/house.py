@@ -52,8 +52,10 @@ class Guest:
         return [event for event in self.events if isinstance(event, cls)]
 
     def names(self, *without: str) -> list[str]:
-        """The hyphenated names, in order; a change of state as the new state; network quality left out."""
-        skipped = {"network-quality", "active-speaker", *without}
+        """The hyphenated names, in order; a change of state as the new state; network quality and the
+        login's state left out.
+        """
+        skipped = {"network-quality", "active-speaker", "login-state-changed", *without}
         return [
             str(event.cur_state) if isinstance(event, ConnectionStateChanged) else event.event_name
             for event in self.events
@@ -89,6 +91,11 @@ class House:
         guest = self.guest(**keywords)
         await guest.client.join(room, user_id)
         return guest
+
+    @property
+    def hub(self) -> Hub:
+        assert self._hub is not None
+        return self._hub
 
     def token(self, user_id: str, room: str = "lobby", ttl_s: float = 60.0) -> str:
         return self.signer.sign(user_id, room, "host", "", ttl_s, time.time())

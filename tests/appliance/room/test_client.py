@@ -250,8 +250,7 @@ async def test_no_hub_there() -> None:
         a = home.guest()
         await home.proxy.cut()
         assert isinstance(await refused(a, "lobby", "a"), ServiceUnavailableError)
-        b = home.guest()
-        b.client._url = f"http://127.0.0.1:{home.proxy.port}/elsewhere"
+        b = Guest(RoomClient(f"http://127.0.0.1:{home.proxy.port}/elsewhere", options=BRISK))
         await home.proxy.restore()
         assert isinstance(await refused(b, "lobby", "b"), ServiceUnavailableError)
 

@@ -31,6 +31,7 @@ def test_every_event_of_the_contract_has_its_hyphenated_name() -> None:
         "active-speaker",
         "kicked",
         "room-closed",
+        "login-state-changed",
         "error",
     }
 

@@ -14,6 +14,7 @@ from aiohttp import web
 from appliance.errors import RoomFullError, RtcError
 from appliance.room.link import MAX_WAITING, Link, LinkLostError
 from appliance.room.options import RoomOptions
+from appliance.room.signaling import MAX_MESSAGE_BYTES
 from appliance.room.signaling_login import Ok
 from appliance.room.signaling_room import Join, Joined, Leave, MemberLeft
 from tests.appliance.room.media import until
@@ -151,7 +152,7 @@ async def test_no_reply_in_time_and_a_late_one() -> None:
 
 async def test_too_large_a_message_ends_the_link() -> None:
     lost = Lost()
-    async with hub(answering("x" * 70_000)) as url:
+    async with hub(answering("x" * (MAX_MESSAGE_BYTES + 1))) as url:
         link = await Link.open(url, RoomOptions(), lost)
         with pytest.raises(LinkLostError):
             await link.request(join, Joined, 2)
@@ -248,7 +249,9 @@ async def test_a_resync_is_kept_for_who_asks() -> None:
     async with hub(answering({**JOINED, "id": 0})) as url:
         link = await Link.open(url, RoomOptions(), Lost())
         link.send(Leave(id=9))
-        assert (await link.resync(1)).room == "lobby"
+        resynced = await link.resync(1)
+        assert isinstance(resynced, Joined)
+        assert resynced.room == "lobby"
         await link.close()
 
 
