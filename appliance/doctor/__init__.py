@@ -30,11 +30,13 @@ def run(config_file: Path | None, state_dir: Path, *, as_json: bool = False, int
     if interaction and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
         person = Terminal(sys.stdin, sys.stdout)
     show = print_json if as_json else print_each
-    findings = show(examine(config_file, state_dir, person))
+    findings = show(examine(config_file, state_dir, person, show_code=not as_json))
     return int(any(finding.status == "failed" for finding in findings))
 
 
-def examine(config_file: Path | None, state_dir: Path, person: Person | None = None) -> Iterator[Finding]:
+def examine(
+    config_file: Path | None, state_dir: Path, person: Person | None = None, *, show_code: bool = False
+) -> Iterator[Finding]:
     """Every check in turn; with a bad configuration, those that need one are made with the defaults."""
     yield program.check_python(sys.version_info[:3])
     yield from program.check_packages(importlib.metadata.version)
@@ -44,6 +46,7 @@ def examine(config_file: Path | None, state_dir: Path, person: Person | None = N
     yield finding
     if config.web.tls == "self-signed":
         yield program.check_certificate(state_dir)
+    yield program.check_claim(state_dir, show_code=show_code)
     stats = read_system_stats()
     yield machine.check_clock(time.time(), Path(__file__).stat().st_mtime, stats.clock_synchronized)
     yield from machine.check_heat_and_power(stats)

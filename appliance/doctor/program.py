@@ -10,9 +10,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
+
 from appliance.config import Config, load
-from appliance.doctor.finding import Finding
+from appliance.doctor.finding import Fact, Finding
 from appliance.errors import ConfigError, HookError
+from provisioning.claim import FILE_NAME as CLAIM_FILE
+from provisioning.claim import ClaimSecrets
+from provisioning.password import FILE_NAME as OWNER_FILE
+from provisioning.password import OwnerPassword, PasswordError
 
 PINNED = {"aiortc": "1.16.", "aioice": "0.13."}  # as in pyproject.toml: aiortc_hooks touches private names of both
 
@@ -80,6 +86,24 @@ def check_certificate(state_dir: Path) -> Finding:
         return Finding("certificate", "ok", f"SHA-256 {found}", facts={"fingerprint": found})
     remedy = "delete it and a new one is made, or run this as the user of the unit"
     return Finding("certificate", "failed", f"{state_dir / tls.FILE_NAME} cannot be read", remedy)
+
+
+def check_claim(state_dir: Path, *, show_code: bool) -> Finding:
+    """Whether the unit has an owner; who reads it on the unit itself sees the code, a report does not carry it."""
+    known: ClaimSecrets | None = None
+    try:
+        if OwnerPassword(state_dir / OWNER_FILE).is_set:
+            return Finding("claim", "ok", "the unit has an owner", facts={"claimed": True})
+        known = msgspec.json.decode((state_dir / CLAIM_FILE).read_bytes(), type=ClaimSecrets)
+    except FileNotFoundError:
+        pass
+    except (PasswordError, OSError, msgspec.DecodeError) as exc:
+        return Finding("claim", "failed", f"{state_dir}: {exc}", "run this as the user of the unit")
+    facts: dict[str, Fact] = {"claimed": False}
+    if known is None:
+        return Finding("claim", "ok", "no owner yet; the first start makes the claim code", facts=facts)
+    code = f"; its claim code is {known.shown}" if show_code else ""
+    return Finding("claim", "ok", f"no owner yet{code}", facts=facts)
 
 
 def check_port(host: str, port: int) -> Finding:

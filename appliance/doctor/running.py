@@ -6,6 +6,7 @@ import asyncio
 import os
 import ssl
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from appliance import tls
 from appliance.config import Config
 from appliance.doctor.finding import Finding
 from appliance.server import API_TOKEN_VARIABLE
+from provisioning.api_tokens import ApiTokenError, ApiTokens
 
 TIMEOUT_S = 3.0
 LOGS = "journalctl -u room-appliance says why"
@@ -23,7 +25,7 @@ LOGS = "journalctl -u room-appliance says why"
 
 @dataclass(frozen=True, slots=True)
 class RunningUnit:
-    """`state`: its `GET /api/state`; empty when this user has no token for it."""
+    """`state`: its `GET /api/state`; empty when this user may not ask for it."""
 
     url: str
     is_healthy: bool
@@ -47,7 +49,7 @@ def check_devices(unit: RunningUnit, config: Config) -> Iterator[Finding]:
     """What the unit says of each device; opening one would take it from the call."""
     if not unit.state:
         message = "in use by the running unit; not touched"
-        remedy = f"its page shows them; or stop it (systemctl stop room-appliance); or set ${API_TOKEN_VARIABLE}"
+        remedy = "run this as the unit's own user, or look at its page, or stop it: systemctl stop room-appliance"
         for name in ("camera", "microphone", "speaker", "front panel"):
             yield Finding(name, "skipped", message, remedy)
         return
@@ -71,10 +73,9 @@ def check_devices(unit: RunningUnit, config: Config) -> Iterator[Finding]:
 
 async def _ask(config: Config, state_dir: Path) -> RunningUnit | None:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.web.host, config.web.host)
-    scheme = "https" if config.web.tls == "self-signed" else "http"
+    scheme = "http" if config.web.tls == "off" else "https"
     url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{config.web.port}"
     own = tls.pinned(await asyncio.to_thread(tls.fingerprint, state_dir))
-    token = os.environ.get(API_TOKEN_VARIABLE, "").strip()
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     async with aiohttp.ClientSession(timeout=timeout) as http:
         try:
@@ -82,14 +83,37 @@ async def _ask(config: Config, state_dir: Path) -> RunningUnit | None:
                 if answer.headers.get("Server") != "room-appliance":
                     return None
                 is_healthy = answer.status == 200
-            if not token or (scheme == "https" and own is None):  # it goes to the unit itself and to nobody else
+            if scheme == "https" and own is None:  # a token goes to the unit itself and to nobody else
                 return RunningUnit(url, is_healthy)
-            headers = {"Authorization": f"Bearer {token}"}
-            async with http.get(f"{url}/api/state", headers=headers, ssl=own or True) as answer:
-                state = await answer.json() if answer.status == 200 else {}
+            with _token(state_dir) as token:
+                headers = {"Authorization": f"Bearer {token}"}
+                async with http.get(f"{url}/api/state", headers=headers, ssl=own or True) as answer:
+                    state = await answer.json() if answer.status == 200 else {}
             return RunningUnit(url, is_healthy, state if isinstance(state, dict) else {})
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
             return None
+
+
+@contextmanager
+def _token(state_dir: Path) -> Iterator[str]:
+    """The one of the environment, else one made for this question; "" for who is not the user of the unit.
+
+    Root would leave a file behind that the unit cannot read.
+    """
+    if given := os.environ.get(API_TOKEN_VARIABLE, "").strip():
+        yield given
+        return
+    tokens = ApiTokens(state_dir)
+    try:
+        made, token = tokens.create("doctor", "read") if state_dir.stat().st_uid == os.geteuid() else (None, "")
+    except (ApiTokenError, OSError):
+        made, token = None, ""
+    try:
+        yield token
+    finally:
+        if made is not None:
+            with suppress(ApiTokenError):
+                tokens.revoke(made.id)
 
 
 def _unchecked() -> ssl.SSLContext:

@@ -38,7 +38,7 @@ def test_a_unit_that_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     checks = {line.split(":")[0].split(maxsplit=1)[1] for line in lines if not line.startswith(" ")}
     assert checks - {"temperature", "throttling"} == {
         *("python", "aiortc", "aioice", "aiortc hooks", "clock", "state directory", "configuration", "web", "disk"),
-        *("certificate", "memory", "address", "gateway", "names", "udp", "hub", "permissions"),
+        *("certificate", "memory", "claim", "address", "gateway", "names", "udp", "hub", "permissions"),
         *("microphone", "camera", "speaker", "front panel"),
     }
     assert list((tmp_path / "state").iterdir()) == []

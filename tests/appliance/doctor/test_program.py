@@ -7,6 +7,10 @@ from pathlib import Path
 
 from appliance import tls
 from appliance.doctor import program
+from provisioning.claim import FILE_NAME as CLAIM_FILE
+from provisioning.claim import load_or_create
+from provisioning.password import FILE_NAME as OWNER_FILE
+from provisioning.password import OwnerPassword
 
 
 def test_certificate(tmp_path: Path) -> None:
@@ -57,3 +61,19 @@ def test_port_in_use() -> None:
 
 def test_host_that_is_not_ours() -> None:
     assert program.check_port("192.0.2.1", 0).status == "failed"
+
+
+async def test_claim_code_is_for_people_without_an_owner(tmp_path: Path) -> None:
+    assert program.check_claim(tmp_path, show_code=True).facts == {"claimed": False}
+    known = load_or_create(tmp_path)
+    assert known.shown in program.check_claim(tmp_path, show_code=True).message
+    assert known.shown not in str(program.check_claim(tmp_path, show_code=False))
+    await OwnerPassword(tmp_path / OWNER_FILE).set("correct horse battery")
+    finding = program.check_claim(tmp_path, show_code=True)
+    assert finding.facts == {"claimed": True}
+    assert known.shown not in finding.message
+
+
+def test_damaged_claim_code(tmp_path: Path) -> None:
+    (tmp_path / CLAIM_FILE).write_text("damaged")
+    assert program.check_claim(tmp_path, show_code=True).status == "failed"
