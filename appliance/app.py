@@ -106,6 +106,7 @@ async def run(store: ConfigStore, *, state_dir: Path, is_demo: bool = False) -> 
         finally:
             listener.close()
 
+    aiortc_hooks.install((), loopback=is_demo)  # the self-test runs the installed hooks
     await aiortc_hooks.self_test()
     try:
         await keep_composed(store, compose, restart)
