@@ -22,6 +22,7 @@ from appliance.errors import ApplianceError, ConfigError, RtcError
 from appliance.state_dir import CONFIG_FILE, DEMO_CONFIG_FILE, TOKEN_SECRET_FILE, state_dir
 from hw import HardwareError
 from provisioning.api_tokens import ApiTokenError, ApiTokens
+from provisioning.claim import ClaimError
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(options)
     except ConfigError as exc:
         return _failed(str(exc), 2)
+    except ClaimError as exc:
+        return _failed(str(exc), 1)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -124,6 +127,25 @@ def _api_token(options: argparse.Namespace) -> int:
     return 0
 
 
+def _claim_code(options: argparse.Namespace) -> int:
+    from provisioning import claim, label
+
+    address = _web_address(_config(options), local=True)
+    known = claim.load_or_create(state_dir())
+    page, wifi = label.page_qr(known, address), label.wifi_qr(known)
+    for option, file, code in (("--qr", options.qr, page), ("--wifi-qr", options.wifi_qr, wifi)):
+        if file is None:
+            continue
+        try:
+            label.save(code, file)
+        except ValueError as exc:
+            return _failed(f"{option} {exc}", 2)
+    print(label.as_text(known, address), end="")
+    if options.terminal:
+        print(f"\nset-up page\n{label.draw(page)}\nset-up Wi-Fi\n{label.draw(wifi)}", end="")
+    return 0
+
+
 def _check(options: argparse.Namespace) -> int:
     from appliance.drivers import hardware
 
@@ -155,10 +177,11 @@ def _config(options: argparse.Namespace) -> Config:
     return Config() if file is None else load(file)
 
 
-def _web_address(config: Config) -> str:
-    """Where a browser finds this unit: by its name when it listens on every address."""
+def _web_address(config: Config, *, local: bool = False) -> str:
+    """Where a browser finds this unit: by its name, or its mDNS name, when it listens on every address."""
     everywhere = config.web.host in ("0.0.0.0", "::")
-    host = socket.gethostname() if everywhere else config.web.host
+    name = socket.gethostname()
+    host = (f"{name.partition('.')[0]}.local" if local else name) if everywhere else config.web.host
     host = f"[{host}]" if ":" in host else host
     return f"{'http' if config.web.tls == 'off' else 'https'}://{host}:{config.web.port}"
 
@@ -243,6 +266,11 @@ def _parser() -> argparse.ArgumentParser:
     api_token.add_argument("--scope", choices=("read", "control", "admin"), default="admin", help="default admin")
     api_token.add_argument("--list", action="store_true", help="show the tokens there are, without their secrets")
     api_token.add_argument("--revoke", metavar="ID", help="end a token; a running unit refuses it from now on")
+
+    claim_code = add("claim-code", _claim_code, "Print what stands on this unit's label: its claim code.", configured)
+    claim_code.add_argument("--qr", type=Path, metavar="FILE", help="write the set-up page's QR code: .svg or .png")
+    claim_code.add_argument("--wifi-qr", type=Path, metavar="FILE", help="write the set-up network's QR code")
+    claim_code.add_argument("--terminal", action="store_true", help="draw both QR codes here")
 
     check = add("check", _check, "Say what is wrong in a configuration file.", common)
     check.add_argument("file", type=Path, metavar="FILE")
