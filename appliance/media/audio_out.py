@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from appliance.media.frames import AUDIO_CLOCK_HZ, EncodedFrame
 from appliance.media.gate import Gate
 from appliance.media.opus_encoder import FRAME_FRAMES, OpusEncoder
+from appliance.media.trace import Trace
 from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, Samples
 from hw.level import SILENCE_DBOV, Meter, dbov
 
@@ -48,11 +50,12 @@ class SampleClock:
 class AudioOut:
     """`gate`, `loss` and `wanted` are set on the event loop and read in the microphone's thread, each in one step."""
 
-    def __init__(self, post: Post) -> None:
+    def __init__(self, post: Post, trace: Trace | None = None) -> None:
         self.gate = Gate()
         self.loss = 0.0  # worst of all legs, 0..1
         self.wanted = False  # somebody taps
         self._post = post
+        self._trace = trace or Trace()
         self._clock = SampleClock()
         self._meter = Meter()
         self._encoder: OpusEncoder | None = None
@@ -67,6 +70,7 @@ class AudioOut:
     def on_block(self, block: AudioBlock) -> None:
         """The microphone's sink."""
         gate = self.gate
+        self._trace.since("audio-capture", block.captured_s)
         first_s = block.captured_s - BLOCK_S
         passes = gate.passes(first_s)
         if gate.epoch != self._epoch:
@@ -87,8 +91,11 @@ class AudioOut:
             self._encoder = OpusEncoder()
         self._encoder.expect_loss(self.loss)
         started_s = first_s - BLOCK_S
+        encoding_s = time.monotonic()
+        payload = self._encoder.encode(sound)
+        self._trace.since("audio-encode", encoding_s)
         frame = EncodedFrame(
-            payloads=(self._encoder.encode(sound),),
+            payloads=(payload,),
             timestamp=self._clock.stamp(started_s, FRAME_FRAMES),
             keyframe=True,
             audio_level=rfc6464(dbov(sound)) if passes else 127,

@@ -1,4 +1,5 @@
 """Everybody's sound to the one speaker: the playback thread pulls 10 ms from each peer, mixes and hands it over.
+Sounds of the unit's own, such as a chime, are mixed in (`play`).
 
     loop thread      RemoteAudio.push ------> inbox (bounded)
     playback thread  inbox -> jitter buffer -> Opus decoder -> mixer -> limiter -> speaker
@@ -13,6 +14,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -21,7 +23,9 @@ import numpy as np
 from appliance.media.jitter import CLOCK_HZ
 from appliance.media.mixer import Mixer, Sound
 from appliance.media.remote_audio import AudioInStats, RemoteAudio
+from appliance.media.trace import Trace
 from hw import BLOCK_FRAMES, HardwareError, Samples, Speaker
+from hw.level import SILENCE_DBOV, Meter, dbov
 from hw.pacing import Pacer
 
 __all__ = ["AudioInStats", "Playout", "RemoteAudio"]
@@ -37,12 +41,25 @@ class Playout:
 
     def __init__(self) -> None:
         self.on_device_lost: Callable[[HardwareError], None] = lambda error: None  # called on the loop
+        self.trace = Trace()
         self._mixer = Mixer()
         self._clock = PullClock()
         self._peers: tuple[RemoteAudio, ...] = ()
         self._peers_lock = threading.Lock()  # held only to replace the tuple
         self._render_lock = threading.Lock()  # a speaker that is slow to close may pull once more beside the next one
         self._speaker: Speaker | None = None
+        self._own: deque[Sound] = deque()  # blocks of the unit's own sound that are still to be played
+        self._meter = Meter()
+
+    @property
+    def level(self) -> int:
+        """Volume 0..100 of what is played."""
+        return self._meter.volume
+
+    def play(self, sound: Sound) -> None:
+        """Mixes in `sound`, float -1..1 at 48 kHz, in place of what is still left of the one before."""
+        whole = np.pad(sound.astype(np.float32), (0, -sound.size % BLOCK_FRAMES))
+        self._own = deque(whole.reshape(-1, BLOCK_FRAMES))
 
     def start(self, speaker: Speaker | None) -> None:
         """Plays to `speaker`, or to nobody. Again with another one at any time.
@@ -59,11 +76,15 @@ class Playout:
 
     def add(self, user_id: str) -> RemoteAudio:
         """A new stream in the mix, until its `close`."""
-        audio = RemoteAudio(user_id)
+        audio = RemoteAudio(user_id, self.trace)
         with self._peers_lock:
             stays = self._peers if self._speaker is not None else (peer for peer in self._peers if not peer.closed)
             self._peers = (*stays, audio)
         return audio
+
+    def stats(self) -> dict[str, AudioInStats]:
+        """Of each stream, by its user."""
+        return {peer.user_id: peer.stats() for peer in self._peers if not peer.closed}
 
     async def close(self) -> None:
         """Stops, closes the speaker and every stream; no thread is left. May be started again."""
@@ -96,12 +117,17 @@ class Playout:
 
     def _render(self) -> Samples:
         with self._render_lock:
-            play_s = self._clock.tick(time.monotonic())
+            started_s = time.monotonic()
+            play_s = self._clock.tick(started_s)
             peers = self._peers
-            mixed = self._mixer.mix([self._render_peer(peer, play_s) for peer in peers])
+            own = self._own
+            sounds = [self._render_peer(peer, play_s) for peer in peers] + ([own.popleft()] if own else [])
+            mixed = self._mixer.mix(sounds)
+            self._meter.feed(dbov(mixed) if sounds else SILENCE_DBOV, _BLOCK_S)
             if any(peer.faded_out for peer in peers):
                 with self._peers_lock:
                     self._peers = tuple(peer for peer in self._peers if not peer.faded_out)
+            self.trace.since("audio-mix", started_s)
             return mixed
 
     def _render_peer(self, peer: RemoteAudio, play_s: float) -> Sound:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from appliance.media.mixer import Sound, ramped
 from appliance.media.opus_decoder import packet_frames
 from appliance.media.seamless import SeamlessDecoder
 from appliance.media.stretch import lengthen, shorten
+from appliance.media.trace import Trace
 from hw import BLOCK_FRAMES
 from hw.level import Meter, dbov
 
@@ -45,11 +47,12 @@ class AudioInStats:
 class RemoteAudio:
     """Made by `Playout.add`. `push`, `gain`, `level`, `stats` and `close` are for the event loop's thread."""
 
-    def __init__(self, user_id: str) -> None:
+    def __init__(self, user_id: str, trace: Trace | None = None) -> None:
         self.user_id = user_id
         self.gain = 1.0  # a change takes 10 ms
         self.closed = False
         self._inbox: deque[tuple[int, int, bytes, float]] = deque(maxlen=_INBOX_PACKETS)
+        self._trace = trace or Trace()
         self._meter = Meter()
         self._stats = AudioInStats()
         # From here on only the playback thread's.
@@ -113,8 +116,11 @@ class RemoteAudio:
                 return self._decoder.conceal(-(-needed // STEP_FRAMES) * STEP_FRAMES)
 
     def _decoded(self, packet: Packet, play_s: float) -> Sound:
+        started_s = time.monotonic()
         try:
-            return self._fit(self._decoder.decode(packet.payload), play_s)
+            sound = self._decoder.decode(packet.payload)
+            self._trace.since("audio-decode", started_s)
+            return self._fit(sound, play_s)
         except OpusError:
             self._malformed += 1
             return self._decoder.conceal(packet.frames)

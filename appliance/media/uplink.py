@@ -21,6 +21,7 @@ from appliance.media.gate import Gate
 from appliance.media.merge import merge_bitrate, merge_loss
 from appliance.media.pass_through import CameraCalls
 from appliance.media.tap import Tap, TapCalls
+from appliance.media.trace import Trace
 from appliance.media.video_out import EncoderThread, VideoOut
 from hw import Camera, HardwareError, Microphone, RawPictures
 
@@ -46,15 +47,17 @@ class Uplink:
     def __init__(self, settings: UplinkSettings | None = None) -> None:
         self.settings = settings or UplinkSettings()
         self.on_device_lost: Callable[[Kind, HardwareError], None] = _log_lost
+        self.trace = Trace()
         self.encoded: Counter[str] = Counter()  # frames by codec, each counted once however many legs take it
         self._loop = asyncio.get_running_loop()
-        self._audio = AudioOut(lambda epoch, frame: self._post("opus", epoch, frame))
+        self._audio = AudioOut(lambda epoch, frame: self._post("opus", epoch, frame), self.trace)
         self._video = VideoOut(
             self._post,
             self.settings.start_bitrate_bps,
             CameraCalls(
                 lambda: self._call(self._request_from_camera), lambda bps: self._call(self._set_camera_bitrate, bps)
             ),
+            self.trace,
         )
         self._frame_lock = threading.Lock()
         self._taps: dict[str, tuple[Tap, ...]] = {}
@@ -220,6 +223,7 @@ class Uplink:
             self._frame_lock,
             lambda epoch, frame: self._post(codec, epoch, frame),
             lambda: self._call(self._encoder_ended, encoder),
+            self.trace,
         )
         self._ending[encoder] = ended
         self._encoders[codec] = encoder
@@ -286,6 +290,7 @@ class Uplink:
         if epoch != gate.epoch:
             return  # encoded before the gate moved
         self.encoded[codec] += 1
+        self.trace.since("audio-send" if codec == "opus" else "video-send", frame.captured_s)
         for tap in self._taps.get(codec, ()):
             tap.put(frame)
 

@@ -12,6 +12,7 @@ from appliance.media.gate import Gate
 from appliance.media.merge import KeyframeRequests
 from appliance.media.pass_through import CameraCalls, PassThrough
 from appliance.media.plausible import fault
+from appliance.media.trace import Trace
 from appliance.media.video_encoder import VideoEncoder
 from hw import AccessUnit, Picture
 
@@ -43,11 +44,13 @@ class EncoderThread:
         frame_lock: threading.Lock,
         post: Post,
         on_end: Callable[[], None],
+        trace: Trace | None = None,
     ) -> None:
         self.codec = codec
         self.bitrate_bps = bitrate_bps
         self._size, self._fps = size, fps
         self._frame_lock = frame_lock  # two codecs share a picture, and encoding sets attributes of it
+        self._trace = trace or Trace()
         self._post, self._on_end = post, on_end
         self._condition = threading.Condition()
         self._waiting: tuple[int, Picture] | None = None
@@ -122,6 +125,7 @@ class EncoderThread:
             encoded = encoder.encode(
                 picture.frame, timestamp, keyframe=keyframe, bitrate_bps=self.bitrate_bps, now_s=now_s
             )
+        self._trace.since("video-encode", now_s)
         if encoded is None:
             return None
         if encoded.keyframe:
@@ -137,7 +141,11 @@ class VideoOut:
     """
 
     def __init__(
-        self, post: Callable[[VideoCodec, int, EncodedFrame], None], bitrate_bps: int, calls: CameraCalls
+        self,
+        post: Callable[[VideoCodec, int, EncodedFrame], None],
+        bitrate_bps: int,
+        calls: CameraCalls,
+        trace: Trace | None = None,
     ) -> None:
         self.gate = Gate()
         self.encoders: tuple[EncoderThread, ...] = ()
@@ -146,6 +154,7 @@ class VideoOut:
         self.refused = 0
         self._post, self._calls = post, calls
         self._bitrate_bps = bitrate_bps
+        self._trace = trace or Trace()
         self._clock = PictureClock()
         self._pass_through = PassThrough(bitrate_bps, calls)
 
@@ -177,7 +186,9 @@ class VideoOut:
                 logger.warning("%d pictures of the camera refused, the last one because %s", self.refused, why)
             if isinstance(picture, AccessUnit):
                 self._pass_through.refused()
-        elif isinstance(picture, AccessUnit):
+            return
+        self._trace.add("video-capture", now_s - picture.captured_s)
+        if isinstance(picture, AccessUnit):
             self._on_access_unit(picture, now_s)
         elif (gate := self.gate).passes(picture.captured_s):
             for encoder in self.encoders:
