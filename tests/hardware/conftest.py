@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
+import subprocess
 import sys
 import termios
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from appliance.state_dir import CONFIG_FILE
 from hw.gpio import is_raspberry_pi
 
 CONFIG_VARIABLE = "ROOM_APPLIANCE_CONFIG"
+SERVICE = "room-appliance"
 INSTALLED = Path("/var/lib/room-appliance") / CONFIG_FILE
 DEFAULTS = '[audio]\ndriver = "auto"\n'
 
@@ -25,6 +28,10 @@ class Person:
 
     def __init__(self, terminal: int | None) -> None:
         self._terminal = terminal
+
+    @property
+    def is_there(self) -> bool:
+        return self._terminal is not None
 
     def told(self, what: str) -> None:
         """Something to look at or listen to."""
@@ -58,7 +65,9 @@ def person() -> Iterator[Person]:
 
 @pytest.fixture
 def config() -> Config:
-    """The unit's configuration; skips where the file cannot be read."""
+    """The unit's configuration. Skips where the file cannot be read, and while the service has the devices."""
+    if _is_running():
+        pytest.skip(f"the service has the devices; stop it: sudo systemctl stop {SERVICE}")
     given = os.environ.get(CONFIG_VARIABLE)
     if given:
         return load(Path(given))
@@ -67,6 +76,14 @@ def config() -> Config:
     except PermissionError:
         pytest.skip(f"{INSTALLED} cannot be read by this user; use sudo, or name a copy in ${CONFIG_VARIABLE}")
     return load(INSTALLED) if is_installed else parse(DEFAULTS, "defaults of the hardware tests")
+
+
+def _is_running() -> bool:
+    systemctl = shutil.which("systemctl")
+    if systemctl is None:
+        return False
+    asked = subprocess.run((systemctl, "is-active", "--quiet", SERVICE), capture_output=True, timeout=20)
+    return asked.returncode == 0
 
 
 @pytest.fixture
