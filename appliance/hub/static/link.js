@@ -114,19 +114,19 @@ export class Link extends EventTarget {
     if (this.ending) return;
     if (this.state === "connected") {
       this.#set("leaving");
-      await this.request({ type: "leave" }, 1000).catch(() => {});
+      await this.request({ type: "logout" }, 1000).catch(() => {});
     }
     this.end("left", "");
   }
 
   /** Leaves without waiting: the page goes away. */
   leaveNow() {
-    this.send({ type: "leave", id: this.#nextId++ });
     this.end("left", "");
   }
 
   end(code, message) {
     if (this.ending) return;
+    this.send({ type: "logout", id: this.#nextId++ }); // where the link still stands: it is over, not lost
     this.ending = { code, message };
     this.#drop();
     this.#set("ended");
