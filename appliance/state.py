@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -80,7 +81,7 @@ class UnitState(msgspec.Struct, frozen=True, kw_only=True):
     network_quality: QualityInfo
     peers: tuple[PeerInfo, ...]
     leds: dict[str, str]
-    health: dict[str, Health]
+    health: dict[str, Any]  # `supervisor.Health`, which JSON schemas cannot say: words, or children and theirs
 
 
 def describe(

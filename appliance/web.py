@@ -14,10 +14,12 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from appliance import __version__
 from appliance.api import Api
 from appliance.event_stream import EventStreams
 from appliance.events import Bus
 from appliance.invitation import Invitations
+from appliance.openapi import OpenApi
 from appliance.panel import Panel, PanelHardware
 from appliance.session import Session
 from appliance.state import UnitState
@@ -80,7 +82,9 @@ def build(
     site = Site(portal, has_panel=unit.panel is not None)
     auth = AuthRoutes(access.auth, access.cookie)
     application.add_routes([*hub_routes, *site.routes()])
-    add_routes(application, [*api.routes(), *auth.routes(), *unit.invitations.routes()])
+    openapi = OpenApi(__version__)
+    add_routes(application, [*api.routes(), *auth.routes(), *unit.invitations.routes(), *openapi.routes()])
+    application.on_startup.append(openapi.write)
     if unit.panel is not None:
         panel = Panel(unit.panel, unit.session, unit.bus, streams, state=unit.state)
         add_routes(application, panel.routes())

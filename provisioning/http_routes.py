@@ -66,6 +66,11 @@ def add_routes(application: web.Application, routes: Iterable[ApiRoute]) -> None
         table[route.method, added.resource.canonical] = route
 
 
+def routes_of(application: web.Application) -> list[ApiRoute]:
+    """Every row that was registered."""
+    return list(application.get(_TABLE, {}).values())
+
+
 def route_of(request: web.Request) -> ApiRoute | None:
     """The row of a request; None when it is for something else, or for nothing."""
     resource = request.match_info.route.resource
