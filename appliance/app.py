@@ -37,10 +37,12 @@ from appliance.invitation import Invitations
 from appliance.live import Plan
 from appliance.media import aiortc_hooks
 from appliance.media.uplink import UplinkSettings
+from appliance.onboarding import Onboarding
+from appliance.own_network import OwnNetwork
 from appliance.panel import PanelHardware
 from appliance.panel_link import PanelLink
 from appliance.room.options import RoomOptions
-from appliance.sdnotify import Notifier
+from appliance.sdnotify import Notifier, passed_sockets
 from appliance.server import CLOSE_S, Server
 from appliance.serving import Listener
 from appliance.session import Session, SessionSettings
@@ -95,13 +97,23 @@ async def run(store: ConfigStore, *, state_dir: Path, is_demo: bool = False) -> 
     `RestartsExceededError` when something fails again and again, where no better settings are known.
     """
     restart, notifier, listener = Restart(), Notifier(), None
+    own_network = OwnNetwork(passed_sockets(), is_demo=is_demo)
 
     async def compose(config: Config) -> None:
         nonlocal listener
         devices = hardware(config)
         listener = _listener(config, listener)
         try:
-            unit = _Unit(config, devices, listener, state_dir, is_demo=is_demo, store=store, restart=restart)
+            unit = _Unit(
+                config,
+                devices,
+                listener,
+                state_dir,
+                is_demo=is_demo,
+                store=store,
+                restart=restart,
+                own_network=own_network,
+            )
             await unit.run(notifier)
         finally:
             listener.close()
@@ -112,6 +124,7 @@ async def run(store: ConfigStore, *, state_dir: Path, is_demo: bool = False) -> 
         await keep_composed(store, compose, restart)
     finally:
         notifier.stopping()
+        await own_network.close()
         notifier.close()
 
 
@@ -170,6 +183,7 @@ class _Unit(Server):
         is_demo: bool,
         store: ConfigStore,
         restart: Restart,
+        own_network: OwnNetwork,
     ) -> None:
         super().__init__(config, listener, state_dir, is_demo=is_demo)
         self.devices = devices
@@ -179,6 +193,8 @@ class _Unit(Server):
         self.supervisor: Supervisor
         self.store = store
         self.restart = restart
+        self.own_network = own_network
+        self.onboarding: Onboarding
         self.watch = ConfigWatch(store, lambda: is_healthy(self.supervisor.health()), restart.ask)
         self._other_room = asyncio.Event()
         self._other_panel = asyncio.Event()
@@ -188,6 +204,7 @@ class _Unit(Server):
         aiortc_hooks.install(config.network.ice_addresses, loopback=self.is_demo)
         await self.prepare()
         self.session = Session(self._session_settings(), self.devices.drivers, self.bus)
+        self.onboarding = self._onboarding()
         children = [
             ChildSpec("web", self._serve, shutdown_timeout_s=3 * CLOSE_S),
             ChildSpec("session", self._join, health=lambda: self.session.health, shutdown_timeout_s=LEAVE_S + 0.2),
@@ -195,6 +212,7 @@ class _Unit(Server):
         if self.devices.panel is not None:
             children.append(ChildSpec("front-panel", self._keep_panel, health=self._panel_health))
         children.append(ChildSpec("settings", self.watch.run))
+        children.append(ChildSpec("network", self.onboarding.run, health=lambda: self.onboarding.health))
         self.supervisor = Supervisor("unit", children)
         self.store.apply = self._apply
         try:
@@ -206,7 +224,7 @@ class _Unit(Server):
         """Settings that take effect at once."""
         self.config = config
         new, kinds = self.devices, set[DeviceKind]()
-        if not plan.parts <= {"name", "room"}:
+        if not plan.parts <= {"name", "room", "country"}:
             new = hardware(config)
         if "video" in plan.parts:
             kinds.add("camera")
@@ -221,11 +239,32 @@ class _Unit(Server):
             new.speaker if "speaker" in kinds else self.devices.speaker,
         )
         self.session.change(self._session_settings(), drivers, kinds)
+        if "country" in plan.parts:
+            self.onboarding.set_country(config.wifi.country)
         if "room" in plan.parts:
             self._other_room.set()
         if is_other_panel:
             self._other_panel.set()
         logger.info("in effect: %s", ", ".join(plan.live))
+
+    def _onboarding(self) -> Onboarding:
+        claim, wifi = self.auth.claim, self.config.wifi
+
+        async def keep_country(country: str) -> None:
+            try:
+                await self.store.change({"wifi.country": country})
+            except ConfigError as exc:
+                logger.warning("the country %s is not kept: %s", country, exc)
+
+        return Onboarding(
+            self.own_network.network(claim.key),
+            claim,
+            self.bus.publish,
+            memory=self.own_network.memory,
+            automatic=wifi.setup_network == "auto",
+            country=wifi.country,
+            keep_country=keep_country,
+        )
 
     async def _keep_panel(self) -> None:
         """The front panel, and the next one when its pins change."""
@@ -233,7 +272,7 @@ class _Unit(Server):
             self._other_panel.clear()
             panel = self.devices.panel
             assert panel is not None
-            link = self.front_panel = PanelLink(panel, self.session, self.bus)
+            link = self.front_panel = PanelLink(panel, self.session, self.bus, on_setup=self.onboarding.ask)
             try:
                 await until(self._other_panel.wait, link.run())
             finally:
@@ -279,13 +318,16 @@ class _Unit(Server):
                 self._state,
                 self.supervisor.health,
                 Invitations(lambda: self.config, self.signer),
+                lambda: self.front_panel,
                 self._panel_hardware(),
+                self.onboarding,
+                self.own_network.portal,
             ),
             portal,
             self.access,
             hub.routes() if hub is not None else [web.get("/hub/static/{name}", hub_pages.file)],
         )
-        await self.serve(hub, application)
+        await self.serve(hub, application, self.own_network.portal_socket)
 
     def _portal(self) -> Portal:
         return Portal(

@@ -183,8 +183,20 @@ class Panel(_Section, frozen=True):
 
 class Wifi(_Section, frozen=True):
     setup_network: Annotated[
-        Literal["auto", "off"], Meta(description="auto: open a set-up network while no known one is in reach.")
+        Literal["auto", "off"],
+        Meta(
+            description="auto: open a set-up network while no known one is in reach. "
+            "off: only when both buttons are held for 5 s."
+        ),
     ] = "auto"
+    country: Annotated[
+        str,
+        Meta(
+            pattern=r"^(?:[A-Z]{2})?\Z",
+            description="Country whose radio rules hold, by its code in ISO 3166; empty: as the system has it.",
+            extra={"allowed": 'two capital letters, such as "DE", or empty'},
+        ),
+    ] = ""
 
 
 class Network(_Section, frozen=True):

@@ -12,12 +12,16 @@ from typing import Literal
 from appliance.config import Config
 from appliance.config_schema import keys
 
-Part = Literal["name", "room", "audio", "video", "panel"]
+Part = Literal["name", "room", "audio", "video", "panel", "country"]
 
 # name: told from now on. room: out of the room and into the next. audio, video: these devices anew, the call goes on
-# meanwhile. panel: LEDs and buttons anew.
+# meanwhile. panel: LEDs and buttons anew. country: told to the radio.
 _SECTIONS: dict[str, Part] = {"room": "room", "audio": "audio", "video": "video", "gpio": "panel"}
-_KEYS: dict[str, Part | None] = {"device.name": "name", "gpio.driver": None}  # the virtual panel comes with a page
+_KEYS: dict[str, Part | None] = {
+    "device.name": "name",
+    "gpio.driver": None,  # the virtual panel comes with a page
+    "wifi.country": "country",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
@@ -79,12 +80,22 @@ class NetworkInfo(msgspec.Struct, frozen=True, kw_only=True):
     last_attempt: Attempt | None
 
 
+@dataclass(slots=True)
+class Memory:
+    """What outlives a composition of the unit: a phone in the access point is not thrown out by a new setting."""
+
+    state: State = field(default_factory=State)
+    attempt: tuple[Attempt, float] | None = None
+    visits: Visits = field(default_factory=Visits)
+
+
 class BusyError(Exception):
     """Another wish is under way."""
 
 
 class Onboarding:
-    """`automatic` False: the access point is raised for the buttons alone. Used on the event loop."""
+    """`automatic` False: the access point is raised for the buttons alone. `keep_country` saves that of a join that
+    worked. Used on the event loop; `network` is closed by whoever made it."""
 
     def __init__(
         self,
@@ -92,8 +103,10 @@ class Onboarding:
         claim: Claim,
         publish: Callable[[Event], None],
         *,
+        memory: Memory | None = None,
         automatic: bool = True,
         country: str = "",
+        keep_country: Callable[[str], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -105,10 +118,9 @@ class Onboarding:
         self._country = country
         self._clock = clock
         self._sleep = sleep
-        self._state = State()
+        self._keep_country = keep_country
+        self._memory = memory or Memory()
         self._reach: bool | None = None
-        self._visits = Visits()
-        self._attempt: tuple[Attempt, float] | None = None
         self._trying: asyncio.Task[None] | None = None
         self._radio = asyncio.Lock()  # one wish at a time
         self._wake = asyncio.Event()
@@ -119,13 +131,13 @@ class Onboarding:
 
     @property
     def phase(self) -> Phase:
-        return self._state.phase
+        return self._memory.state.phase
 
     @property
     def is_shown(self) -> bool:
         """Whether the LEDs show set-up mode: somebody is waited for."""
         now_s = self._clock()
-        return self.phase in (Phase.ACCESS_POINT, Phase.LOOKING) or self._state.is_asked(now_s)
+        return self.phase in (Phase.ACCESS_POINT, Phase.LOOKING) or self._memory.state.is_asked(now_s)
 
     @property
     def health(self) -> str:
@@ -133,9 +145,9 @@ class Onboarding:
 
     @property
     def last_attempt(self) -> Attempt | None:
-        if self._attempt is None:
+        if self._memory.attempt is None:
             return None
-        attempt, at_s = self._attempt
+        attempt, at_s = self._memory.attempt
         return msgspec.structs.replace(attempt, age_s=round(self._clock() - at_s, 1))
 
     async def info(self) -> NetworkInfo:
@@ -162,18 +174,23 @@ class Onboarding:
     def ask(self) -> None:
         """Both buttons were held: set-up mode with the claim code, or the end of it."""
         now_s = self._clock()
-        self._state = setup_mode.ask(self._state, now_s)
-        logger.info("both buttons: set-up mode %s", "opens" if self._state.is_asked(now_s) else "closes")
-        if self._state.is_asked(now_s):
+        self._memory.state = setup_mode.ask(self._memory.state, now_s)
+        logger.info("both buttons: set-up mode %s", "opens" if self._memory.state.is_asked(now_s) else "closes")
+        if self._memory.state.is_asked(now_s):
             self._claim.reopen(now_s)
         else:
             self._claim.close()
         self._tell()
         self._wake.set()
 
+    def set_country(self, country: str) -> None:
+        """Whose radio rules hold from now on; empty: those that hold already."""
+        self._country = country
+        self._wake.set()
+
     def touched(self) -> None:
         """Somebody uses the page through the access point."""
-        self._visits.touched(self._clock())
+        self._memory.visits.touched(self._clock())
 
     async def scan(self) -> list[WifiNetwork]:
         """Raises `NetworkError`."""
@@ -184,12 +201,12 @@ class Onboarding:
         """Into a network, for good. Raises `NetworkError`, and `BusyError`; cancelled, all is as before."""
         check_join(join)
         attempt = self._begin("wifi", join.ssid)
-        await self._carry_out(attempt, lambda: self.network.connect(join))
+        await self._carry_out(attempt, lambda: self._connect(join))
 
     def start_join(self, join: WifiJoin) -> None:
         """`join` without waiting for its end, which `last_attempt` tells. Raises only for what cannot be begun."""
         check_join(join)
-        self._start(self._begin("wifi", join.ssid), lambda: self.network.connect(join))
+        self._start(self._begin("wifi", join.ssid), lambda: self._connect(join))
 
     def start_ethernet(self, static: StaticAddress | None) -> None:
         """A static address for the wired network or, None, DHCP again; like `start_join`."""
@@ -206,7 +223,7 @@ class Onboarding:
     # --- the child
 
     async def run(self) -> None:
-        """Until cancelled; then the own access point is down."""
+        """Until cancelled; an attempt under way is given up then."""
         try:
             while True:
                 self._wake.clear()
@@ -216,8 +233,6 @@ class Onboarding:
             if self._trying is not None:
                 self._trying.cancel()
                 await asyncio.gather(self._trying, return_exceptions=True)
-            self._state = State()
-            await self.network.close()
 
     async def _step(self) -> float:
         """Look, decide, act; gives how long nothing will happen by itself."""
@@ -225,16 +240,16 @@ class Onboarding:
         self.is_available = status.available
         if not status.available:
             self._warn(status.message, logging.INFO)
-            self._state = State(asked_until_s=self._state.asked_until_s)
+            self._memory.state = State(asked_until_s=self._memory.state.asked_until_s)
             return ABSENT_S
         await self._set_country()
         facts, now_s = await self._facts(status), self._clock()
-        self._state, action = setup_mode.step(self._state, facts, now_s)
+        self._memory.state, action = setup_mode.step(self._memory.state, facts, now_s)
         self._tell()
         if action is not None:
             await self._act(action)
             return 0.0
-        due_s = setup_mode.next_s(self._state, facts, now_s)
+        due_s = setup_mode.next_s(self._memory.state, facts, now_s)
         return LOOK_AGAIN_S if due_s is None else min(LOOK_AGAIN_S, max(0.0, due_s - now_s))
 
     async def _facts(self, status: NetworkStatus) -> Facts:
@@ -244,21 +259,21 @@ class Onboarding:
             known = await self.network.known()
             stations = await self.network.stations() if is_up else 0
         now_s = self._clock()
-        self._visits.saw(stations, now_s)
+        self._memory.visits.saw(stations, now_s)
         return Facts(
-            wifi=status.has_wifi and (self._automatic or self._state.is_asked(now_s)),
+            wifi=status.has_wifi and (self._automatic or self._memory.state.is_asked(now_s)),
             wired=status.connected("ethernet") is not None,
             online=status.connected("wifi") is not None,
             access_point=is_up,
             known=bool(known),
             reach=self._reach,
-            busy=is_up and self._visits.is_busy(now_s),
+            busy=is_up and self._memory.visits.is_busy(now_s),
             joining=self.is_joining,
         )
 
     @property
     def is_joining(self) -> bool:
-        return self._attempt is not None and self._attempt[0].state == "joining"
+        return self._memory.attempt is not None and self._memory.attempt[0].state == "joining"
 
     async def _act(self, action: Action) -> None:
         logger.info("set-up network: %s", action.value)
@@ -277,6 +292,11 @@ class Onboarding:
                 self._warn(str(exc), logging.WARNING)
             else:
                 self._told = ""
+
+    async def _connect(self, join: WifiJoin) -> None:
+        await self.network.connect(join)
+        if join.country and self._keep_country is not None:
+            await self._keep_country(join.country)
 
     def _begin(self, what: Literal["wifi", "ethernet"], ssid: str | None) -> Attempt:
         if self.is_joining:
@@ -313,7 +333,7 @@ class Onboarding:
         logger.info("joined %s", attempt.ssid or attempt.what)
 
     def _remember(self, attempt: Attempt) -> None:
-        self._attempt = attempt, self._clock()
+        self._memory.attempt = attempt, self._clock()
         self._tell()
         self._wake.set()
 
@@ -348,7 +368,7 @@ class Onboarding:
             await asyncio.gather(*waits, return_exceptions=True)
 
     def _tell(self) -> None:
-        attempt = self._attempt[0] if self._attempt is not None else None
+        attempt = self._memory.attempt[0] if self._memory.attempt is not None else None
         event = SetupModeChanged(
             phase=self.phase.value,
             is_shown=self.is_shown,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from appliance.devices import REOPEN_DELAYS_S
@@ -15,10 +15,12 @@ from appliance.front_panel import (
     AnswerOrCall,
     CallPhase,
     Command,
+    FactoryReset,
     FrontPanel,
     HangUp,
     PanelState,
     PushToTalk,
+    SetupMode,
     ToggleMute,
 )
 from appliance.room.backoff import Backoff
@@ -31,7 +33,7 @@ from appliance.room.events import (
     NetworkQualityChanged,
 )
 from appliance.session import Session
-from appliance.unit_events import MuteChanged, RecordingDeviceChanged
+from appliance.unit_events import DevicesChanged, MuteChanged, SetupModeChanged
 from appliance.watched import driver_error
 from hw import HardwareError
 
@@ -44,6 +46,7 @@ WORKED_S = 10.0  # open for so long: what comes then is a new fault
 def panel_state(session: Session, bus: Bus) -> PanelState:
     """What the LEDs show of the session: the gate, not the wish."""
     state, change, quality = session.state, session.last_change, bus.latest(NetworkQualityChanged)
+    setup = bus.latest(SetupModeChanged)
     in_room = state in JOINED_STATES
     failed = change is not None and change.reason is not ConnectionReason.LEAVE
     return PanelState(
@@ -51,19 +54,30 @@ def panel_state(session: Session, bus: Bus) -> PanelState:
         muted=session.is_muted("audio"),
         has_microphone=not session.lacks("audio"),
         quality=quality.downlink if quality is not None and in_room else NetworkQuality.UNKNOWN,
+        setup=setup is not None and setup.is_shown,
         call=CallPhase.IN_CALL if in_room else CallPhase.IDLE,
         error=state is ConnectionState.DISCONNECTED and failed,
     )
 
 
 class PanelLink:
-    """One front panel on one session."""
+    """One front panel on one session. `on_setup`: both buttons were held for 5 s; `on_reset`: for 20 s."""
 
-    def __init__(self, devices: PanelDevices, session: Session, bus: Bus) -> None:
+    def __init__(
+        self,
+        devices: PanelDevices,
+        session: Session,
+        bus: Bus,
+        *,
+        on_setup: Callable[[], None] | None = None,
+        on_reset: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
         self._devices = devices
         self._session = session
         self._bus = bus
         self._panel = FrontPanel(devices.leds, devices.buttons, self._obey)
+        self._on_setup = on_setup
+        self._on_reset = on_reset
         self._tasks: set[asyncio.Task[None]] = set()
         self._error = ""  # why it is not open
 
@@ -77,6 +91,10 @@ class PanelLink:
         """A unit without its panel works on: `degraded`."""
         trouble = self._error or self._devices.trouble()
         return f"degraded: {trouble}" if trouble else "ok"
+
+    def walk(self) -> None:
+        """Light one LED after the other."""
+        self._panel.walk()
 
     async def run(self) -> None:
         """Until cancelled; the LEDs are dark after it. A panel that cannot be opened is tried again and again."""
@@ -110,7 +128,7 @@ class PanelLink:
             await asyncio.sleep(backoff.next_s())
 
     async def _follow(self) -> None:
-        watched = (ConnectionStateChanged, MuteChanged, NetworkQualityChanged, RecordingDeviceChanged)
+        watched = (ConnectionStateChanged, MuteChanged, NetworkQualityChanged, DevicesChanged, SetupModeChanged)
         with self._bus.subscribe(*watched, name="front panel") as events:
             self._panel.show(panel_state(self._session, self._bus))
             async for _event in events:
@@ -126,8 +144,11 @@ class PanelLink:
                 self._session.join()
             case HangUp():
                 self._spawn(self._session.leave())
-            case _:
-                logger.warning("%s: this unit has no set-up mode", type(command).__name__)
+            case SetupMode() if self._on_setup is not None:
+                self._on_setup()
+            case FactoryReset() if self._on_reset is not None:
+                logger.warning("both buttons were held for 20 s: factory reset")
+                self._spawn(self._on_reset())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         # A task each: tasks start in their order, so the gate moves in the order of the presses, hub or no hub.

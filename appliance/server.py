@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -89,11 +90,11 @@ class Server:
         known = self.auth.tokens.find(token)
         return known is not None and known.scope == "admin"
 
-    async def serve(self, hub: Hub | None, application: web.Application) -> None:
+    async def serve(self, hub: Hub | None, application: web.Application, plain: socket.socket | None = None) -> None:
         try:
             if hub is not None:
                 await hub.start()
-            await self.listener.serve(application, self.server_tls)
+            await self.listener.serve(application, self.server_tls, plain)
         finally:
             if hub is not None:
                 await hub.close()

@@ -9,10 +9,13 @@ import ssl
 
 from aiohttp import web
 
+from appliance.connections import Places, accept
 from appliance.errors import ConfigError
 
 BACKLOG = 128
 SHUTDOWN_S = 0.25  # for requests under way when the server ends
+KEEP_ALIVE_S = 75.0  # between two requests, and for the whole head of the second
+LINGER_S = 2.0  # for a body that nobody wants, behind the answer
 
 
 class Listener:
@@ -27,15 +30,32 @@ class Listener:
         self.port = int(self._socket.getsockname()[1])
         self.serving = asyncio.Event()
 
-    async def serve(self, application: web.Application, tls: ssl.SSLContext | None) -> None:
-        """Serve until cancelled; may be called again. Nothing is left open after it."""
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S, handle_signals=False)
+    async def serve(
+        self, application: web.Application, tls: ssl.SSLContext | None, plain: socket.socket | None = None
+    ) -> None:
+        """Serve until cancelled; may be called again. Nothing is left open after it.
+
+        `plain` is a second listening socket, without TLS; it stays its owner's.
+        """
+        runner = web.AppRunner(
+            application,
+            access_log=None,
+            shutdown_timeout=SHUTDOWN_S,
+            handle_signals=False,
+            keepalive_timeout=KEEP_ALIVE_S,
+            lingering_time=LINGER_S,
+        )
+        places = Places()
         try:
             await runner.setup()
+            server = runner.server
+            assert server is not None
             taken, self._socket = self._socket or _bind(self.host, self.port), None
-            await web.SockSite(runner, taken, ssl_context=tls, backlog=BACKLOG).start()
-            self.serving.set()
-            await asyncio.Event().wait()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(accept(taken, tls, places, server), name=f"accept on port {self.port}")
+                if plain is not None:
+                    tasks.create_task(accept(plain.dup(), None, places, server), name="accept on the set-up network")
+                self.serving.set()
         finally:
             self.serving.clear()
             await runner.cleanup()

@@ -16,16 +16,21 @@ from aiohttp import web
 
 from appliance import __version__
 from appliance.api import Api
+from appliance.device_test import DeviceTest
 from appliance.event_stream import EventStreams
 from appliance.events import Bus
 from appliance.invitation import Invitations
+from appliance.network_api import NetworkApi
+from appliance.onboarding import Onboarding
 from appliance.openapi import OpenApi
 from appliance.panel import Panel, PanelHardware
+from appliance.panel_link import PanelLink
 from appliance.session import Session
 from appliance.state import UnitState
 from appliance.supervisor import Health
 from appliance.web_access import Access, guard, set_headers
 from provisioning.auth_routes import AuthRoutes
+from provisioning.captive import CaptivePortal, captive
 from provisioning.http_routes import add_routes
 from provisioning.portal import Portal
 
@@ -41,7 +46,10 @@ class Unit:
     state: Callable[[], UnitState]
     health: Callable[[], Health]
     invitations: Invitations
+    front_panel: Callable[[], PanelLink | None]
     panel: PanelHardware | None = None  # mock hardware only
+    onboarding: Onboarding | None = None
+    captive: CaptivePortal | None = None  # where the set-up network's plain port is served
 
 
 class Site:
@@ -53,17 +61,16 @@ class Site:
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.get("/", self._home),
-            *([web.get("/panel", self._panel)] if self._has_panel else []),
+            web.get("/", self._page),
+            web.get("/login", self._page),
+            web.get("/setup", self._page),
+            *([web.get("/panel", self._page)] if self._has_panel else []),
             *self._portal.routes(),
             web.get("/favicon.ico", self._icon),
         ]
 
-    async def _home(self, request: web.Request) -> web.Response:
-        return self._portal.render(request, "home.html")
-
-    async def _panel(self, request: web.Request) -> web.Response:
-        return self._portal.render(request, "panel.html")
+    async def _page(self, request: web.Request) -> web.Response:
+        return self._portal.render(request, f"{request.path.strip('/') or 'home'}.html")
 
     async def _icon(self, _request: web.Request) -> web.Response:
         raise web.HTTPMovedPermanently("/static/icon.svg")
@@ -76,15 +83,22 @@ def build(
     hub_routes: Sequence[web.RouteDef],
 ) -> web.Application:
     """The application; its cleanup ends every stream and lets go of every button."""
-    application = web.Application(middlewares=[guard(access)], client_max_size=MAX_BODY_BYTES)
+    middlewares = [guard(access)]
+    if unit.onboarding is not None and unit.captive is not None:
+        middlewares.insert(0, captive(unit.captive, unit.onboarding.touched))
+    application = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
     streams = EventStreams(access.is_welcome)
     api = Api(unit.session, unit.bus, streams, state=unit.state, health=unit.health)
     site = Site(portal, has_panel=unit.panel is not None)
+    test = DeviceTest(unit.session, streams, unit.front_panel)
+    application.cleanup_ctx.append(test.running)
     auth = AuthRoutes(access.auth, access.cookie)
     application.add_routes([*hub_routes, *site.routes()])
     openapi = OpenApi(__version__)
-    add_routes(application, [*api.routes(), *auth.routes(), *unit.invitations.routes(), *openapi.routes()])
+    add_routes(application, [*api.routes(), *auth.routes(), *unit.invitations.routes(), *test.routes(), *openapi.routes()])
     application.on_startup.append(openapi.write)
+    if unit.onboarding is not None:
+        add_routes(application, NetworkApi(unit.onboarding).routes())
     if unit.panel is not None:
         panel = Panel(unit.panel, unit.session, unit.bus, streams, state=unit.state)
         add_routes(application, panel.routes())

@@ -8,12 +8,12 @@ the internet, is sent to the page. Nothing of a foreign Host reaches the rest of
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from provisioning.http_json import answer
-from provisioning.setup_network import ADDRESS, PORTAL_URL
 
 API_PATH = "/captive-portal/api"  # RFC 8908; option 114 (RFC 8910) leads here
 PROBES = frozenset(
@@ -30,36 +30,59 @@ PROBES = frozenset(
         "/kindle-wifi/wifistub.html",
     }
 )
-_HOSTS = frozenset({ADDRESS, f"{ADDRESS}:80"})
 
 
-def is_led_to_page(host: str, path: str) -> bool:
-    """Whether a request on the set-up network's port 80 is answered with the way to the page."""
-    return host.strip().lower() not in _HOSTS or path in PROBES
+@dataclass(frozen=True, slots=True)
+class CaptivePortal:
+    """Where the set-up network's plain port is: its address is there only while that network is up."""
+
+    address: str
+    port: int = 80
+
+    @property
+    def host(self) -> str:
+        return self.address if self.port == 80 else f"{self.address}:{self.port}"
+
+    @property
+    def page(self) -> str:
+        return f"http://{self.host}/setup"
+
+    def leads_to_page(self, host: str, path: str) -> bool:
+        """Whether a request is answered with the way to the page, and with nothing else."""
+        return host not in (self.host, f"{self.address}:{self.port}") or path in PROBES
+
+    def takes(self, request: web.Request) -> bool:
+        """Whether the request came in through this port."""
+        name = request.transport.get_extra_info("sockname") if request.transport is not None else None
+        return name is not None and tuple(name[:2]) == (self.address, self.port)
 
 
-def captive(is_portal: Callable[[web.Request], bool], touched: Callable[[], None]) -> Middleware:
-    """Before every other middleware: takes the requests for which `is_portal`; `touched` hears of those for pages."""
+def captive(portal: CaptivePortal, touched: Callable[[], None]) -> Middleware:
+    """Goes before every other middleware; `touched` hears of those who use a page."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not is_portal(request):
+        if not portal.takes(request):
             return await handler(request)
         if request.path == API_PATH:
-            return _api(request)
-        if is_led_to_page(request.host, request.path):
-            return web.Response(status=302, headers={"Location": PORTAL_URL, "Cache-Control": "no-store"})
+            return _api(request, portal)
+        if portal.leads_to_page(request.host, request.path):
+            return _to_page(portal)
         touched()
         return await handler(request)
 
     return middleware
 
 
-def _api(request: web.Request) -> web.Response:
+def _to_page(portal: CaptivePortal) -> web.Response:
+    return web.Response(status=302, headers={"Location": portal.page, "Cache-Control": "no-store"})
+
+
+def _api(request: web.Request, portal: CaptivePortal) -> web.Response:
     """RFC 8908 for those who ask as it says; a person's browser, led here by an old DHCP client, gets the page."""
     if "application/captive+json" not in request.headers.get("Accept", ""):
-        return web.Response(status=302, headers={"Location": PORTAL_URL, "Cache-Control": "no-store"})
-    response = answer({"captive": True, "user-portal-url": PORTAL_URL})
+        return _to_page(portal)
+    response = answer({"captive": True, "user-portal-url": portal.page})
     response.content_type = "application/captive+json"
     response.headers["Cache-Control"] = "private"
     return response

@@ -7,7 +7,6 @@ import hashlib
 from provisioning.network import AccessPoint
 
 ADDRESS = "10.42.0.1"  # systemd/room-appliance.dnsmasq.conf and room-appliance-portal.socket name it too
-PORTAL_URL = f"http://{ADDRESS}/setup"
 
 
 def own_access_point(key: str) -> AccessPoint:

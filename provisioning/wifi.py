@@ -31,6 +31,7 @@ from provisioning.nm_api import (
     BUS_NAME,
     CAPABLE_OF_ACCESS_POINT,
     CHECK_CONNECTIVITY,
+    DEACTIVATE,
     DELETE,
     DEVICE,
     ETHERNET_TYPE,
@@ -68,6 +69,7 @@ JOIN_S = 45.0
 ROLL_BACK_S = 75  # by NetworkManager, without word from here: longer than a join may take
 ACCESS_POINT_S = 20.0
 STOP_S = 5.0
+CLOSE_S = 0.5
 STATUS_AGE_S = 10.0  # signal strengths change without a signal of D-Bus that is listened to
 
 _MATCHES = (
@@ -218,8 +220,11 @@ class NetworkManagerNetwork:
 
     async def close(self) -> None:
         if self._bus.is_connected:
-            with suppress(NetworkError):
-                await self.stop_access_point()
+            with suppress(NetworkError, TimeoutError):  # else NetworkManager does it: the profile is bound to the bus
+                async with asyncio.timeout(CLOSE_S):
+                    active = own_active(await self._bus.objects())
+                    if active is not None:
+                        await self._bus.call(DEACTIVATE, PATH, active)
         self._bus.close()
 
     # --- inside
