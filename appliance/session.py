@@ -24,6 +24,7 @@ from appliance.log_fields import about
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink, UplinkSettings
 from appliance.rejoin import Ended, rejoin_delay_s, waits_for_network
+from appliance.room.backend import LegReport
 from appliance.room.client import RoomClient
 from appliance.room.emitter import EVENTS
 from appliance.room.entry import Token
@@ -101,6 +102,10 @@ class Session:
     @property
     def peers(self) -> dict[str, RemoteUser]:
         return self._client.peers if self._client is not None else {}
+
+    def leg_reports(self) -> list[LegReport]:
+        """The counters of every leg of the call; empty outside of one."""
+        return self._client.leg_reports() if self._client is not None else []
 
     def has(self, kind: Kind) -> bool:
         """Whether a device of this kind works: it delivers."""

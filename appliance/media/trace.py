@@ -7,6 +7,7 @@
           buffer     jitter buffer: from arrival to playing
           decode     one packet's decoder
           mix        all peers of one 10 ms block, their decoders included
+          play       what waits in the sound card
 
 A value costs about a microsecond; each stage is fed from one thread.
 """
@@ -30,6 +31,7 @@ Stage = Literal[
     "audio-buffer",
     "audio-decode",
     "audio-mix",
+    "audio-play",
 ]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 

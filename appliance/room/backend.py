@@ -25,11 +25,12 @@ class LegFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LegReport:
-    """The counters of one leg, for the network quality."""
+    """The counters of one leg, to or from `user_id`."""
 
     leg_id: str
     direction: Literal["up", "down"]
     stats: LegStats
+    user_id: str = ""
 
 
 class MediaBackend(Protocol):

@@ -28,7 +28,7 @@ from appliance.errors import (
 from appliance.events import Event
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink
-from appliance.room.backend import LegFailedError
+from appliance.room.backend import LegFailedError, LegReport
 from appliance.room.connection import Connection, Trigger
 from appliance.room.emitter import Emitter, Listener
 from appliance.room.entry import Credentials, Ticket, Token
@@ -128,6 +128,10 @@ class RoomClient:
     @property
     def published(self) -> list[LocalStream]:
         return list(self._stay.published.values()) if self._stay is not None else []
+
+    def leg_reports(self) -> list[LegReport]:
+        """The counters of every leg of this call, out and in; empty outside of a room."""
+        return self._stay.media.reports() if self._stay is not None else []
 
     def is_muted(self, kind: Kind) -> bool:
         """The gate itself; without an uplink the last wish."""

@@ -122,7 +122,7 @@ class Downlink:
     def reports(self) -> list[LegReport]:
         """Of the leg in use, or of the last one until there is another."""
         if self._current is not None and self._current.leg is not None:
-            self._report = LegReport(self._current.leg_id, "down", self._current.leg.stats())
+            self._report = LegReport(self._current.leg_id, "down", self._current.leg.stats(), self.stream.user_id)
         return [self._report] if self._report is not None else []
 
     def end(self, *, farewell: bool = True) -> asyncio.Task[None]:

@@ -106,7 +106,7 @@ class Uplinks:
     def reports(self) -> list[LegReport]:
         """Of every leg in use, and of those that were lost until their receiver asks again or leaves."""
         live = [
-            LegReport(key[1], "up", served.leg.stats())
+            LegReport(key[1], "up", served.leg.stats(), key[0])
             for key, served in self._served.items()
             if served.leg is not None and served.answer.done()
         ]
@@ -153,7 +153,7 @@ class Uplinks:
                 answer = await served.answer
             await leg.accept(answer)
             reason = await served.lost
-            self._lost[key[0]] = LegReport(key[1], "up", leg.stats())
+            self._lost[key[0]] = LegReport(key[1], "up", leg.stats(), key[0])
         except TimeoutError:
             reason = f"no answer within {ANSWER_TIMEOUT_S:g} s"
         except LinkLostError as exc:
