@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,7 @@ USB = "usb"  # in a configuration: the first USB card that can do it
 AUTO = "auto"  # the same, and "default" without one
 ASOUND = Path("/proc/asound")
 
+_OF_A_CARD = ("hw", "plughw", "sysdefault", "front", "dmix", "dsnoop")  # prefixes of names that name a card
 _CONTROLS = {
     "playback": ("Master", "PCM", "Speaker", "Headphone", "Headset", "Digital", "Line Out"),
     "capture": ("Capture", "Mic", "Headset", "Digital", "Input"),
@@ -22,38 +23,44 @@ _CONTROLS = {
 
 @dataclass(frozen=True, slots=True)
 class SoundCard:
-    """`id` as in `hw:CARD=id`; `capture` and `playback` are the numbers of its PCM devices of that kind."""
+    """`id` as in `hw:CARD=id`; `capture` and `playback` are the numbers of its PCM devices of that kind; `name` is for
+    people, "USB PnP Sound Device"."""
 
     index: int
     id: str
     is_usb: bool
     capture: tuple[int, ...]
     playback: tuple[int, ...]
+    name: str = ""
 
 
 def sound_cards(root: Path = ASOUND) -> tuple[SoundCard, ...]:
     """Every card of the kernel, in its order; none where there is no ALSA."""
     cards = []
+    names = _names(root)
     for directory in root.glob("card[0-9]*"):
         try:
             name = (directory / "id").read_text().strip()
             parts = [entry.name for entry in directory.iterdir()]
         except OSError:  # unplugged while we look
             continue
-        cards.append(
-            SoundCard(
-                int(directory.name.removeprefix("card")),
-                name,
-                "usbid" in parts,
-                _devices(parts, "c"),
-                _devices(parts, "p"),
-            )
-        )
+        index = int(directory.name.removeprefix("card"))
+        ends = _devices(parts, "c"), _devices(parts, "p")
+        cards.append(SoundCard(index, name, "usbid" in parts, *ends, names.get(index, "")))
     return tuple(sorted(cards, key=lambda card: card.index))
 
 
 def _devices(parts: Sequence[str], kind: str) -> tuple[int, ...]:
     return tuple(sorted(int(found[1]) for part in parts if (found := re.fullmatch(rf"pcm(\d+){kind}", part))))
+
+
+def _names(root: Path) -> dict[int, str]:
+    """From lines such as ` 1 [Device         ]: USB-Audio - USB PnP Sound Device`."""
+    try:
+        text = (root / "cards").read_text(errors="replace")
+    except OSError:
+        return {}
+    return {int(found[1]): found[2].strip() for found in re.finditer(r"^ *(\d+) \[.*\]: .*? - (.*)$", text, re.M)}
 
 
 def pcm_name(wanted: str, direction: Literal["capture", "playback"], cards: Sequence[SoundCard]) -> str:
@@ -80,10 +87,33 @@ def first_usb(direction: Literal["capture", "playback"], cards: Sequence[SoundCa
     return f"plughw:CARD={able[0].id},DEV={getattr(able[0], direction)[0]}" if able else None
 
 
+def identity(name: str, direction: Literal["capture", "playback"], cards: Sequence[SoundCard]) -> tuple[str, str]:
+    """Id and label of the device behind an ALSA name: `plughw:CARD=Device,DEV=0`, as udev's events have it, and the
+    card's name; of one that names no card, or none that is there, twice its own name."""
+    prefix, _, arguments = name.partition(":")
+    words = arguments.split(",")
+    if prefix not in _OF_A_CARD or not words[0]:
+        return name, name
+    wanted, device = words[0].removeprefix("CARD="), words[1].removeprefix("DEV=") if len(words) > 1 else "0"
+    card = next((card for card in cards if wanted in (card.id, str(card.index))), None)
+    if card is None or not device.isdecimal():
+        return name, name
+    return f"plughw:CARD={card.id},DEV={int(device)}", card.name or card.id
+
+
+def others(
+    direction: Literal["capture", "playback"], but: Collection[str], cards: Sequence[SoundCard]
+) -> tuple[str, ...]:
+    """ALSA names of every device of this kind but those of these ids, USB cards first."""
+    usb_first = sorted(cards, key=lambda card: not card.is_usb)
+    names = [f"plughw:CARD={card.id},DEV={number}" for card in usb_first for number in getattr(card, direction)]
+    return tuple(name for name in names if name not in but)
+
+
 def control_device(name: str) -> str:
     """The mixer's name beside a PCM's: `hw:CARD=x` for a card by name; one from asound.conf has its own."""
     prefix, _, arguments = name.partition(":")
-    if prefix not in ("hw", "plughw", "sysdefault", "front", "dmix", "dsnoop") or not arguments:
+    if prefix not in _OF_A_CARD or not arguments:
         return name
     card = arguments.partition(",")[0].removeprefix("CARD=")
     return f"hw:{card}"

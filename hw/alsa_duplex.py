@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, HardwareError, Samples
-from hw.alsa import LEAD_FRAMES, PERIODS, CapturePcm, Direction, MixerControl, PlaybackPcm, mixer_control
-from hw.alsa_cards import pcm_name, sound_cards
+from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, HardwareError, Samples, SoundStats
+from hw.alsa import LEAD_FRAMES, PERIODS, CapturePcm, Direction, MixerControl, Pcm, PlaybackPcm, mixer_control
+from hw.alsa_cards import identity, others, pcm_name, sound_cards
 from hw.drift import DriftLoop, Stretcher
 from hw.plug import OnLost
 
@@ -32,6 +32,7 @@ _CLOSE_S = 1.0
 
 @dataclass(slots=True, eq=False)
 class _Capture:
+    owner: AlsaMicrophone
     pcm: CapturePcm
     sink: Callable[[AudioBlock], None]
     on_lost: OnLost
@@ -47,31 +48,69 @@ class _Playback:
     on_lost: OnLost
     drift: DriftLoop = field(default_factory=DriftLoop)
     stretch: Stretcher | None = None
+    queued: int = 0  # frames, with the last block
     looked_s: float = field(default_factory=time.monotonic)
     ended: threading.Event = field(default_factory=threading.Event)
 
 
-class AlsaMicrophone:
-    """`device_id` is an ALSA name or "usb", the first USB card that has a microphone, looked for at each `start`.
+class _End:
+    """What both ends share. `device_id` is an ALSA name or "usb", the first USB card that has one, looked for at each
+    `start`; then it is the id of the card's device that was found, and `label` its name.
 
-    `volume` 0..100 is set on the card's mixer at each start, None leaves it. `xruns` counts since the last start.
+    `volume` 0..100 is set on the card's mixer at each start, None leaves it. `xruns` counts over all of them.
     """
 
-    def __init__(self, duplex: AlsaDuplex, device_id: str, volume: int | None) -> None:
-        self.device_id = device_id
-        self.muted = False
+    def __init__(self, duplex: AlsaDuplex, direction: Direction, wanted: str, volume: int | None) -> None:
+        self.device_id = wanted
+        self.label = ""
         self._duplex = duplex
+        self._direction = direction
+        self._wanted = wanted
         self._volume = volume
-        self._lane: _Capture | None = None
+        self._past_xruns = 0
+        self._lane: _Capture | _Playback | None = None
 
     @property
     def xruns(self) -> int:
-        return self._lane.pcm.xruns if self._lane is not None else 0
+        lane = self._lane
+        return self._past_xruns + (lane.pcm.xruns if lane is not None else 0)
+
+    def close(self) -> None:
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            self._duplex.detach(lane)
+            self._past_xruns += lane.pcm.xruns
+
+    def _find(self) -> str:
+        """The name to open, which it is by id and label from now on."""
+        cards = sound_cards()
+        name = pcm_name(self._wanted, self._direction, cards)
+        self.device_id, self.label = identity(name, self._direction, cards)
+        return name
+
+    def _stats(self, pcm: Pcm, waiting_frames: int, drift_ppm: float | None = None) -> SoundStats:
+        latency_ms = 1000 * waiting_frames / SAMPLE_RATE_HZ
+        return SoundStats(pcm.period_frames, pcm.buffer_frames, self.xruns, round(latency_ms, 1), drift_ppm)
+
+
+class AlsaMicrophone(_End):
+    """A card's capture end; `muted` is where its capture switch is to be."""
+
+    def __init__(self, duplex: AlsaDuplex, wanted: str, volume: int | None) -> None:
+        super().__init__(duplex, "capture", wanted, volume)
+        self.muted = False
+
+    @property
+    def stats(self) -> SoundStats | None:
+        lane = self._lane
+        if not isinstance(lane, _Capture):
+            return None
+        return self._stats(lane.pcm, lane.pcm.waiting + lane.pcm.period_frames)  # a period is only told of when whole
 
     def start(self, sink: Callable[[AudioBlock], None], on_lost: OnLost) -> None:
         self.close()
-        name = pcm_name(self.device_id, "capture", sound_cards())
-        lane = _Capture(CapturePcm(name), sink, on_lost, mixer_control("capture", name, "Mute"))
+        name = self._find()
+        lane = _Capture(self, CapturePcm(name), sink, on_lost, mixer_control("capture", name, "Mute"))
         _set_volume("capture", name, self._volume)
         self._lane = lane
         self._duplex.attach(capture=lane)
@@ -80,45 +119,40 @@ class AlsaMicrophone:
         """Flips the card's capture switch, soon and where it has one: behind the mute gate, never instead of it."""
         self.muted = muted
 
-    def close(self) -> None:
-        lane, self._lane = self._lane, None
-        if lane is not None:
-            self._duplex.detach(lane)
 
+class AlsaSpeaker(_End):
+    """A card's playback end; `drift_ppm` is how much faster its clock runs than the microphone's, if another's."""
 
-class AlsaSpeaker:
-    """Like `AlsaMicrophone`; `drift_ppm` is how much faster its card's clock runs than the microphone's, if another."""
-
-    def __init__(self, duplex: AlsaDuplex, device_id: str, volume: int | None) -> None:
-        self.device_id = device_id
-        self._duplex = duplex
-        self._volume = volume
-        self._lane: _Playback | None = None
-
-    @property
-    def xruns(self) -> int:
-        return self._lane.pcm.xruns if self._lane is not None else 0
+    def __init__(self, duplex: AlsaDuplex, wanted: str, volume: int | None) -> None:
+        super().__init__(duplex, "playback", wanted, volume)
 
     @property
     def drift_ppm(self) -> float:
-        return self._lane.drift.ppm if self._lane is not None else 0.0
+        lane = self._lane
+        return lane.drift.ppm if isinstance(lane, _Playback) else 0.0
+
+    @property
+    def stats(self) -> SoundStats | None:
+        lane = self._lane
+        if not isinstance(lane, _Playback):
+            return None
+        drift_ppm = round(lane.drift.ppm, 1) if lane.stretch is not None else None
+        return self._stats(lane.pcm, lane.queued, drift_ppm)
 
     def start(self, source: Callable[[], Samples], on_lost: OnLost) -> None:
         self.close()
-        name = pcm_name(self.device_id, "playback", sound_cards())
+        name = self._find()
         lane = _Playback(PlaybackPcm(name), source, on_lost)
         _set_volume("playback", name, self._volume)
         self._lane = lane
         self._duplex.attach(playback=lane)
 
-    def close(self) -> None:
-        lane, self._lane = self._lane, None
-        if lane is not None:
-            self._duplex.detach(lane)
-
 
 class AlsaDuplex:
-    """`microphone` and `speaker` of one unit, and the thread that serves both while at least one is open."""
+    """`microphone` and `speaker` of one unit, and the thread that serves both while at least one is open.
+
+    Another microphone or speaker takes the place of the one that is open.
+    """
 
     def __init__(
         self,
@@ -130,11 +164,22 @@ class AlsaDuplex:
     ) -> None:
         self.microphone = AlsaMicrophone(self, microphone, microphone_volume)
         self.speaker = AlsaSpeaker(self, speaker, speaker_volume)
+        self._volumes = microphone_volume, speaker_volume
         self._lock = threading.Lock()  # held only to change the three below
         self._capture: _Capture | None = None
         self._playback: _Playback | None = None
         self._thread: threading.Thread | None = None
+        self._served: tuple[_Capture | None, _Playback | None] = (None, None)  # by the thread, now
         self._chance = random.Random()
+
+    def other_microphones(self) -> tuple[AlsaMicrophone, ...]:
+        """Every other microphone that the machine has now, USB cards first."""
+        names = others("capture", (self.microphone.device_id,), sound_cards())
+        return tuple(AlsaMicrophone(self, name, self._volumes[0]) for name in names)
+
+    def other_speakers(self) -> tuple[AlsaSpeaker, ...]:
+        names = others("playback", (self.speaker.device_id,), sound_cards())
+        return tuple(AlsaSpeaker(self, name, self._volumes[1]) for name in names)
 
     def attach(self, *, capture: _Capture | None = None, playback: _Playback | None = None) -> None:
         """The thread takes an opened end, and owns it from now on."""
@@ -170,6 +215,13 @@ class AlsaDuplex:
     # --- the thread
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except Exception as exc:
+            logger.exception("sound cards: their thread failed")
+            self._fail(HardwareError(f"sound cards: {type(exc).__name__}: {exc}"))
+
+    def _serve(self) -> None:
         capture: _Capture | None = None
         playback: _Playback | None = None
         while True:
@@ -184,11 +236,23 @@ class AlsaDuplex:
                     old.ended.set()
             if playback is not None and playback is wanted[1] and capture is not wanted[0]:
                 playback.drift.restart()
-            capture, playback = wanted
+            capture, playback = self._served = wanted
             if playback is not None:
                 self._turn(capture, playback)
             elif capture is not None:
                 self._hear(capture)
+
+    def _fail(self, error: HardwareError) -> None:
+        """A sink or a source that raised, or a fault in here: both ends are lost, and can be opened again."""
+        with self._lock:
+            attached = self._capture, self._playback
+            self._capture = self._playback = self._thread = None
+        for lane in (*self._served, *(lane for lane in attached if lane not in self._served)):
+            if lane is not None:
+                lane.pcm.close()
+                lane.ended.set()
+                if lane in attached:
+                    lane.on_lost(error)
 
     def _turn(self, capture: _Capture | None, playback: _Playback) -> None:
         """One block in and one out."""
@@ -200,8 +264,8 @@ class AlsaDuplex:
             due = blocks_due(queued, heard)
             for _ in range(due):
                 self._play(capture, playback)
-            if due != heard:
-                playback.drift.restart()
+            playback.drift.shift(BLOCK_FRAMES * (due - heard))
+            playback.queued = queued + due * BLOCK_FRAMES
             if capture is None and not due:
                 time.sleep(max(_SHORTEST_S, min(BLOCK_S, (queued - LEAD_FRAMES) / SAMPLE_RATE_HZ)))
         except HardwareError as exc:
@@ -245,7 +309,7 @@ class AlsaDuplex:
             playback.drift.restart()
 
     def _switch(self, capture: _Capture) -> None:
-        muted = self.microphone.muted
+        muted = capture.owner.muted
         if capture.switch is None or capture.switched == muted:
             return
         capture.switched = muted

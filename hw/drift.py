@@ -62,6 +62,13 @@ class DriftLoop:
         self.ppm = _within(self.ppm + omega**2 * missing_ppm_s * step_s, MAX_PPM)
         self.correction_ppm = _within(self.ppm + 2 * omega * missing_ppm_s, MAX_PPM)  # critically damped
 
+    def shift(self, frames: float) -> None:
+        """So many frames were written beside the pace, or (negative) kept back: the level moves, and so it may."""
+        self._level += frames
+        if self._target is not None:
+            self._target += frames
+            self._smooth += frames
+
     def restart(self) -> None:
         """A queue was emptied or filled: a new target, the same estimate."""
         self.correction_ppm = self.ppm

@@ -126,8 +126,8 @@ def _listen(monitor: Any, table: Table, wake: int, sink: Callable[[DeviceChange]
         try:
             device = monitor.poll(0)
             change = table.feed(dict(device.properties), _facts(device)) if device is not None else None
-        except OSError as exc:  # more came at once than the socket holds
-            logger.warning("device changes were missed: %s", exc)
+        except (OSError, ValueError) as exc:  # more came at once than the socket holds, or what is no event
+            logger.warning("a device change was missed: %s", exc)
             continue
         if change is not None:
             sink(change)

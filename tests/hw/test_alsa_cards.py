@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hw import HardwareError
-from hw.alsa_cards import SoundCard, control_device, pcm_name, pick_control, sound_cards
+from hw.alsa_cards import SoundCard, control_device, identity, others, pcm_name, pick_control, sound_cards
 
 HDMI = SoundCard(0, "vc4hdmi", False, (), (0,))
 CAMERA = SoundCard(1, "C920", True, (0,), ())
@@ -26,8 +29,13 @@ def test_what_the_kernel_lists(tmp_path: Path) -> None:
     card(tmp_path, 2, "Jabra", "usbid", "pcm0c", "pcm1p", "pcm0p", "midi0")
     card(tmp_path, 0, "vc4hdmi", "pcm0p")
     (tmp_path / "card7").mkdir()  # unplugged while we look
-    (tmp_path / "cards").touch()
-    assert sound_cards(tmp_path) == (HDMI, PHONE, SoundCard(10, "Late", False, (0,), ()))
+    (tmp_path / "cards").write_text(
+        " 0 [vc4hdmi        ]: vc4-hdmi - vc4-hdmi-0\n                      vc4-hdmi-0\n"
+        " 2 [Jabra          ]: USB-Audio - Jabra SPEAK [410] - USB\n"
+        "                      GN Netcom A/S Jabra SPEAK at usb-0000:01:00.0-1.2, full speed\n"
+    )
+    hdmi, phone = replace(HDMI, name="vc4-hdmi-0"), replace(PHONE, name="Jabra SPEAK [410] - USB")
+    assert sound_cards(tmp_path) == (hdmi, phone, SoundCard(10, "Late", False, (0,), ()))
     assert sound_cards(tmp_path / "nothing") == ()
 
 
@@ -54,6 +62,40 @@ def test_other_names_are_alsas_own() -> None:
     assert pcm_name("", "capture", (PHONE,)) == "default"
     assert pcm_name("auto", "capture", (PHONE,)) == "plughw:CARD=Jabra,DEV=0"
     assert pcm_name("auto", "capture", (HDMI,)) == "default"
+
+
+@pytest.mark.parametrize(
+    ("name", "device_id", "label"),
+    [
+        ("plughw:CARD=Jabra,DEV=1", "plughw:CARD=Jabra,DEV=1", "Jabra SPEAK"),
+        ("hw:2,1", "plughw:CARD=Jabra,DEV=1", "Jabra SPEAK"),
+        ("hw:Jabra", "plughw:CARD=Jabra,DEV=0", "Jabra SPEAK"),
+        ("sysdefault:CARD=vc4hdmi", "plughw:CARD=vc4hdmi,DEV=0", "vc4hdmi"),
+        ("hw:9", "hw:9", "hw:9"),
+        ("hw:Jabra,x", "hw:Jabra,x", "hw:Jabra,x"),
+        ("plughw:", "plughw:", "plughw:"),
+        ("default", "default", "default"),
+    ],
+)
+def test_a_device_has_one_id_whatever_it_is_called(name: str, device_id: str, label: str) -> None:
+    cards = (HDMI, replace(PHONE, name="Jabra SPEAK"))
+    assert identity(name, "playback", cards) == (device_id, label)
+
+
+@given(st.text())
+def test_any_name_has_an_id(name: str) -> None:
+    assert len(identity(name, "capture", (HDMI, PHONE))) == 2
+
+
+def test_others_that_may_stand_in() -> None:
+    cards = (HDMI, CAMERA, PHONE, STICK)
+    assert others("capture", ("plughw:CARD=C920,DEV=0",), cards) == ("plughw:CARD=Jabra,DEV=0",)
+    assert others("playback", (), cards) == (
+        "plughw:CARD=Jabra,DEV=0",
+        "plughw:CARD=Jabra,DEV=1",
+        "plughw:CARD=Stick,DEV=1",
+        "plughw:CARD=vc4hdmi,DEV=0",
+    )
 
 
 @pytest.mark.parametrize(

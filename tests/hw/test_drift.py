@@ -102,6 +102,15 @@ def test_a_filled_queue_is_a_new_target_and_not_drift() -> None:
     assert max(abs(level - levels[0]) for level in levels) < 120
 
 
+@pytest.mark.parametrize("frames", [480, -480, 960])
+def test_what_was_written_beside_the_pace_is_no_drift(frames: int) -> None:
+    loop = DriftLoop()
+    Cards(80.0).run(loop, 90)
+    loop.shift(frames)
+    estimates, _ = Cards(80.0).run(loop, 20, queued=1440.0 + frames)
+    assert all(abs(estimate - 80) < 5 for estimate in estimates)
+
+
 def test_a_restart_keeps_the_estimate_and_corrects_with_it() -> None:
     loop = DriftLoop()
     Cards(-120.0).run(loop, 90)
