@@ -113,6 +113,9 @@ class Audio(_Section, frozen=True):
     microphone_file: Annotated[
         _Line, Meta(description='Media file that plays as the microphone with driver "file".')
     ] = ""
+    auto_switch: Annotated[
+        bool, Meta(description="When the microphone or speaker is lost, take another sound card in its place.")
+    ] = False
     echo_cancellation: Annotated[bool, Meta(description="Take the speaker's sound out of the microphone's.")] = True
     noise_suppression: Annotated[int, Meta(ge=0, le=3, description="Strength; 0: off.")] = 1
     gain_control: Annotated[bool, Meta(description="Bring quiet and loud voices to one level.")] = True
@@ -151,6 +154,9 @@ class Video(_Section, frozen=True):
     codec: Annotated[Literal["h264", "vp8"], Meta(description="Offered first; the far side may choose the other.")] = (
         "h264"
     )
+    auto_switch: Annotated[
+        bool, Meta(description="When the camera is lost, take another V4L2 camera in its place.")
+    ] = False
     low_layer: Annotated[bool, Meta(description="Send a small picture as well, for those who show many.")] = True
 
 

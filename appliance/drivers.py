@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 from appliance.config import Audio, Config, Video
-from appliance.devices import Drivers
+from appliance.devices import Device, DeviceKind, Drivers
 from appliance.errors import ConfigError
 from hw import ButtonName, Buttons, Camera, Leds, Microphone, Speaker
 from hw.alsa import is_installed as alsa_is_installed
 from hw.alsa_cards import AUTO
-from hw.alsa_duplex import AlsaDuplex
+from hw.alsa_duplex import AlsaDuplex, AlsaMicrophone
 from hw.camera_auto import AutoCamera
 from hw.encoding import EncodingCamera
 from hw.files import FileCamera, FileMicrophone
@@ -24,7 +25,9 @@ from hw.picamera import PiCamera
 from hw.picamera import is_installed as picamera2_is_installed
 from hw.synthetic import SyntheticCamera, SyntheticMicrophone
 from hw.turned import Rotation, TurnedCamera
+from hw.udev import UdevMonitor
 from hw.v4l2 import V4l2Camera
+from hw.v4l2_devices import cameras
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,19 @@ class Hardware:
 def hardware(config: Config) -> Hardware:
     """Makes what `config` names, and opens nothing. Raises `ConfigError` for a file that is missing."""
     camera, (microphone, speaker) = _camera(config), _sound(config)
+    others: dict[DeviceKind, Callable[[], Sequence[Callable[[], Device]]]] = {}
     mock_speaker = speaker if isinstance(speaker, MockSpeaker) else None
+    if isinstance(microphone, AlsaMicrophone) and config.audio.auto_switch:
+        others |= _other_sound(microphone.duplex)
+    is_real = camera is not None and config.video.driver not in ("mock", "file")
+    if is_real and config.video.auto_switch:
+        others["camera"] = lambda: _other_cameras(config.video)
     drivers = Drivers(
         microphone=None if microphone is None else lambda: microphone,
         camera=None if camera is None else lambda: camera,
         speaker=None if speaker is None else lambda: speaker,
+        others=others,
+        monitor=UdevMonitor() if is_real or isinstance(microphone, AlsaMicrophone) else None,
     )
     return Hardware(drivers, _panel(config), mock_speaker)
 
@@ -100,20 +111,36 @@ def _camera(config: Config) -> Camera | None:
             return _turned(PiCamera(device, *size, encoder="software"), rotation, video.mirror)
         return PiCamera(device, *size, upside_down=rotation == 180, mirror=video.mirror, encoder=video.encoder)
 
-    def v4l2(device: str) -> Camera:
-        turns = rotation != 0 or video.mirror
-        return _turned(
-            V4l2Camera(device, *size, encoder="software" if turns else video.encoder), rotation, video.mirror
-        )
-
     match video.driver:
         case "picamera2":
             return picamera(video.device)
         case "v4l2":
-            return v4l2(video.device)
+            return _v4l2(video, video.device)
     if video.device.startswith("/dev/"):
-        return v4l2(video.device)
-    return AutoCamera([*([picamera(video.device)] if picamera2_is_installed() else []), v4l2("")])
+        return _v4l2(video, video.device)
+    return AutoCamera([*([picamera(video.device)] if picamera2_is_installed() else []), _v4l2(video, "")])
+
+
+def _v4l2(video: Video, device: str) -> Camera:
+    turns = video.rotation != 0 or video.mirror
+    camera = V4l2Camera(device, video.width, video.height, video.fps, encoder="software" if turns else video.encoder)
+    return _turned(camera, cast(Rotation, video.rotation), video.mirror)
+
+
+def _other_cameras(video: Video) -> list[Callable[[], Camera]]:
+    """Those of V4L2 that are there now; the configured one fails again, and the next is tried."""
+    return [partial(_v4l2, video, device) for device in cameras()]
+
+
+def _other_sound(duplex: AlsaDuplex) -> dict[DeviceKind, Callable[[], Sequence[Callable[[], Device]]]]:
+    return {
+        "microphone": lambda: [partial(_itself, end) for end in duplex.other_microphones()],
+        "speaker": lambda: [partial(_itself, end) for end in duplex.other_speakers()],
+    }
+
+
+def _itself(device: Device) -> Device:
+    return device
 
 
 def _played(config: Config) -> Camera:

@@ -63,7 +63,7 @@ class _End:
     def __init__(self, duplex: AlsaDuplex, direction: Direction, wanted: str, volume: int | None) -> None:
         self.device_id = wanted
         self.label = ""
-        self._duplex = duplex
+        self.duplex = duplex
         self._direction = direction
         self._wanted = wanted
         self._volume = volume
@@ -78,7 +78,7 @@ class _End:
     def close(self) -> None:
         lane, self._lane = self._lane, None
         if lane is not None:
-            self._duplex.detach(lane)
+            self.duplex.detach(lane)
             self._past_xruns += lane.pcm.xruns
 
     def _find(self) -> str:
@@ -113,7 +113,7 @@ class AlsaMicrophone(_End):
         lane = _Capture(self, CapturePcm(name), sink, on_lost, mixer_control("capture", name, "Mute"))
         _set_volume("capture", name, self._volume)
         self._lane = lane
-        self._duplex.attach(capture=lane)
+        self.duplex.attach(capture=lane)
 
     def set_muted(self, muted: bool) -> None:
         """Flips the card's capture switch, soon and where it has one: behind the mute gate, never instead of it."""
@@ -145,7 +145,7 @@ class AlsaSpeaker(_End):
         lane = _Playback(PlaybackPcm(name), source, on_lost)
         _set_volume("playback", name, self._volume)
         self._lane = lane
-        self._duplex.attach(playback=lane)
+        self.duplex.attach(playback=lane)
 
 
 class AlsaDuplex:
