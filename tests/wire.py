@@ -1,4 +1,4 @@
-"""A user-space UDP relay on 127.0.0.1 between two media endpoints: loss, delay, jitter and cuts without privileges.
+"""A user-space UDP relay on 127.0.0.1 between two media endpoints: loss, delay, jitter, rates, cuts, no privileges.
 
     with Wire() as wire:
         answer = await down.answer(wire.route(await up.offer()))
@@ -27,6 +27,7 @@ Address = tuple[str, int]
 
 _BURST = 64  # packets read at once before others get their turn
 _BUFFER_BYTES = 1 << 20  # a key frame comes at once
+QUEUE_S = 0.5  # before a limited rate, as in a home router
 
 
 class Wire:
@@ -37,12 +38,16 @@ class Wire:
         self.delay_s = 0.0
         self.jitter_s = 0.0  # up to so much more delay, evenly spread: packets may overtake each other
         self.cut = False  # nothing passes
+        self.rate_bps: float | None = (
+            None  # of each direction of each relayed port; what waits longer than QUEUE_S is lost
+        )
         self.drop: Callable[[bytes], bool] = lambda data: False  # asked for each packet beside `loss`
         self.forwarded = 0
         self.dropped = 0
         self._random = random.Random(seed)
         self._loop = asyncio.get_running_loop()
         self._sockets: set[socket.socket] = set()
+        self._free_s: dict[socket.socket, float] = {}  # when a port that is limited can send on
 
     def __enter__(self) -> Wire:
         return self
@@ -112,8 +117,15 @@ class Wire:
         if self.cut or self._random.random() < self.loss or self.drop(data):
             self.dropped += 1
             return
-        self.forwarded += 1
         delay_s = self.delay_s + self._random.random() * self.jitter_s
+        if self.rate_bps is not None:
+            waits_s = max(0.0, self._free_s.get(sock, 0.0) - self._loop.time())
+            if waits_s > QUEUE_S:
+                self.dropped += 1
+                return
+            delay_s += waits_s + 8 * len(data) / self.rate_bps
+            self._free_s[sock] = self._loop.time() + waits_s + 8 * len(data) / self.rate_bps
+        self.forwarded += 1
         if delay_s > 0:
             self._loop.call_later(delay_s, self._send, sock, data, to)
         else:
