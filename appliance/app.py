@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import socket
 import sys
 import time
 from contextlib import suppress
@@ -21,14 +22,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
+from aioice.ice import get_host_addresses
 
 from appliance import __version__
+from appliance.addresses import addresses_of, page_addresses
 from appliance.composing import Restart, keep_composed, until
 from appliance.config import Config
 from appliance.config_edit import Value
 from appliance.config_store import ConfigStore
 from appliance.config_watch import ConfigWatch
-from appliance.devices import KINDS, DeviceKind, Drivers
+from appliance.device_roll import KINDS, DeviceKind
+from appliance.devices import Drivers
 from appliance.drivers import Hardware, hardware, picture_size
 from appliance.errors import ConfigError
 from appliance.events import Bus
@@ -46,6 +50,7 @@ from appliance.sdnotify import Notifier, passed_sockets
 from appliance.server import CLOSE_S, Server
 from appliance.serving import Listener
 from appliance.session import Session, SessionSettings
+from appliance.setup_page import Finished, SetupPage
 from appliance.state import UnitState, describe
 from appliance.supervisor import ChildSpec, Supervisor, is_healthy
 from appliance.tls import pinned
@@ -53,6 +58,7 @@ from appliance.web import Unit, build
 from appliance.web_access import guard, set_headers
 from hw.mock import MockButtons, MockLeds
 from provisioning.http_json import answer
+from provisioning.network import NetworkStatus
 from provisioning.portal import Portal
 from provisioning.visitor import visitor
 
@@ -311,6 +317,7 @@ class _Unit(Server):
     async def _serve(self) -> None:
         hub = self.new_hub() if self.config.hub.enabled else None
         portal, hub_pages = await asyncio.to_thread(lambda: (self._portal(), Pages()))
+        setup = await asyncio.to_thread(self._setup_page)
         application = build(
             Unit(
                 self.session,
@@ -321,6 +328,7 @@ class _Unit(Server):
                 lambda: self.front_panel,
                 self._panel_hardware(),
                 self.onboarding,
+                setup,
                 self.own_network.portal,
             ),
             portal,
@@ -328,6 +336,16 @@ class _Unit(Server):
             hub.routes() if hub is not None else [web.get("/hub/static/{name}", hub_pages.file)],
         )
         await self.serve(hub, application, self.own_network.portal_socket)
+
+    def _setup_page(self) -> SetupPage:
+        def addresses(status: NetworkStatus, request: web.Request) -> list[str]:
+            if self.is_demo:
+                return [f"{request.url.origin()}/"]
+            found = addresses_of(status) if status.available else get_host_addresses(use_ipv4=True, use_ipv6=False)
+            scheme = "https" if self.config.web.tls == "self-signed" else "http"
+            return page_addresses(scheme, self.listener.port, socket.gethostname().partition(".")[0].lower(), found)
+
+        return SetupPage(self.auth.claim, self.store, self.onboarding.network, Finished(self._state_dir), addresses)
 
     def _portal(self) -> Portal:
         return Portal(

@@ -30,6 +30,7 @@ from hw.patterns import Pattern, brightness, is_animated
 
 FRAME_S = 0.04  # 25 pictures a second: a pulse looks smooth, 4 Hz is exact
 QUALITY_LEDS: tuple[LedName, ...] = ("quality1", "quality2", "quality3", "quality4", "quality5")
+WALK_STEP_S = 0.5  # how long each LED is lit when they are shown one by one
 
 
 class CallPhase(StrEnum):
@@ -136,6 +137,12 @@ def leds(state: PanelState) -> dict[LedName, Pattern]:
     return {name: patterns[name] for name in LED_NAMES}
 
 
+def walk(t_s: float) -> dict[LedName, float] | None:
+    """Brightness of every LED `t_s` after a walk began, one lit after the other; None when it is over."""
+    at = int(t_s / WALK_STEP_S)
+    return {name: float(index == at) for index, name in enumerate(LED_NAMES)} if at < len(LED_NAMES) else None
+
+
 class Commander:
     """Gestures to commands. Remembers what is on only while a button is held: talking, and the reset warning."""
 
@@ -190,6 +197,7 @@ class FrontPanel:
         self._state = PanelState()
         self._shown: dict[LedName, float] = {}
         self._wake = asyncio.Event()
+        self._walk_s: float | None = None  # when a walk began
 
     @property
     def patterns(self) -> dict[LedName, Pattern]:
@@ -200,6 +208,11 @@ class FrontPanel:
         if state != self._state:
             self._state = state
             self._wake.set()
+
+    def walk(self) -> None:
+        """Light one LED after the other, so that somebody can look; then they show the state again."""
+        self._walk_s = time.monotonic()
+        self._wake.set()
 
     async def run(self) -> None:
         """Until cancelled; may be run again. HardwareError of buttons and LEDs passes through.
@@ -248,8 +261,11 @@ class FrontPanel:
             now_s = time.monotonic()
             self._obey(self._gestures.advance(now_s))
             patterns = self.patterns
-            self._light({name: brightness(pattern, now_s) for name, pattern in patterns.items()})
-            delays_s = [FRAME_S] if any(map(is_animated, patterns.values())) else []
+            walking = walk(now_s - self._walk_s) if self._walk_s is not None else None
+            if walking is None:
+                self._walk_s = None
+            self._light(walking or {name: brightness(pattern, now_s) for name, pattern in patterns.items()})
+            delays_s = [FRAME_S] if walking or any(map(is_animated, patterns.values())) else []
             if (deadline_s := self._gestures.next_deadline_s()) is not None:
                 delays_s.append(max(0.0, deadline_s - now_s))
             with contextlib.suppress(TimeoutError):

@@ -26,6 +26,7 @@ from appliance.openapi import OpenApi
 from appliance.panel import Panel, PanelHardware
 from appliance.panel_link import PanelLink
 from appliance.session import Session
+from appliance.setup_page import SetupPage
 from appliance.state import UnitState
 from appliance.supervisor import Health
 from appliance.web_access import Access, guard, set_headers
@@ -49,6 +50,7 @@ class Unit:
     front_panel: Callable[[], PanelLink | None]
     panel: PanelHardware | None = None  # mock hardware only
     onboarding: Onboarding | None = None
+    setup: SetupPage | None = None
     captive: CaptivePortal | None = None  # where the set-up network's plain port is served
 
 
@@ -95,10 +97,13 @@ def build(
     auth = AuthRoutes(access.auth, access.cookie)
     application.add_routes([*hub_routes, *site.routes()])
     openapi = OpenApi(__version__)
-    add_routes(application, [*api.routes(), *auth.routes(), *unit.invitations.routes(), *test.routes(), *openapi.routes()])
+    add_routes(application, [*api.routes(), *auth.routes(), *unit.invitations.routes(), *test.routes()])
+    add_routes(application, openapi.routes())
     application.on_startup.append(openapi.write)
     if unit.onboarding is not None:
         add_routes(application, NetworkApi(unit.onboarding).routes())
+    if unit.setup is not None:
+        add_routes(application, unit.setup.routes())
     if unit.panel is not None:
         panel = Panel(unit.panel, unit.session, unit.bus, streams, state=unit.state)
         add_routes(application, panel.routes())

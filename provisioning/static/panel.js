@@ -4,7 +4,7 @@
 
 import { wireButtons } from "./panel-buttons.js";
 import { addEvent } from "./panel-events.js";
-import { Pictures } from "./panel-pictures.js";
+import { Pictures } from "./pictures.js";
 import { call } from "./api.js";
 import { connection, displayName, network } from "./state.js";
 import { _ } from "./words.js";

@@ -84,6 +84,7 @@ async def open_site(
             state,
             lambda: health,
             Invitations(Config, TokenSigner(bytes(32))),
+            lambda: None,
             PanelHardware(leds, buttons, devices.speaker),
         ),
         Portal(

@@ -29,7 +29,7 @@ export class Pictures {
   }
 
   #show(view) {
-    view.off.textContent = view.words || (view.has ? "" : _("panel.waiting"));
+    view.off.textContent = view.words || (view.has ? "" : _("common.waiting_picture"));
     view.canvas.style.visibility = view.words || !view.has ? "hidden" : "visible";
   }
 
