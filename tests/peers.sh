@@ -11,6 +11,7 @@ if [ "${1:-tests}" = python ]; then
     required=true
 else
     packages="chromium iproute2 nftables systemd pulseaudio pulseaudio-utils libasound2-plugins libfaketime"
+    packages="$packages systemd-container mmdebstrap"  # these make and boot the machine for make install
     packages="$packages gcc libc6-dev python3-dev libasound2-dev"  # these build pyalsaaudio
     required=${CI:-false}
 fi
@@ -19,6 +20,8 @@ installed() {
     case $1 in
         chromium) command -v chromium ;;
         systemd) command -v systemd-analyze ;;
+        systemd-container) command -v systemd-nspawn ;;
+        mmdebstrap) command -v mmdebstrap ;;
         iproute2) command -v ip || [ -x /usr/sbin/ip ] || [ -x /sbin/ip ] ;;
         nftables) command -v nft || [ -x /usr/sbin/nft ] || [ -x /sbin/nft ] ;;
         gcc) command -v gcc ;;
