@@ -97,6 +97,7 @@ class Devices:
         self._opened: dict[DeviceKind, Watched] = {}  # the last of each kind
         self._replaced = {kind: asyncio.Event() for kind in KINDS}
         self._retry = {kind: asyncio.Event() for kind in KINDS}
+        self._monitored = asyncio.Event()  # there may be a monitor now
         self._switched: set[DeviceKind] = set()  # those that another device stands in for
         uplink.on_device_lost = lambda kind, error: self._tell("microphone" if kind == "audio" else "camera", error)
         playout.on_device_lost = lambda error: self._tell("speaker", error)
@@ -107,12 +108,12 @@ class Devices:
         async with asyncio.TaskGroup() as tasks:
             for kind in KINDS:
                 tasks.create_task(self._keep(kind), name=f"device-{kind}")
-            if self._drivers.monitor is not None:
-                tasks.create_task(self._listen(self._drivers.monitor), name="device-changes")
+            tasks.create_task(self._listen(), name="device-changes")
 
     def replace(self, drivers: Drivers, kinds: Collection[DeviceKind]) -> None:
         """Other devices of these kinds from now on; streams stay published while one is exchanged for the next."""
         self._drivers = drivers
+        self._monitored.set()
         for kind in kinds:
             self._replaced[kind].set()
             self._retry[kind].set()
@@ -349,8 +350,11 @@ class Devices:
 
     # --- what comes and goes on the machine
 
-    async def _listen(self, monitor: DeviceMonitor) -> None:
+    async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
+        while (monitor := self._drivers.monitor) is None:
+            self._monitored.clear()
+            await self._monitored.wait()
 
         def sink(change: DeviceChange) -> None:
             with suppress(RuntimeError):  # the loop is gone
