@@ -12,19 +12,32 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, UnsetType
 
+from appliance.device_roll import DeviceKind
 from appliance.event_json import encode_event
 from appliance.event_stream import EventStreams, message
 from appliance.events import Bus
 from appliance.session import Session
 from appliance.state import ConnectionInfo, MuteInfo, UnitState, connection_info, mute_info
 from appliance.supervisor import Health, is_healthy
-from provisioning.http_json import BodyError, answer, read_body
+from provisioning.http_json import ApiError, BodyError, answer, read_body
 from provisioning.http_routes import ApiRoute
 
 
 class MuteRequest(msgspec.Struct, forbid_unknown_fields=True):
     audio: bool | UnsetType = UNSET
     video: bool | UnsetType = UNSET
+
+
+class ResumeRequest(msgspec.Struct, forbid_unknown_fields=True):
+    kind: DeviceKind
+
+
+class ResumeAnswer(msgspec.Struct):
+    """How the device is as it is tried; `error`: why it did not work."""
+
+    kind: DeviceKind
+    works: bool
+    error: str
 
 
 class NoFields(msgspec.Struct, forbid_unknown_fields=True):
@@ -102,6 +115,17 @@ class Api:
                 answer=ConnectionAnswer,
             ),
             ApiRoute(
+                "POST",
+                "/api/resume",
+                self._resume,
+                scope="control",
+                summary="Try a device again now, after a stream error or before its time; the events tell how it goes.",
+                body=ResumeRequest,
+                answer=ResumeAnswer,
+                status=202,
+                errors={409: "the unit has no device of this kind"},
+            ),
+            ApiRoute(
                 "GET",
                 "/healthz",
                 self._healthz,
@@ -142,6 +166,15 @@ class Api:
         await read_body(request, NoFields, "nothing or {}", may_be_empty=True)
         await self._session.leave()
         return answer(ConnectionAnswer(connection_info(self._session)))
+
+    async def _resume(self, request: web.Request) -> web.Response:
+        wish = await read_body(request, ResumeRequest, '{"kind": "microphone", "camera" or "speaker"}')
+        devices = self._session.devices
+        device = next((stats for stats in devices.stats() if stats.kind == wish.kind), None) if devices else None
+        if devices is None or device is None:
+            raise ApiError(409, "no-device", f"this unit has no {wish.kind}, or is just starting", "kind")
+        devices.resume(wish.kind)
+        return answer(ResumeAnswer(wish.kind, device.works, device.error), 202)
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         healthy = is_healthy(self._health())

@@ -44,7 +44,7 @@ from tests.provisioning.owner import claimed, new_auth
 
 TOKEN = {"Authorization": "Bearer good"}
 PROTECTED = ["/api/state", "/api/events", "/panel/events", "/panel/camera.jpg", "/panel/peer.jpg", "/panel/speaker.wav"]
-CHANGES = ["/api/mute", "/api/join", "/api/leave", "/panel/buttons/mute"]
+CHANGES = ["/api/mute", "/api/join", "/api/leave", "/api/resume", "/panel/buttons/mute"]
 
 Client = TestClient[web.Request, web.Application]
 
@@ -276,6 +276,21 @@ async def test_mute_moves_the_gate_and_says_so(site: Site) -> None:
     assert site.session.is_muted("audio")
     async with site.http.post("/api/mute", json={"audio": False, "video": True}, headers=TOKEN) as response:
         assert await response.json() == {"mute": {"audio": False, "video": True}}
+
+
+async def test_a_device_is_tried_again_at_once(site: Site) -> None:
+    site.devices.camera.unplug()
+    await until(lambda: site.session.lacks("video"))
+    site.devices.camera.plug_in()
+    async with site.http.post("/api/resume", json={"kind": "camera"}, headers=TOKEN) as response:
+        assert response.status == 202
+        told = await response.json()
+    assert (told["kind"], told["works"]) == ("camera", False)
+    assert "unplugged" in told["error"]
+    await until(lambda: site.session.has("video"))
+    async with site.http.post("/api/resume", json={"kind": "radio"}, headers=TOKEN) as response:
+        assert response.status == 400
+        assert (await error(response))["field"] == "$.kind"
 
 
 @pytest.mark.parametrize(
