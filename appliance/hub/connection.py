@@ -117,6 +117,11 @@ class Connection:
                 self._transport.abort()
         return self._socket
 
+    @property
+    def heard_s(self) -> float:
+        """When its last message came, monotonic."""
+        return self._heartbeat.heard_s
+
     def send(self, message: HubMessage, text: str | None = None) -> None:
         """Queue `message`; `text` is its encoding where it is known already."""
         if self._closing is not None:

@@ -117,7 +117,9 @@ class Logins:
         closed = self._close(seat, CLOSE_NORMAL, "logged out")
         return [*closed, *self.drop(seat, LeaveReason.USER_LEFT, "", now_s)]
 
-    def link_lost(self, connection: int, now_s: float, *, went_away: bool) -> tuple[Seat | None, list[Output]]:
+    def link_lost(
+        self, connection: int, now_s: float, *, went_away: bool, heard_s: float | None
+    ) -> tuple[Seat | None, list[Output]]:
         """(the seat that is held now, if any; what it causes). One that `went_away` is gone at once."""
         connected = self.connections.pop(connection, None)
         seat = connected.seat if connected is not None else None
@@ -127,6 +129,7 @@ class Logins:
         if went_away:
             return None, self.drop(seat, LeaveReason.USER_LEFT, "", now_s)
         seat.held_until_s = now_s + self._settings.seat_grace_s
+        seat.heard_s = heard_s
         return seat, []
 
     def put_off(self, seat: Seat, kicked: Kicked, left: LeaveReason, code: RtcErrorCode, now_s: float) -> list[Output]:

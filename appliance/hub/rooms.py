@@ -31,6 +31,7 @@ from appliance.errors import (
 from appliance.hub.exclusions import Exclusions
 from appliance.hub.feature import Feature
 from appliance.hub.logins import Logins
+from appliance.hub.presence import Presence
 from appliance.hub.room import Room
 from appliance.hub.seat import Output, Seat, Send
 from appliance.hub.settings import HubSettings
@@ -81,7 +82,7 @@ class Rooms:
         self._ice_servers = ice_servers
         self._make_secret = make_secret
         self._logins = Logins(settings, hub_id, verify, self.exclusions, make_secret, self._part)
-        self._features: list[Feature] = []
+        self._features: tuple[Feature, ...] = (Presence(self.seats),)
         self._deciders: dict[type[Any], Feature] = {
             request: feature for feature in self._features for request in feature.requests
         }
@@ -106,9 +107,13 @@ class Rooms:
             error = Error(code=exc.code, message=exc.message, id=getattr(message, "id", 0))
             return [Send(connection, error)]
 
-    def link_lost(self, connection: int, now_s: float, *, went_away: bool = False) -> list[Output]:
-        """The connection is gone without a Leave: its seat is held, unless the client said it `went_away`."""
-        held, outputs = self._logins.link_lost(connection, now_s, went_away=went_away)
+    def link_lost(
+        self, connection: int, now_s: float, *, went_away: bool = False, heard_s: float | None = None
+    ) -> list[Output]:
+        """The connection is gone without a Logout: its seat is held, unless the client said it `went_away`. `heard_s`:
+        when its last message came.
+        """
+        held, outputs = self._logins.link_lost(connection, now_s, went_away=went_away, heard_s=heard_s)
         if held is not None:
             for feature in self._features:
                 outputs += feature.link_lost(held, now_s)

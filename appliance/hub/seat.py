@@ -46,6 +46,7 @@ class Seat:
     token_role: Role  # the most that its token allows
     connection: int | None
     held_until_s: float | None = None
+    heard_s: float | None = None  # of a lost link: its last message
     room: Room | None = None
     role: Role = "host"
     session_id: str = ""  # of this stay in the room

@@ -130,7 +130,12 @@ class Hub:
             self._addresses[address] -= 1
             if not self._addresses[address]:
                 del self._addresses[address]
-            self._perform(lambda now_s: self.rooms.link_lost(number, now_s, went_away=connection.went_away))
+            self._perform(lambda now_s: self._lost(connection, now_s))
+
+    def _lost(self, connection: Connection, now_s: float) -> list[Output]:
+        return self.rooms.link_lost(
+            connection.number, now_s, went_away=connection.went_away, heard_s=connection.heard_s
+        )
 
     def _may_arrive(self, address: str) -> bool:
         now_s = time.monotonic()

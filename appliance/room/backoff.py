@@ -44,28 +44,28 @@ class Heartbeat:
     def __init__(self, now_s: float, period_s: float = 2.0, lost_after_s: float = 5.0) -> None:
         self.period_s = period_s
         self.lost_after_s = lost_after_s
-        self._heard_s = now_s
+        self.heard_s = now_s
         self._pinged_s = now_s
         self._look_s = now_s  # when the next look is due
 
     def heard(self, now_s: float) -> None:
-        self._heard_s = now_s
+        self.heard_s = now_s
 
     def is_lost(self, now_s: float) -> bool:
         if now_s - self._look_s > STALLED_S:
-            self._heard_s = max(self._heard_s, now_s - self.lost_after_s + min(GRACE_S, self.lost_after_s))
+            self.heard_s = max(self.heard_s, now_s - self.lost_after_s + min(GRACE_S, self.lost_after_s))
             self._look_s = now_s
-        return now_s - self._heard_s >= self.lost_after_s
+        return now_s - self.heard_s >= self.lost_after_s
 
     def ping_due(self, now_s: float) -> bool:
         """True once each time that a ping must go out now."""
-        if now_s - max(self._heard_s, self._pinged_s) < self.period_s:
+        if now_s - max(self.heard_s, self._pinged_s) < self.period_s:
             return False
         self._pinged_s = now_s
         return True
 
     def next_look_s(self, now_s: float) -> float:
         """Seconds until something can be due: until the next look."""
-        ping_s = max(self._heard_s, self._pinged_s) + self.period_s
-        self._look_s = max(now_s, min(ping_s, self._heard_s + self.lost_after_s))
+        ping_s = max(self.heard_s, self._pinged_s) + self.period_s
+        self._look_s = max(now_s, min(ping_s, self.heard_s + self.lost_after_s))
         return self._look_s - now_s

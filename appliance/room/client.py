@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from appliance.errors import (
     AlreadyJoinedError,
-    ClientDestroyedError,
     EmptyStreamError,
     InvalidArgumentError,
     InvalidStateError,
@@ -30,7 +29,6 @@ from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink
 from appliance.room.backend import LegFailedError, LegReport
 from appliance.room.connection import Connection, Trigger
-from appliance.room.emitter import Emitter, Listener
 from appliance.room.entry import Credentials, Ticket, Token
 from appliance.room.events import (
     ConnectionReason,
@@ -39,9 +37,10 @@ from appliance.room.events import (
     ErrorRaised,
     LoginState,
     LoginStateChanged,
+    PeersOnlineChanged,
     StreamSubscribed,
 )
-from appliance.room.login import Login, check_free
+from appliance.room.login_client import LoginClient
 from appliance.room.mesh import Mesh
 from appliance.room.options import RoomOptions
 from appliance.room.own_media import OwnMedia
@@ -54,9 +53,12 @@ from appliance.room.streams import KINDS, LocalStream, RemoteStream, RemoteUser
 logger = logging.getLogger(__name__)
 
 MIN_VOLUME_INTERVAL_MS = 100  # TM07
-OUTSIDE_A_ROOM = (ErrorRaised, LoginStateChanged)  # what may be told there; anything else is of a room
+OUTSIDE_A_ROOM = (
+    ErrorRaised,
+    LoginStateChanged,
+    PeersOnlineChanged,
+)  # what may be told there; anything else is of a room
 
-E = TypeVar("E", bound=Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class JoinResult:
     streams: list[RemoteStream]
 
 
-class RoomClient:
+class RoomClient(LoginClient):
     """A member of at most one room of the hub at `url` (ws:// or wss://).
 
     Without an `uplink` it announces streams but sends nothing; without a `playout` it cannot subscribe.
@@ -84,18 +86,14 @@ class RoomClient:
         auto_subscribe: bool = False,
         options: RoomOptions = RoomOptions(),  # noqa: B008 - frozen
     ) -> None:
-        self._url = url
+        super().__init__(url, options)
         self._own = OwnMedia(uplink)
         self._playout = playout
         self._auto_subscribe = auto_subscribe
-        self._options = options
-        self._emitter = Emitter()
         self._connection = Connection(self._emit)
-        self._login = Login(url, options, self._emit)
         self._volume_interval_s: float | None = None
         self._reports: Reports | None = None
         self._stay: Stay | None = None
-        self._destroyed = False
 
     # --- what is
 
@@ -137,56 +135,6 @@ class RoomClient:
         """The gate itself; without an uplink the last wish."""
         return self._own.is_muted(kind)
 
-    # --- listeners
-
-    def on(self, event: type[E] | str, callback: Listener[E]) -> None:
-        """Call `callback`, plain or async, with each event of this class or hyphenated name (U02)."""
-        self._check_alive("on")
-        self._emitter.on(event, callback)
-
-    def once(self, event: type[E] | str, callback: Listener[E]) -> None:
-        self._check_alive("once")
-        self._emitter.once(event, callback)
-
-    def off(self, event: type[E] | str, callback: Listener[E]) -> None:
-        self._check_alive("off")
-        self._emitter.off(event, callback)
-
-    def remove_all_listeners(self, event: type[Event] | str | None = None) -> None:
-        self._check_alive("remove_all_listeners")
-        self._emitter.remove_all_listeners(event)
-
-    def listener_count(self, event: type[Event] | str) -> int:
-        return self._emitter.listener_count(event)
-
-    # --- the login
-
-    @property
-    def login_state(self) -> LoginState:
-        return self._login.state
-
-    async def login(self, user_id: str | int = "", token: Token = "", *, user_name: str = "") -> str:
-        """Log in without entering a room; gives the user id. `join` does it by itself where it wasn't done.
-
-        Raises `InvalidStateError` while logged in, also after ABORTED until `logout`; `InvalidArgumentError`,
-        `JoinError`.
-        """
-        self._check_alive("login")
-        check_free(self._login, "login")
-        credentials = Credentials(str(user_id), token, user_name)
-        credentials.check("login")
-        self._login.is_implicit = False
-        await self._login.open(credentials)
-        self._login.deliver()
-        return self._login.user_id or ""
-
-    async def logout(self) -> None:
-        """Out of the room and off the hub; nothing to do is fine."""
-        self._check_alive("logout")
-        if self._stay is not None:
-            await self._stay.leave()
-        await self._login.close()
-
     # --- in and out
 
     async def join(
@@ -225,13 +173,16 @@ class RoomClient:
         if self._stay is not None:
             await self._stay.leave()
 
+    async def logout(self) -> None:
+        """Out of the room and off the hub; nothing to do is fine."""
+        await self.leave()
+        await super().logout()
+
     async def destroy(self) -> None:
         """Leave, log out, forget every listener; any later call but this raises `ClientDestroyedError` (IL27)."""
         if self._stay is not None:
             await self._stay.leave()
-        await self._login.close()
-        self._destroyed = True
-        await self._emitter.close()
+        await super().destroy()
 
     def network_changed(self, *, back: bool = False, gone: frozenset[str] = frozenset()) -> None:
         """The machine's network is `back`, or came: what waits tries at once. Addresses `gone` are not waited for."""
@@ -380,7 +331,7 @@ class RoomClient:
             self._follow(event)
         elif self._connection.state is ConnectionState.DISCONNECTED and not isinstance(event, OUTSIDE_A_ROOM):
             return  # OR05
-        self._emitter.emit(event)
+        super()._emit(event)
 
     def _follow(self, event: ConnectionStateChanged) -> None:
         """The reports run from the first CONNECTED to the end; what was in the room ends with DISCONNECTED."""
@@ -418,10 +369,6 @@ class RoomClient:
         except RtcError as exc:
             if exc.code is not RtcErrorCode.STREAM_NOT_FOUND:  # its publish is still on the way, and says it too
                 raise
-
-    def _check_alive(self, operation: str) -> None:
-        if self._destroyed:
-            raise ClientDestroyedError(f"{operation}() after destroy()", operation=operation)
 
     def _check_connected(self, operation: str) -> Stay:
         """IL02."""

@@ -108,7 +108,9 @@ async def enter_at_once(entering: Coroutine[Any, Any, Entry], network_changed: a
         changed.cancel()
         if not attempt.done():
             attempt.cancel()
-        await asyncio.gather(changed, attempt, return_exceptions=True)
+            (entry,) = await asyncio.gather(attempt, return_exceptions=True)
+            if isinstance(entry, Entry):  # it came in at the last moment
+                await entry.link.close()
 
 
 async def _is_set(event: asyncio.Event, timeout_s: float) -> bool:

@@ -11,6 +11,7 @@ from appliance.events import Event
 
 if TYPE_CHECKING:
     from appliance.room.signaling_base import Kind, Role
+    from appliance.room.signaling_login import PresenceState
     from appliance.room.streams import RemoteStream
 
 
@@ -122,6 +123,13 @@ class LoginStateChanged(Event, retained=True):
     cur_state: LoginState
     reason: LoginReason
     error: RtcErrorInfo | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeersOnlineChanged(Event):
+    """U82: the subscribed users whose state is new."""
+
+    statuses: dict[str, PresenceState]
 
 
 @dataclass(frozen=True, kw_only=True)

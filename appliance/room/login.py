@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
@@ -101,7 +101,9 @@ class Login:
         self._changed = asyncio.Event()
         self._network_changed = asyncio.Event()
         self._reconnecting: asyncio.Task[None] | None = None
-        self._closing: set[asyncio.Task[None]] = set()
+        self._on_logout: list[Callable[[], None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()  # of links
 
     # --- for what lives in the login scope
 
@@ -112,6 +114,23 @@ class Login:
     def on_seated(self, call: Callable[[bool], None]) -> None:
         """Call `call(resumed)` each time that the login becomes CONNECTED: False, and the hub knows nothing of us."""
         self._on_seated.append(call)
+
+    def on_logout(self, call: Callable[[], None]) -> None:
+        """Call `call` when the login has ended for good."""
+        self._on_logout.append(call)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        """A task of the login's: an `RtcError` of it is logged, and the end of the login ends it."""
+
+        async def run() -> None:
+            try:
+                await coroutine
+            except (RtcError, LinkLostError) as exc:
+                logger.warning("%s: %s", name, exc)
+
+        task = asyncio.create_task(run(), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     # --- in and out
 
@@ -189,9 +208,10 @@ class Login:
         """To DISCONNECTED, from any state; nothing of it is left."""
         link, self._link = self._link, None
         reconnecting, self._reconnecting = self._reconnecting, None
-        if reconnecting is not None:
-            reconnecting.cancel()
-            await asyncio.gather(reconnecting, return_exceptions=True)
+        tasks = [*self._tasks, *([reconnecting] if reconnecting is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if link is not None:
             if self.state is LoginState.CONNECTED:
                 try:
@@ -294,18 +314,12 @@ class Login:
             self.occupant = None
             occupant.put_out(entry.put_out)
         elif occupant is None and (entry.joined is not None or entry.logged_in.in_room):
-            self._leave_room()  # it was left while the link was lost
+            self.spawn(self._leave_room(), "room-late-leave")  # it was left while the link was lost
         entry.link.deliver(self._take)
         self._tell_seated(resumed=entry.resumed)
 
-    def _leave_room(self) -> None:
-        async def leave() -> None:
-            try:
-                await self.request("leave", lambda request_id: Leave(id=request_id), Ok)
-            except RtcError as exc:
-                logger.debug("the hub did not confirm the leave: %s", exc)
-
-        self._spawn(leave(), "room-late-leave")
+    async def _leave_room(self) -> None:
+        await self.request("leave", lambda request_id: Leave(id=request_id), Ok)
 
     # --- what the hub says
 
@@ -327,7 +341,9 @@ class Login:
         error = RtcErrorInfo(RtcErrorCode.KICKED, RtcErrorCode.KICKED.name, kicked.message or kicked.reason)
         self._set_state(LoginState.ABORTED, _ABORTS[kicked.reason], error)
         if link is not None:
-            self._spawn(link.close(), "room-link-close")
+            closing = asyncio.create_task(link.close(), name="room-link-close")
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     # --- inside
 
@@ -339,12 +355,10 @@ class Login:
         previous, self.state = self.state, state
         self._changed.set()
         logger.info("login %s -> %s (%s)%s", previous, state, reason, f": {error.message}" if error else "")
+        if state in (LoginState.DISCONNECTED, LoginState.ABORTED):
+            for call in self._on_logout:
+                call()
         self._emit(LoginStateChanged(prev_state=previous, cur_state=state, reason=reason, error=error))
-
-    def _spawn(self, coroutine: Any, name: str) -> None:
-        task: asyncio.Task[None] = asyncio.create_task(coroutine, name=name)
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
 
 
 def check_free(login: Login, operation: str) -> None:

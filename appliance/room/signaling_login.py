@@ -28,7 +28,8 @@ PROTOCOL_VERSION = 1
 Text = Annotated[str, msgspec.Meta(max_length=32 * 1024)]  # and at most 32 KiB in UTF-8 (X38), which the hub checks
 InvitationText = Annotated[str, msgspec.Meta(max_length=8 * 1024)]  # and at most 8 KiB in UTF-8 (D68)
 InvitationId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-UserIds = Annotated[tuple[UserId, ...], msgspec.Meta(min_length=1, max_length=512)]  # D69
+MAX_PRESENCE_IDS = 512  # D69
+UserIds = Annotated[tuple[UserId, ...], msgspec.Meta(min_length=1, max_length=MAX_PRESENCE_IDS)]
 PresenceState = Literal["ONLINE", "UNREACHABLE", "OFFLINE"]  # D67
 InvitationState = Literal["received", "accepted", "refused", "cancelled", "failed"]
 InvitationFailure = Literal["", "peer-offline", "peer-no-response", "expired", "accept-failure", "not-logged-in"]

@@ -1,0 +1,110 @@
+"""The login layer of the public surface (X01): listeners, login, and what works without a room.
+
+Base of `RoomClient`. Every method checks its call before any I/O and raises a typed error without changing anything
+(T3-I).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from appliance.errors import ClientDestroyedError
+from appliance.events import Event
+from appliance.room.emitter import Emitter, Listener
+from appliance.room.entry import Credentials, Token
+from appliance.room.events import LoginState
+from appliance.room.login import Login, check_free
+from appliance.room.options import RoomOptions
+from appliance.room.presence import Presence
+
+E = TypeVar("E", bound=Event)
+
+
+class LoginClient:
+    """One user of the hub at `url`, at most one login at a time."""
+
+    def __init__(self, url: str, options: RoomOptions) -> None:
+        self._options = options
+        self._emitter = Emitter()
+        self._login = Login(url, options, self._emit)
+        self._presence = Presence(self._login, self._emit)
+        self._destroyed = False
+
+    # --- listeners
+
+    def on(self, event: type[E] | str, callback: Listener[E]) -> None:
+        """Call `callback`, plain or async, with each event of this class or hyphenated name (U02)."""
+        self._check_alive("on")
+        self._emitter.on(event, callback)
+
+    def once(self, event: type[E] | str, callback: Listener[E]) -> None:
+        self._check_alive("once")
+        self._emitter.once(event, callback)
+
+    def off(self, event: type[E] | str, callback: Listener[E]) -> None:
+        self._check_alive("off")
+        self._emitter.off(event, callback)
+
+    def remove_all_listeners(self, event: type[Event] | str | None = None) -> None:
+        self._check_alive("remove_all_listeners")
+        self._emitter.remove_all_listeners(event)
+
+    def listener_count(self, event: type[Event] | str) -> int:
+        return self._emitter.listener_count(event)
+
+    # --- in and out
+
+    @property
+    def login_state(self) -> LoginState:
+        return self._login.state
+
+    async def login(self, user_id: str | int = "", token: Token = "", *, user_name: str = "") -> str:
+        """Log in without entering a room; gives the user id. `join` does it by itself where it wasn't done.
+
+        Raises `InvalidStateError` while logged in, also after ABORTED until `logout`; `InvalidArgumentError`,
+        `JoinError`.
+        """
+        self._check_alive("login")
+        check_free(self._login, "login")
+        credentials = Credentials(str(user_id), token, user_name)
+        credentials.check("login")
+        self._login.is_implicit = False
+        await self._login.open(credentials)
+        self._login.deliver()
+        return self._login.user_id or ""
+
+    async def logout(self) -> None:
+        """Off the hub; nothing to do is fine."""
+        self._check_alive("logout")
+        await self._login.close()
+
+    async def destroy(self) -> None:
+        """Log out, forget every listener; any later call but this raises `ClientDestroyedError` (IL27)."""
+        await self._login.close()
+        self._destroyed = True
+        await self._emitter.close()
+
+    # --- presence
+
+    async def subscribe_peers_online(self, user_ids: Iterable[str]) -> None:
+        """Be told whether these users are online, now and at every change, until the logout (U81).
+
+        Raises `InvalidArgumentError` for over 512 ids in all, `NotLoggedInError`, `RateLimitError`.
+        """
+        self._check_alive("subscribe_peers_online")
+        await self._presence.subscribe(user_ids)
+
+    async def unsubscribe_peers_online(self, user_ids: Iterable[str]) -> None:
+        """Those that were not subscribed are fine."""
+        self._check_alive("unsubscribe_peers_online")
+        await self._presence.unsubscribe(user_ids)
+
+    # --- inside
+
+    def _emit(self, event: Event) -> None:
+        self._emitter.emit(event)
+
+    def _check_alive(self, operation: str) -> None:
+        if self._destroyed:
+            raise ClientDestroyedError(f"{operation}() after destroy()", operation=operation)

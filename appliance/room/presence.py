@@ -1,0 +1,86 @@
+"""Who of the others is online, as the hub says (U81, U82)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from appliance.errors import InvalidArgumentError
+from appliance.events import Event
+from appliance.room.events import PeersOnlineChanged
+from appliance.room.login import Login
+from appliance.room.signaling_login import (
+    MAX_PRESENCE_IDS,
+    Ok,
+    PresenceChanged,
+    PresenceState,
+    SubscribePresence,
+    UnsubscribePresence,
+)
+
+
+class Presence:
+    """The subscriptions of one login; a hub that has forgotten them hears them again (OR09)."""
+
+    def __init__(self, login: Login, emit: Callable[[Event], None]) -> None:
+        self._login = login
+        self._emit = emit
+        self._statuses: dict[str, PresenceState | None] = {}  # by user id; None: not told yet
+        login.on_push(PresenceChanged, self._take)
+        login.on_seated(self._seated)
+        login.on_logout(self._statuses.clear)
+
+    async def subscribe(self, user_ids: Iterable[str]) -> None:
+        wanted = _checked(user_ids, "subscribe_peers_online")
+        total = len(self._statuses.keys() | set(wanted))
+        if total > MAX_PRESENCE_IDS:
+            raise InvalidArgumentError(
+                f"{total} ids: at most {MAX_PRESENCE_IDS} can be subscribed", operation="subscribe_peers_online"
+            )
+        new = [user_id for user_id in wanted if user_id not in self._statuses]
+        self._statuses.update(dict.fromkeys(new))
+        try:
+            await self._ask(wanted)
+        except BaseException:
+            for user_id in new:
+                self._statuses.pop(user_id, None)
+            raise
+
+    async def unsubscribe(self, user_ids: Iterable[str]) -> None:
+        unwanted = [user_id for user_id in user_ids if user_id in self._statuses]
+        if unwanted:
+            await self._login.request(
+                "unsubscribe_peers_online",
+                lambda request_id: UnsubscribePresence(id=request_id, user_ids=tuple(unwanted)),
+                Ok,
+            )
+        for user_id in unwanted:
+            self._statuses.pop(user_id, None)
+
+    async def _ask(self, user_ids: Iterable[str]) -> None:
+        await self._login.request(
+            "subscribe_peers_online",
+            lambda request_id: SubscribePresence(id=request_id, user_ids=tuple(user_ids)),
+            Ok,
+        )
+
+    def _seated(self, resumed: bool) -> None:
+        if self._statuses and not resumed:
+            self._login.spawn(self._ask(list(self._statuses)), "room-presence")
+
+    def _take(self, message: PresenceChanged) -> None:
+        """Of what the hub repeats, only what is new."""
+        changed = {
+            user_id: state
+            for user_id, state in message.statuses.items()
+            if user_id in self._statuses and self._statuses[user_id] != state
+        }
+        self._statuses.update(changed)
+        if changed:
+            self._emit(PeersOnlineChanged(statuses=changed))
+
+
+def _checked(user_ids: Iterable[str], operation: str) -> list[str]:
+    wanted = list(dict.fromkeys(str(user_id) for user_id in user_ids))
+    if not wanted or any(not 0 < len(user_id.encode("utf-8", "surrogatepass")) <= 64 for user_id in wanted):
+        raise InvalidArgumentError("user ids of 1 to 64 bytes, at least one of them", operation=operation)
+    return wanted
