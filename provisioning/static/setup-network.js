@@ -198,8 +198,11 @@ async function ended(status, last) {
     return;
   }
   const form = $("join-wifi");
-  const error = new Refused(409, last.error);
-  if (last.error.code === "bad-password") error.field = "password";
+  const { code, message, field } = last.error;
+  const error = new Refused(409, {
+    message: code === "failed" || code === "invalid" ? message : _(`setup.network_${code}`),
+    field: code === "bad-password" ? "password" : field,
+  });
   if (!chosen) {
     $("no-networks").hidden = false;
     $("no-networks").textContent = `${ssid}: ${errorWords(error)}`;
