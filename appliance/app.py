@@ -18,27 +18,31 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aiohttp import web
 from aioice.ice import get_host_addresses
 
-from appliance import __version__
+from appliance import __version__, logs
 from appliance.addresses import addresses_of, page_addresses
 from appliance.composing import Restart, keep_composed, until
 from appliance.config import Config
-from appliance.config_edit import Value
+from appliance.config_api import ConfigApi
 from appliance.config_store import ConfigStore
 from appliance.config_watch import ConfigWatch
 from appliance.device_roll import KINDS, DeviceKind
-from appliance.devices import Drivers
+from appliance.diagnostics import Diagnostics
 from appliance.drivers import Hardware, hardware, picture_size
 from appliance.errors import ConfigError
 from appliance.events import Bus
+from appliance.factory_reset import FactoryReset
+from appliance.history import History
 from appliance.hub.pages import Pages
 from appliance.invitation import Invitations
+from appliance.link_watch import LinkWatch, NetworkNews
 from appliance.live import Plan
+from appliance.log_ring import LogRing
 from appliance.media import aiortc_hooks
 from appliance.media.uplink import UplinkSettings
 from appliance.onboarding import Onboarding
@@ -58,6 +62,7 @@ from appliance.web import Unit, build
 from appliance.web_access import guard, set_headers
 from hw.mock import MockButtons, MockLeds
 from provisioning.http_json import answer
+from provisioning.http_routes import ApiRoute
 from provisioning.network import NetworkStatus
 from provisioning.portal import Portal
 from provisioning.visitor import visitor
@@ -68,32 +73,14 @@ LEAVE_S = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class DemoOptions:
-    """`port` 0: any free one. `camera`: a media file or /dev/videoN; `microphone`: a media file; None: synthetic."""
+class Lasting:
+    """What outlives a composition of the unit."""
 
-    port: int = 8080
-    camera: str | None = None
-    microphone: str | None = None
-
-
-def demo_keys(demo: DemoOptions) -> dict[str, Value]:
-    """What the demo decides, whatever its settings say: mock hardware, a hub, and this computer only."""
-    camera = demo.camera or ""
-    is_device = camera.startswith("/dev/")
-    return {
-        "audio.driver": "file" if demo.microphone else "mock",
-        "audio.microphone_file": demo.microphone or "",
-        "video.driver": "v4l2" if is_device else "file" if camera else "mock",
-        **({"video.device": camera} if is_device else {}),
-        "video.camera_file": "" if is_device else camera,
-        "gpio.driver": "mock",
-        "panel.port": "",
-        "web.host": "127.0.0.1",
-        "web.port": demo.port,
-        "web.tls": "off",
-        "hub.enabled": True,
-        "hub.secure": True,
-    }
+    store: ConfigStore
+    restart: Restart
+    reset: FactoryReset
+    own_network: OwnNetwork
+    log: LogRing
 
 
 async def run(store: ConfigStore, *, state_dir: Path, is_demo: bool = False) -> None:
@@ -102,33 +89,28 @@ async def run(store: ConfigStore, *, state_dir: Path, is_demo: bool = False) -> 
     Settings that keep it from running are taken back (`composing`). Raises `ConfigError` for what cannot be set up and
     `RestartsExceededError` when something fails again and again, where no better settings are known.
     """
-    restart, notifier, listener = Restart(), Notifier(), None
+    restart, notifier, log, listener = Restart(), Notifier(), LogRing(), None
     own_network = OwnNetwork(passed_sockets(), is_demo=is_demo)
+    reset = FactoryReset(state_dir, store, restart, own_network)
+    lasting = Lasting(store, restart, reset, own_network, log)
 
     async def compose(config: Config) -> None:
         nonlocal listener
         devices = hardware(config)
         listener = _listener(config, listener)
         try:
-            unit = _Unit(
-                config,
-                devices,
-                listener,
-                state_dir,
-                is_demo=is_demo,
-                store=store,
-                restart=restart,
-                own_network=own_network,
-            )
-            await unit.run(notifier)
+            await _Unit(config, devices, listener, state_dir, lasting, is_demo=is_demo).run(notifier)
         finally:
             listener.close()
 
     aiortc_hooks.install((), loopback=is_demo)  # the self-test runs the installed hooks
     await aiortc_hooks.self_test()
+    logs.add_handler(log)
     try:
+        await reset.resume()
         await keep_composed(store, compose, restart)
     finally:
+        logging.getLogger().removeHandler(log)
         notifier.stopping()
         await own_network.close()
         notifier.close()
@@ -185,11 +167,9 @@ class _Unit(Server):
         devices: Hardware,
         listener: Listener,
         state_dir: Path,
+        lasting: Lasting,
         *,
         is_demo: bool,
-        store: ConfigStore,
-        restart: Restart,
-        own_network: OwnNetwork,
     ) -> None:
         super().__init__(config, listener, state_dir, is_demo=is_demo)
         self.devices = devices
@@ -197,11 +177,12 @@ class _Unit(Server):
         self.session: Session
         self.front_panel: PanelLink | None = None
         self.supervisor: Supervisor
-        self.store = store
-        self.restart = restart
-        self.own_network = own_network
+        self.lasting = lasting
+        self.store = lasting.store
+        self.own_network = lasting.own_network
         self.onboarding: Onboarding
-        self.watch = ConfigWatch(store, lambda: is_healthy(self.supervisor.health()), restart.ask)
+        self.history: History
+        self.watch = ConfigWatch(self.store, lambda: is_healthy(self.supervisor.health()), lasting.restart.ask)
         self._other_room = asyncio.Event()
         self._other_panel = asyncio.Event()
 
@@ -210,6 +191,7 @@ class _Unit(Server):
         aiortc_hooks.install(config.network.ice_addresses, loopback=self.is_demo)
         await self.prepare()
         self.session = Session(self._session_settings(), self.devices.drivers, self.bus)
+        self.history = History(self.session, self.bus)
         self.onboarding = self._onboarding()
         children = [
             ChildSpec("web", self._serve, shutdown_timeout_s=3 * CLOSE_S),
@@ -218,7 +200,9 @@ class _Unit(Server):
         if self.devices.panel is not None:
             children.append(ChildSpec("front-panel", self._keep_panel, health=self._panel_health))
         children.append(ChildSpec("settings", self.watch.run))
+        children.append(ChildSpec("history", self.history.run))
         children.append(ChildSpec("network", self.onboarding.run, health=lambda: self.onboarding.health))
+        children.append(ChildSpec("link-watch", LinkWatch(self._network_changed).run, "transient"))
         self.supervisor = Supervisor("unit", children)
         self.store.apply = self._apply
         try:
@@ -237,7 +221,12 @@ class _Unit(Server):
         if "audio" in plan.parts:
             keeps_speaker = new.speaker is not None and self.devices.speaker is not None  # the virtual panel plays it
             kinds |= {"microphone"} if keeps_speaker else {"microphone", "speaker"}
-        drivers = Drivers(**{kind: getattr((new if kind in kinds else self.devices).drivers, kind) for kind in KINDS})
+        now = self.devices.drivers
+        drivers = replace(
+            new.drivers,
+            monitor=now.monitor or new.drivers.monitor,
+            **{kind: getattr(now, kind) for kind in KINDS if kind not in kinds},
+        )
         is_other_panel = "panel" in plan.parts and config.gpio.driver != "mock" and new.panel is not None
         self.devices = Hardware(
             drivers,
@@ -278,7 +267,9 @@ class _Unit(Server):
             self._other_panel.clear()
             panel = self.devices.panel
             assert panel is not None
-            link = self.front_panel = PanelLink(panel, self.session, self.bus, on_setup=self.onboarding.ask)
+            link = self.front_panel = PanelLink(
+                panel, self.session, self.bus, on_setup=self.onboarding.ask, on_reset=self.lasting.reset.ask
+            )
             try:
                 await until(self._other_panel.wait, link.run())
             finally:
@@ -308,6 +299,9 @@ class _Unit(Server):
             options=RoomOptions(leave_timeout_s=LEAVE_S, ssl=self.client_tls if is_own else pinned(room.fingerprint)),
         )
 
+    def _network_changed(self, news: NetworkNews) -> None:
+        self.session.network_changed(back=news.back, gone=news.gone)
+
     async def _join(self) -> None:
         await self.listener.serving.wait()
         while True:  # from room to room
@@ -330,12 +324,19 @@ class _Unit(Server):
                 self.onboarding,
                 setup,
                 self.own_network.portal,
+                rooms=self._rooms(),
+                visited=self.watch.visited,
             ),
             portal,
             self.access,
             hub.routes() if hub is not None else [web.get("/hub/static/{name}", hub_pages.file)],
         )
         await self.serve(hub, application, self.own_network.portal_socket)
+
+    def _rooms(self) -> list[ApiRoute]:
+        settings = ConfigApi(self.store, self.lasting.restart.ask, self.lasting.reset.ask)
+        diagnostics = Diagnostics(self.session, self.history, self._state)
+        return [*settings.routes(), *diagnostics.routes(), *self.lasting.log.routes()]
 
     def _setup_page(self) -> SetupPage:
         def addresses(status: NetworkStatus, request: web.Request) -> list[str]:

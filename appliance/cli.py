@@ -18,6 +18,7 @@ from typing import Literal
 from appliance import __version__, logs, process
 from appliance.config import Config, load
 from appliance.config_store import ConfigStore
+from appliance.demo import DemoOptions, demo_keys
 from appliance.errors import ApplianceError, ConfigError, RtcError
 from appliance.state_dir import CONFIG_FILE, DEMO_CONFIG_FILE, TOKEN_SECRET_FILE, state_dir
 from hw import HardwareError
@@ -70,8 +71,8 @@ def _demo(options: argparse.Namespace) -> int:
         _look_into(options.camera, "--camera", "video")
     if options.microphone:
         _look_into(options.microphone, "--microphone", "audio")
-    demo = app.DemoOptions(port=options.port, camera=options.camera, microphone=options.microphone)
-    store = ConfigStore(state_dir() / DEMO_CONFIG_FILE, fixed=app.demo_keys(demo))
+    demo = DemoOptions(port=options.port, camera=options.camera, microphone=options.microphone)
+    store = ConfigStore(state_dir() / DEMO_CONFIG_FILE, fixed=demo_keys(demo))
     process.run(lambda: app.run(store, state_dir=state_dir(), is_demo=True))
     return 0
 

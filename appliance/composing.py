@@ -17,6 +17,8 @@ from appliance.config_store import ConfigStore
 
 logger = logging.getLogger(__name__)
 
+ASK_DELAY_S = 0.05
+
 Compose = Callable[[Config], Coroutine[Any, Any, None]]
 
 
@@ -28,7 +30,8 @@ class Restart:
         self._asked = asyncio.Event()
 
     def ask(self) -> None:
-        self._asked.set()
+        """A moment from now: the answer that promised it is on its way by then."""
+        asyncio.get_running_loop().call_later(ASK_DELAY_S, self._asked.set)
 
     async def wait(self) -> None:
         await self._asked.wait()

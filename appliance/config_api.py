@@ -5,9 +5,8 @@ Secrets go in and never come out: where one is set, its value reads "set".
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -27,7 +26,6 @@ from provisioning.http_routes import ApiRoute
 
 SET = "set"  # stands for the value of a secret
 MAX_KEYS = 200
-RESTART_DELAY_S = 0.05  # the answer is on its way by then
 
 Changes = Annotated[dict[str, Value | None], Meta(max_length=MAX_KEYS)]
 
@@ -119,9 +117,9 @@ _REFUSED = {422: "a value that is not allowed: `problems` names each key", 503: 
 
 
 class ConfigApi:
-    """`restart` and `reset` are called when their answer is on its way."""
+    """`restart` and `reset` return before the unit ends."""
 
-    def __init__(self, store: ConfigStore, restart: Callable[[], None], reset: Callable[[], None]) -> None:
+    def __init__(self, store: ConfigStore, restart: Callable[[], None], reset: Callable[[], Awaitable[None]]) -> None:
         self._store = store
         self._restart = restart
         self._reset = reset
@@ -196,6 +194,7 @@ class ConfigApi:
                 body=ResetRequest,
                 answer=NoFields,
                 status=202,
+                errors={503: "nothing can be written"},
             ),
         ]
 
@@ -243,7 +242,7 @@ class ConfigApi:
 
     async def _post_restart(self, request: web.Request) -> web.Response:
         await read_body(request, NoFields, "nothing or {}", may_be_empty=True)
-        asyncio.get_running_loop().call_later(RESTART_DELAY_S, self._restart)
+        self._restart()
         new, old = self._store.config.web, self._store.running.web
         return answer(
             RestartAnswer(
@@ -255,7 +254,10 @@ class ConfigApi:
 
     async def _post_reset(self, request: web.Request) -> web.Response:
         await read_body(request, ResetRequest, '{"confirm": "factory-reset"}')
-        asyncio.get_running_loop().call_later(RESTART_DELAY_S, self._reset)
+        try:
+            await self._reset()
+        except ConfigError as exc:
+            raise SettingsError(exc) from exc
         return answer(NoFields(), 202)
 
 

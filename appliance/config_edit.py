@@ -15,7 +15,7 @@ from appliance.config import Config
 from appliance.config_schema import keys
 from appliance.errors import ConfigError
 
-Value = bool | int | str | list[int] | list[str]
+Value = bool | int | str | list[int | str]
 Changes = Mapping[str, Value | None]  # None: back to the default
 
 SECRETS = tuple(f"{key.section}.{key.name}" for key in keys(Config) if key.secret)

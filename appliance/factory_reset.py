@@ -6,17 +6,35 @@ its midst ends with the rest of it at the next start.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from appliance import tls
 from appliance.atomic_file import write_atomically
+from appliance.composing import Restart
+from appliance.config_store import ConfigStore
+from appliance.errors import ConfigError
+from appliance.own_network import OwnNetwork
+from appliance.setup_page import FINISHED_FILE
 from appliance.state_dir import TOKEN_SECRET_FILE
 from provisioning import api_tokens, password, sessions
+from provisioning.network import NetworkError
 
+logger = logging.getLogger(__name__)
+
+FORGET_S = 5.0  # for the network service to forget all networks
 MARK = "factory-reset"
-FORGOTTEN = (password.FILE_NAME, sessions.FILE_NAME, api_tokens.FILE_NAME, TOKEN_SECRET_FILE, tls.FILE_NAME)
+FORGOTTEN = (
+    password.FILE_NAME,
+    sessions.FILE_NAME,
+    api_tokens.FILE_NAME,
+    TOKEN_SECRET_FILE,
+    tls.FILE_NAME,
+    FINISHED_FILE,
+)
 
 
 def begin(state_dir: Path) -> None:
@@ -36,3 +54,47 @@ def finish(state_dir: Path, settings: Path, beside: Iterable[Path]) -> None:
             path.unlink()
     write_atomically(settings, b"")
     (state_dir / MARK).unlink()
+
+
+class FactoryReset:
+    """Asked of a running unit; done between two compositions, while nothing of it runs."""
+
+    def __init__(self, state_dir: Path, store: ConfigStore, restart: Restart, own_network: OwnNetwork) -> None:
+        self._state_dir = state_dir
+        self._store = store
+        self._restart = restart
+        self._own_network = own_network
+
+    async def ask(self) -> None:
+        """Raises `ConfigError` when nothing can be written."""
+        try:
+            await asyncio.to_thread(begin, self._state_dir)
+        except OSError as exc:
+            raise ConfigError(f"{self._state_dir / MARK}: no reset: {exc.strerror}") from exc
+        logger.warning("factory reset")
+        self._restart.before = self._do
+        self._restart.ask()
+
+    async def resume(self) -> None:
+        """At start: the rest of a reset that was cut short."""
+        if await asyncio.to_thread(is_begun, self._state_dir):
+            await self._do()
+
+    async def _do(self) -> None:
+        await self._forget_networks()
+        settings, *beside = self._store.files
+        try:
+            await asyncio.to_thread(finish, self._state_dir, settings, beside)
+        except OSError as exc:
+            logger.error("%s: the factory reset goes on at the next start: %s", exc.filename, exc.strerror)
+
+    async def _forget_networks(self) -> None:
+        network = self._own_network.current
+        if network is None:
+            return
+        try:
+            async with asyncio.timeout(FORGET_S):
+                for ssid in await network.known():
+                    await network.forget(ssid)
+        except (NetworkError, TimeoutError) as exc:
+            logger.warning("known networks stay known: %s", exc or "no answer")

@@ -35,6 +35,11 @@ class OwnNetwork:
         address, port = self.portal_socket.getsockname()[:2]
         return CaptivePortal(str(address), int(port))
 
+    @property
+    def current(self) -> Network | None:
+        """None before the first `network`."""
+        return self._network
+
     def network(self, key: str) -> Network:
         """`key`: the WPA passphrase of the own access point."""
         if self._network is None:

@@ -13,9 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from appliance import __version__
 from appliance.api import Api
+from appliance.config_api import where
+from appliance.config_trial import Visitor as Origin
 from appliance.device_test import DeviceTest
 from appliance.event_stream import EventStreams
 from appliance.events import Bus
@@ -32,8 +35,9 @@ from appliance.supervisor import Health
 from appliance.web_access import Access, guard, set_headers
 from provisioning.auth_routes import AuthRoutes
 from provisioning.captive import CaptivePortal, captive
-from provisioning.http_routes import add_routes
+from provisioning.http_routes import ApiRoute, add_routes
 from provisioning.portal import Portal
+from provisioning.visitor import visitor
 
 MAX_BODY_BYTES = 16 * 1024
 
@@ -52,6 +56,8 @@ class Unit:
     onboarding: Onboarding | None = None
     setup: SetupPage | None = None
     captive: CaptivePortal | None = None  # where the set-up network's plain port is served
+    rooms: Sequence[ApiRoute] = ()  # settings, logs, diagnostics
+    visited: Callable[[Origin], None] = lambda origin: None
 
 
 class Site:
@@ -66,6 +72,8 @@ class Site:
             web.get("/", self._page),
             web.get("/login", self._page),
             web.get("/setup", self._page),
+            web.get("/settings", self._page),
+            web.get("/diagnostics", self._page),
             *([web.get("/panel", self._page)] if self._has_panel else []),
             *self._portal.routes(),
             web.get("/favicon.ico", self._icon),
@@ -85,7 +93,7 @@ def build(
     hub_routes: Sequence[web.RouteDef],
 ) -> web.Application:
     """The application; its cleanup ends every stream and lets go of every button."""
-    middlewares = [guard(access)]
+    middlewares = [guard(access), _visits(unit.visited)]
     if unit.onboarding is not None and unit.captive is not None:
         middlewares.insert(0, captive(unit.captive, unit.onboarding.touched))
     application = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
@@ -94,12 +102,13 @@ def build(
     site = Site(portal, has_panel=unit.panel is not None)
     test = DeviceTest(unit.session, streams, unit.front_panel)
     application.cleanup_ctx.append(test.running)
-    auth = AuthRoutes(access.auth, access.cookie)
+    auth = AuthRoutes(access.auth)
     application.add_routes([*hub_routes, *site.routes()])
     openapi = OpenApi(__version__)
     add_routes(application, [*api.routes(), *auth.routes(), *unit.invitations.routes(), *test.routes()])
     add_routes(application, openapi.routes())
     application.on_startup.append(openapi.write)
+    add_routes(application, unit.rooms)
     if unit.onboarding is not None:
         add_routes(application, NetworkApi(unit.onboarding).routes())
     if unit.setup is not None:
@@ -111,3 +120,15 @@ def build(
     application.on_response_prepare.append(set_headers)
     application.on_shutdown.append(lambda _application: streams.close())
     return application
+
+
+def _visits(visited: Callable[[Origin], None]) -> Middleware:
+    """Tells of each request of somebody who may change the settings: the page can be reached."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if visitor(request).may("admin"):
+            visited(where(request))
+        return await handler(request)
+
+    return middleware

@@ -16,9 +16,10 @@ import aiohttp
 import psutil
 import pytest
 
-from appliance.app import DemoOptions, demo_keys, run, run_hub
+from appliance.app import run, run_hub
 from appliance.config import Config, parse
 from appliance.config_store import ConfigStore, with_values
+from appliance.demo import DemoOptions, demo_keys
 from appliance.errors import ConfigError
 
 MOCK = (
