@@ -23,9 +23,9 @@ import msgspec
 from aiohttp import web
 
 from appliance.errors import RtcError, RtcErrorCode
-from appliance.hub.bucket import TokenBucket
 from appliance.hub.settings import HubSettings
 from appliance.room.backoff import Heartbeat
+from appliance.room.bucket import TokenBucket
 from appliance.room.signaling import MAX_MESSAGE_BYTES, ClientMessage, HubMessage, decode_client, encode
 from appliance.room.signaling_login import Error, LoggedIn, Ping
 from appliance.room.signaling_room import SignalFrom

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from appliance.errors import InvalidArgumentError, RateLimitError
-from appliance.hub.bucket import TokenBucket
 from appliance.hub.feature import Feature
 from appliance.hub.seat import Output, Seat
+from appliance.room.bucket import TokenBucket
 from appliance.room.signaling_login import (
     MAX_PRESENCE_IDS,
     Ok,

@@ -15,6 +15,7 @@ Choices of this hub:
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ from appliance.errors import (
 from appliance.hub.exclusions import Exclusions
 from appliance.hub.feature import Feature
 from appliance.hub.logins import Logins
+from appliance.hub.peer_messages import Mailbox, MemoryMailbox, PeerMessages
 from appliance.hub.presence import Presence
 from appliance.hub.room import Room
 from appliance.hub.seat import Output, Seat, Send
@@ -63,7 +65,7 @@ _EVICTIONS: dict[Eviction, tuple[Literal["kick", "banned", "removed"], LeaveReas
 
 class Rooms:
     """Times are monotonic seconds. `verify` gives a token's claims or raises `RtcError`; `ice_servers` is asked with a
-    user id at each Joined; `make_secret` gives unguessable text for sessions and ids.
+    user id at each Joined; `make_secret` gives unguessable text for sessions and ids; `wall_s` seconds since 1970.
     """
 
     def __init__(
@@ -74,6 +76,8 @@ class Rooms:
         *,
         ice_servers: Callable[[str], tuple[IceServer, ...]] = lambda _user_id: (),
         make_secret: Callable[[], str] = lambda: secrets.token_urlsafe(24),
+        wall_s: Callable[[], float] = time.time,
+        mailbox: Mailbox | None = None,
     ) -> None:
         self.rooms: dict[str, Room] = {}
         self.exclusions = Exclusions()
@@ -82,7 +86,10 @@ class Rooms:
         self._ice_servers = ice_servers
         self._make_secret = make_secret
         self._logins = Logins(settings, hub_id, verify, self.exclusions, make_secret, self._part)
-        self._features: tuple[Feature, ...] = (Presence(self.seats),)
+        self._features: tuple[Feature, ...] = (
+            Presence(self.seats),
+            PeerMessages(self.seats, mailbox or MemoryMailbox(), wall_s, make_secret),
+        )
         self._deciders: dict[type[Any], Feature] = {
             request: feature for feature in self._features for request in feature.requests
         }

@@ -18,7 +18,6 @@ from aiohttp import web
 
 from appliance.errors import RtcError
 from appliance.hub.admin import Admin
-from appliance.hub.bucket import TokenBucket
 from appliance.hub.connection import GOING_AWAY, Connection
 from appliance.hub.logins import GUEST_PREFIX
 from appliance.hub.origins import is_loopback_host, is_same_origin
@@ -28,6 +27,7 @@ from appliance.hub.seat import Output, Send
 from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import TokenSigner
 from appliance.hub.turn import ice_servers
+from appliance.room.bucket import TokenBucket
 from appliance.room.signaling import ClientMessage, HubMessage, encode
 
 logger = logging.getLogger(__name__)

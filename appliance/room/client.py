@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from appliance.errors import (
     AlreadyJoinedError,
@@ -36,8 +35,6 @@ from appliance.room.events import (
     ConnectionStateChanged,
     ErrorRaised,
     LoginState,
-    LoginStateChanged,
-    PeersOnlineChanged,
     StreamSubscribed,
 )
 from appliance.room.login_client import LoginClient
@@ -53,12 +50,6 @@ from appliance.room.streams import KINDS, LocalStream, RemoteStream, RemoteUser
 logger = logging.getLogger(__name__)
 
 MIN_VOLUME_INTERVAL_MS = 100  # TM07
-OUTSIDE_A_ROOM = (
-    ErrorRaised,
-    LoginStateChanged,
-    PeersOnlineChanged,
-)  # what may be told there; anything else is of a room
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,9 +320,9 @@ class RoomClient(LoginClient):
     def _emit(self, event: Event) -> None:
         if isinstance(event, ConnectionStateChanged):
             self._follow(event)
-        elif self._connection.state is ConnectionState.DISCONNECTED and not isinstance(event, OUTSIDE_A_ROOM):
+        elif self._connection.state is ConnectionState.DISCONNECTED and not isinstance(event, ErrorRaised):
             return  # OR05
-        super()._emit(event)
+        self._emitter.emit(event)
 
     def _follow(self, event: ConnectionStateChanged) -> None:
         """The reports run from the first CONNECTED to the end; what was in the room ends with DISCONNECTED."""

@@ -132,6 +132,31 @@ class PeersOnlineChanged(Event):
     statuses: dict[str, PresenceState]
 
 
+@dataclass(frozen=True, slots=True)
+class PeerMessageText:
+    """D63."""
+
+    type: Literal["TEXT"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerMessageProps:
+    """D63. `server_ts_ms` since 1970, for display only; `offline`: it waited for this login."""
+
+    server_ts_ms: int
+    offline: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerMessage(Event):
+    """U76."""
+
+    message: PeerMessageText
+    peer_id: str
+    props: PeerMessageProps
+
+
 @dataclass(frozen=True, kw_only=True)
 class PeerJoined(Event):
     """U14."""

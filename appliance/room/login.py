@@ -232,6 +232,14 @@ class Login:
             raise LinkLostError("not logged in")
         self._link.send(message)
 
+    def check_in(self, operation: str) -> None:
+        """Raises `NotLoggedInError` or, while the link is lost, `ReconnectingError` (IL25)."""
+        state = self.state
+        if state is LoginState.RECONNECTING:
+            raise ReconnectingError(f"{operation}() in {state}", operation=operation, state=state)
+        if self._link is None or state is not LoginState.CONNECTED:
+            raise NotLoggedInError(f"{operation}() before login()", operation=operation, state=state)
+
     async def request(
         self,
         operation: str,
@@ -240,11 +248,9 @@ class Login:
         timeout_s: float | None = None,
     ) -> R:
         """One confirmed request. Raises `RtcError` with the hub's code, or what the lost link makes of it."""
+        self.check_in(operation)
         state = self.state
-        if state is LoginState.RECONNECTING:
-            raise ReconnectingError(f"{operation}() in {state}", operation=operation, state=state)
-        if self._link is None or state is not LoginState.CONNECTED:
-            raise NotLoggedInError(f"{operation}() before login()", operation=operation, state=state)
+        assert self._link is not None
         timeout_s = self._options.request_timeout_s if timeout_s is None else timeout_s
         try:
             answer: R = await self._link.request(make, reply, timeout_s)

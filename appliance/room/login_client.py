@@ -16,6 +16,7 @@ from appliance.room.entry import Credentials, Token
 from appliance.room.events import LoginState
 from appliance.room.login import Login, check_free
 from appliance.room.options import RoomOptions
+from appliance.room.peer_messages import Delivery, PeerMessages
 from appliance.room.presence import Presence
 
 E = TypeVar("E", bound=Event)
@@ -27,8 +28,9 @@ class LoginClient:
     def __init__(self, url: str, options: RoomOptions) -> None:
         self._options = options
         self._emitter = Emitter()
-        self._login = Login(url, options, self._emit)
-        self._presence = Presence(self._login, self._emit)
+        self._login = Login(url, options, self._emitter.emit)
+        self._presence = Presence(self._login, self._emitter.emit)
+        self._messages = PeerMessages(self._login, self._emitter.emit)
         self._destroyed = False
 
     # --- listeners
@@ -100,10 +102,18 @@ class LoginClient:
         self._check_alive("unsubscribe_peers_online")
         await self._presence.unsubscribe(user_ids)
 
-    # --- inside
+    # --- messages
 
-    def _emit(self, event: Event) -> None:
-        self._emitter.emit(event)
+    async def send_peer_message(self, peer_id: str, message: str, offline: bool = False) -> Delivery:
+        """One message of at most 32 KiB; true when the other's client has it (U77). `offline`: keep it for its next
+        login.
+
+        Raises `NotLoggedInError`, `InvalidArgumentError`, `RateLimitError` over 60 a second (IL25).
+        """
+        self._check_alive("send_peer_message")
+        return await self._messages.send(peer_id, message, offline=offline)
+
+    # --- inside
 
     def _check_alive(self, operation: str) -> None:
         if self._destroyed:

@@ -25,8 +25,10 @@ from appliance.room.signaling_base import Message, RequestId, Token, UserId, Use
 
 PROTOCOL_VERSION = 1
 
-Text = Annotated[str, msgspec.Meta(max_length=32 * 1024)]  # and at most 32 KiB in UTF-8 (X38), which the hub checks
-InvitationText = Annotated[str, msgspec.Meta(max_length=8 * 1024)]  # and at most 8 KiB in UTF-8 (D68)
+MAX_TEXT_BYTES = 32 * 1024  # in UTF-8 (X38), which the hub checks
+Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_BYTES)]
+MAX_INVITATION_BYTES = 8 * 1024  # in UTF-8 (D68), which the hub checks
+InvitationText = Annotated[str, msgspec.Meta(max_length=MAX_INVITATION_BYTES)]
 InvitationId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 MAX_PRESENCE_IDS = 512  # D69
 UserIds = Annotated[tuple[UserId, ...], msgspec.Meta(min_length=1, max_length=MAX_PRESENCE_IDS)]

@@ -32,6 +32,7 @@ def test_every_event_of_the_contract_has_its_hyphenated_name() -> None:
         "kicked",
         "room-closed",
         "login-state-changed",
+        "peer-message",
         "peers-online-changed",
         "error",
     }

@@ -1,0 +1,146 @@
+"""Messages from one user to another, in a room or out of one (U76, U77, X38, D69). Pure.
+
+A message goes to the other's client at most once; the sender hears whether that client has it: its word, the loss of
+its link or `ACK_S` decide. For who is not online it is refused or, when the sender wishes, kept for the next login.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from appliance.errors import InvalidArgumentError, RateLimitError
+from appliance.hub.feature import Feature
+from appliance.hub.seat import Output, Seat
+from appliance.room.bucket import TokenBucket
+from appliance.room.signaling_login import (
+    MAX_TEXT_BYTES,
+    PeerMessageAck,
+    PeerMessageReceived,
+    PeerMessageSent,
+    SendPeerMessage,
+)
+
+MESSAGES_PER_S, MESSAGE_BURST = 60.0, 60  # D69
+ACK_S = 5.0
+MAX_KEPT_OF_ONE = 100  # messages that wait for one user
+MAX_WAITING_USERS = 256
+
+
+class Mailbox(Protocol):
+    """Where messages wait for the next login of `to`."""
+
+    def put(self, to: str, message: PeerMessageReceived) -> bool:
+        """Whether there was room for it."""
+
+    def take(self, to: str) -> list[PeerMessageReceived]:
+        """All of them, oldest first; then there are none."""
+
+
+class MemoryMailbox:
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[PeerMessageReceived]] = {}
+
+    def put(self, to: str, message: PeerMessageReceived) -> bool:
+        waiting = self._waiting.get(to, [])
+        if len(waiting) >= MAX_KEPT_OF_ONE or (not waiting and len(self._waiting) >= MAX_WAITING_USERS):
+            return False
+        self._waiting[to] = [*waiting, message]
+        return True
+
+    def take(self, to: str) -> list[PeerMessageReceived]:
+        return self._waiting.pop(to, [])
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    sender: Seat
+    receiver: Seat
+    request_id: int
+    until_s: float
+
+
+class PeerMessages(Feature):
+    """`wall_s` gives seconds since 1970; `make_id` unique text."""
+
+    requests = (SendPeerMessage, PeerMessageAck)
+
+    def __init__(
+        self, seats: Mapping[str, Seat], mailbox: Mailbox, wall_s: Callable[[], float], make_id: Callable[[], str]
+    ) -> None:
+        self._seats = seats
+        self._mailbox = mailbox
+        self._wall_s = wall_s
+        self._make_id = make_id
+        self._buckets: dict[Seat, TokenBucket] = {}
+        self._pending: dict[str, _Pending] = {}  # by message id, oldest first
+
+    def receive(self, seat: Seat, message: Any, now_s: float) -> list[Output]:
+        if isinstance(message, PeerMessageAck):
+            pending = self._pending.get(message.message)
+            if pending is None or pending.receiver is not seat:
+                return []
+            return self._answer(message.message, delivered=True)
+        return self._send(seat, message, now_s)
+
+    def _send(self, seat: Seat, request: SendPeerMessage, now_s: float) -> list[Output]:
+        size = len(request.text.encode("utf-8", "surrogatepass"))
+        if size > MAX_TEXT_BYTES:
+            raise InvalidArgumentError(f"a message of {size} bytes; at most {MAX_TEXT_BYTES} are allowed")
+        if request.to in ("", seat.user_id):
+            raise InvalidArgumentError(f"a message to {request.to!r}: name another user")
+        bucket = self._buckets.setdefault(seat, TokenBucket(MESSAGES_PER_S, MESSAGE_BURST, now_s))
+        if not bucket.take(1, now_s):
+            raise RateLimitError(f"over {MESSAGES_PER_S:g} messages a second")
+        receiver = self._seats.get(request.to)
+        push = PeerMessageReceived(
+            message=self._make_id(),
+            sender=seat.user_id,
+            text=request.text,
+            server_ts_ms=round(self._wall_s() * 1000),
+        )
+        if receiver is None or receiver.connection is None:
+            stored = request.offline and self._mailbox.put(request.to, push)
+            return seat.to(PeerMessageSent(id=request.id, delivered=False, stored=stored))
+        self._pending[push.message] = _Pending(seat, receiver, request.id, now_s + ACK_S)
+        return receiver.to(push)
+
+    def seated(self, seat: Seat, now_s: float, *, resumed: bool) -> list[Output]:
+        return [
+            output
+            for kept in self._mailbox.take(seat.user_id)
+            for output in seat.to(
+                PeerMessageReceived(
+                    message=kept.message,
+                    sender=kept.sender,
+                    text=kept.text,
+                    server_ts_ms=kept.server_ts_ms,
+                    offline=True,
+                )
+            )
+        ]
+
+    def link_lost(self, seat: Seat, now_s: float) -> list[Output]:
+        return self._fail(seat)
+
+    def unseated(self, seat: Seat, now_s: float) -> list[Output]:
+        self._buckets.pop(seat, None)
+        return self._fail(seat)
+
+    def next_deadline_s(self) -> float | None:
+        return next((pending.until_s for pending in self._pending.values()), None)
+
+    def expire(self, now_s: float) -> list[Output]:
+        late = [message for message, pending in self._pending.items() if pending.until_s <= now_s]
+        return [output for message in late for output in self._answer(message, delivered=False)]
+
+    def _fail(self, seat: Seat) -> list[Output]:
+        """What waited for its word never comes; who it asked for itself hears nothing any more."""
+        self._pending = {message: one for message, one in self._pending.items() if one.sender is not seat}
+        lost = [message for message, pending in self._pending.items() if pending.receiver is seat]
+        return [output for message in lost for output in self._answer(message, delivered=False)]
+
+    def _answer(self, message: str, *, delivered: bool) -> list[Output]:
+        pending = self._pending.pop(message)
+        return pending.sender.to(PeerMessageSent(id=pending.request_id, delivered=delivered))

@@ -1,0 +1,74 @@
+"""Messages to and from single users of the hub (U76, U77)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from appliance.errors import InvalidArgumentError, RateLimitError
+from appliance.events import Event
+from appliance.room.bucket import TokenBucket
+from appliance.room.events import PeerMessage, PeerMessageProps, PeerMessageText
+from appliance.room.link import LinkLostError
+from appliance.room.login import Login
+from appliance.room.signaling_login import (
+    MAX_TEXT_BYTES,
+    PeerMessageAck,
+    PeerMessageReceived,
+    PeerMessageSent,
+    SendPeerMessage,
+)
+
+MESSAGES_PER_S, MESSAGE_BURST = 60.0, 60  # D69; the hub has the same limit
+TIMEOUT_S = 10.0  # D69
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """True when the other's client has the message. `stored`: the hub keeps it for the other's next login."""
+
+    delivered: bool
+    stored: bool = False
+
+    def __bool__(self) -> bool:
+        return self.delivered
+
+
+class PeerMessages:
+    def __init__(self, login: Login, emit: Callable[[Event], None]) -> None:
+        self._login = login
+        self._emit = emit
+        self._bucket = TokenBucket(MESSAGES_PER_S, MESSAGE_BURST, time.monotonic())
+        login.on_push(PeerMessageReceived, self._take)
+
+    async def send(self, peer_id: str, text: str, *, offline: bool) -> Delivery:
+        operation = "send_peer_message"
+        self._login.check_in(operation)
+        size = len(text.encode("utf-8", "surrogatepass"))
+        if size > MAX_TEXT_BYTES:
+            raise InvalidArgumentError(
+                f"a message of {size} bytes; at most {MAX_TEXT_BYTES} are allowed", operation=operation
+            )
+        if not self._bucket.take(1, time.monotonic()):
+            raise RateLimitError(f"over {MESSAGES_PER_S:g} messages a second", operation=operation)
+        sent = await self._login.request(
+            operation,
+            lambda request_id: SendPeerMessage(id=request_id, to=peer_id, text=text, offline=offline),
+            PeerMessageSent,
+            TIMEOUT_S,
+        )
+        return Delivery(sent.delivered, sent.stored)
+
+    def _take(self, message: PeerMessageReceived) -> None:
+        try:
+            self._login.send(PeerMessageAck(message=message.message))
+        except LinkLostError:
+            return  # the sender was told that it did not arrive
+        self._emit(
+            PeerMessage(
+                message=PeerMessageText(type="TEXT", text=message.text),
+                peer_id=message.sender,
+                props=PeerMessageProps(server_ts_ms=message.server_ts_ms, offline=message.offline),
+            )
+        )
