@@ -27,7 +27,6 @@ from provisioning.api_tokens import new_token
 from provisioning.auth import Auth
 from provisioning.claim import ClaimError
 from provisioning.password import PasswordError
-from provisioning.session_cookie import SessionCookie
 
 API_TOKEN_VARIABLE = "ROOM_APPLIANCE_API_TOKEN"
 CLOSE_S = 0.25  # for the closing handshake of a WebSocket: everything ends within 2 s
@@ -59,7 +58,6 @@ class Server:
             raise ConfigError(str(exc)) from exc
         self.access = Access(
             self.auth,
-            SessionCookie(secure=self.config.web.tls != "off"),
             tls.host_names(),
             loopback_only=self.is_demo,
             open_pages=self.is_demo,

@@ -30,7 +30,7 @@ from provisioning.assets import page_headers
 from provisioning.auth import Auth
 from provisioning.http_json import error_response
 from provisioning.http_routes import Scope, route_of
-from provisioning.session_cookie import CSRF_HEADER, SessionCookie
+from provisioning.session_cookie import CSRF_HEADER, give_session, has_csrf_token, session_id_of
 from provisioning.visitor import Visitor, set_visitor, visitor
 
 logger = logging.getLogger(__name__)
@@ -49,14 +49,12 @@ class Access:
     def __init__(
         self,
         auth: Auth,
-        cookie: SessionCookie,
         host_names: frozenset[str],
         *,
         loopback_only: bool,
         open_pages: bool = False,
     ) -> None:
         self.auth = auth
-        self.cookie = cookie
         self._host_names = LOOPBACK_NAMES | {name.lower() for name in host_names}
         self._loopback_only = loopback_only
         self._open_pages = open_pages
@@ -72,7 +70,7 @@ class Access:
         token = self.auth.tokens.find_bearer(request.headers.get("Authorization"))
         if token is not None:
             return Visitor(token.scope, token_id=token.id)
-        session = self.auth.sessions.find(self.cookie.read(request), time.monotonic())
+        session = self.auth.sessions.find(session_id_of(request), time.monotonic())
         if session is None or (session.token_id and not self.auth.tokens.is_known(session.token_id)):
             return Visitor()
         return Visitor(session.scope, session)
@@ -116,7 +114,7 @@ class Access:
             return refused
         if "Origin" not in request.headers:
             return error_response(403, "origin", "with a cookie, a change needs the header Origin")
-        if not self.cookie.has_token(request):
+        if not has_csrf_token(request):
             return error_response(403, "csrf", f"with a cookie, a change needs the header {CSRF_HEADER}")
         return None
 
@@ -161,7 +159,7 @@ def guard(access: Access) -> Middleware:
                 return _slow()
             response = await handler(request)
             if session_id and isinstance(response, web.Response):
-                access.cookie.give(request, response, session_id)
+                give_session(request, response, session_id)
             return response
         except web.HTTPException as exc:
             if exc.status < 400 or exc.content_type == "application/json":

@@ -20,7 +20,7 @@ from provisioning.claim import is_well_formed
 from provisioning.http_json import ApiError, answer, read_body
 from provisioning.http_routes import ApiRoute, Scope
 from provisioning.password import PasswordBusyError, PasswordError, checked
-from provisioning.session_cookie import SessionCookie
+from provisioning.session_cookie import give_session, session_id_of, take_session_back
 from provisioning.visitor import visitor
 
 _Secret = Annotated[str, msgspec.Meta(max_length=1024)]
@@ -83,9 +83,8 @@ class TokenList(msgspec.Struct):
 
 
 class AuthRoutes:
-    def __init__(self, auth: Auth, cookie: SessionCookie) -> None:
+    def __init__(self, auth: Auth) -> None:
         self._auth = auth
-        self._cookie = cookie
         self._claiming = asyncio.Lock()
 
     def routes(self) -> list[ApiRoute]:
@@ -223,7 +222,7 @@ class AuthRoutes:
             self._auth.sessions.end(known.session)
         await self._auth.save()
         response = web.Response(status=204)
-        self._cookie.take_back(request, response)
+        take_session_back(request, response)
         return response
 
     async def _password(self, request: web.Request) -> web.Response:
@@ -239,7 +238,7 @@ class AuthRoutes:
         self._auth.sessions.end_all()
         response = web.Response(status=204)
         if visitor(request).session is not None:
-            self._cookie.give(request, response, self._auth.sessions.begin("admin", time.monotonic()))
+            give_session(request, response, self._auth.sessions.begin("admin", time.monotonic()))
         await self._auth.save()
         return response
 
@@ -290,11 +289,11 @@ class AuthRoutes:
 
     async def _signed_in(self, request: web.Request, scope: Scope, *, token_id: str = "") -> web.Response:
         now_s = time.monotonic()
-        before = self._auth.sessions.find(self._cookie.read(request), now_s)
+        before = self._auth.sessions.find(session_id_of(request), now_s)
         if before is not None:
             self._auth.sessions.end(before)
         response = answer(self._describe(scope))
-        self._cookie.give(request, response, self._auth.sessions.begin(scope, now_s, token_id=token_id))
+        give_session(request, response, self._auth.sessions.begin(scope, now_s, token_id=token_id))
         await self._auth.save()
         return response
 

@@ -16,42 +16,40 @@ from provisioning.sessions import LONGEST_S, csrf_token
 CSRF_HEADER = "X-CSRF-Token"
 
 
-class SessionCookie:
-    """`secure`: under TLS."""
+def session_id_of(request: web.Request) -> str:
+    """Empty when the request carries none."""
+    return request.cookies.get(_name(request), "")
 
-    def __init__(self, *, secure: bool) -> None:
-        self._secure = secure
 
-    def read(self, request: web.Request) -> str:
-        """The id of the session; empty when there is none."""
-        return request.cookies.get(self._name(request), "")
+def give_session(request: web.Request, response: web.Response, session_id: str) -> None:
+    for name, value, httponly in (
+        (_name(request), session_id, True),
+        (_csrf_name(request), csrf_token(session_id), False),
+    ):
+        response.set_cookie(
+            name,
+            value,
+            max_age=int(LONGEST_S),
+            httponly=httponly,
+            samesite="Strict",
+            secure=request.secure,
+            path="/",
+        )
 
-    def give(self, request: web.Request, response: web.Response, session_id: str) -> None:
-        for name, value, httponly in (
-            (self._name(request), session_id, True),
-            (_csrf_name(request), csrf_token(session_id), False),
-        ):
-            response.set_cookie(
-                name,
-                value,
-                max_age=int(LONGEST_S),
-                httponly=httponly,
-                samesite="Strict",
-                secure=self._secure,
-                path="/",
-            )
 
-    def take_back(self, request: web.Request, response: web.Response) -> None:
-        for name in (self._name(request), _csrf_name(request)):
-            response.del_cookie(name, path="/", secure=self._secure, samesite="Strict")
+def take_session_back(request: web.Request, response: web.Response) -> None:
+    for name in (_name(request), _csrf_name(request)):
+        response.del_cookie(name, path="/", secure=request.secure, samesite="Strict")
 
-    def has_token(self, request: web.Request) -> bool:
-        """The request carries the token of its session, which only a script of an own page can read."""
-        given = request.headers.get(CSRF_HEADER, "")
-        return hmac.compare_digest(given.encode("utf-8", "replace"), csrf_token(self.read(request)).encode())
 
-    def _name(self, request: web.Request) -> str:
-        return f"{'__Host-' if self._secure else ''}room_appliance{_port(request)}"
+def has_csrf_token(request: web.Request) -> bool:
+    """The request carries the token of its session, which only a script of an own page can read."""
+    given = request.headers.get(CSRF_HEADER, "")
+    return hmac.compare_digest(given.encode("utf-8", "replace"), csrf_token(session_id_of(request)).encode())
+
+
+def _name(request: web.Request) -> str:
+    return f"{'__Host-' if request.secure else ''}room_appliance{_port(request)}"
 
 
 def _csrf_name(request: web.Request) -> str:

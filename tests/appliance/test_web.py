@@ -37,7 +37,6 @@ from hw.mock import MockButtons, MockLeds
 from provisioning.auth_routes import ClaimRequest, LoginRequest, TokenRequest
 from provisioning.http_json import BodyError, decode_body
 from provisioning.portal import Portal
-from provisioning.session_cookie import SessionCookie
 from provisioning.visitor import visitor
 from tests.appliance.unit import MockDevices, new_session, running, until
 from tests.provisioning.owner import claimed, new_auth
@@ -95,7 +94,6 @@ async def open_site(
         ),
         Access(
             auth,
-            SessionCookie(secure=False),
             frozenset({"door.local"}),
             loopback_only=loopback_only,
             open_pages=open_pages,
