@@ -28,6 +28,8 @@ from tests.wire import Wire
 
 pytestmark = pytest.mark.chromium
 
+NARROW_BPS = 350_000
+
 # Every encoded picture that arrives is kept in `taken`, before it is decoded; while `dropping`, it is not decoded.
 _TAP = """
 window.taken = [];
@@ -186,11 +188,10 @@ async def test_the_bit_rate_of_the_camera_follows_the_way_to_chromium() -> None:
             uplink = session.uplink
             assert uplink is not None
             await until_here(lambda: camera.bitrate_bps != uplink.settings.start_bitrate_bps, "Chromium estimates", 20)
-            wire.rate_bps = 350_000
-            await until_here(lambda: camera.bitrate_bps < 400_000, "the way is narrow", 30)
-            narrow_bps = camera.bitrate_bps
+            wire.rate_bps = NARROW_BPS
+            await until_here(lambda: camera.bitrate_bps < NARROW_BPS, "the way is narrow", 30)
             wire.rate_bps = None
-            await until_here(lambda: camera.bitrate_bps > 1.5 * narrow_bps, "the way is wide again", 30)
+            await until_here(lambda: camera.bitrate_bps > NARROW_BPS, "the way is wide again", 30)
             await moves(page)
 
 
