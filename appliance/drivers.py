@@ -81,7 +81,8 @@ def _panel(config: Config) -> PanelDevices | None:
         return PanelDevices(panel.leds, panel.buttons, lambda: panel.trouble, lambda: panel.held)
     match gpio.driver:
         case "mock":
-            return PanelDevices(MockLeds(), MockButtons())
+            mock = MockButtons()
+            return PanelDevices(MockLeds(), mock, held=lambda: mock.held)
         case "none":
             return None
         case "auto" if not is_raspberry_pi():

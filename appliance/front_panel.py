@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from appliance.room.events import ConnectionState, NetworkQuality
-from hw import LED_NAMES, ButtonEdge, Buttons, HardwareError, LedName, Leds
+from hw import BUTTON_NAMES, LED_NAMES, ButtonEdge, ButtonName, Buttons, HardwareError, LedName, Leds
 from hw.gestures import (
     CHORD_STEPS_S,
     ChordEnd,
@@ -197,12 +197,18 @@ class FrontPanel:
         self._state = PanelState()
         self._shown: dict[LedName, float] = {}
         self._wake = asyncio.Event()
+        self._moved: set[ButtonName] = set()  # pressed or let go since they were opened
         self._walk_s: float | None = None  # when a walk began
 
     @property
     def patterns(self) -> dict[LedName, Pattern]:
         """What every LED shows now."""
         return leds(replace(self._state, reset_warning=self._state.reset_warning or self._commander.reset_warning))
+
+    def stuck(self, held: Iterable[ButtonName]) -> tuple[ButtonName, ...]:
+        """Buttons that have been down for too long, or since they were opened (`held` were, then)."""
+        since_opening = {button for button in held if button not in self._moved}
+        return tuple(button for button in BUTTON_NAMES if button in self._gestures.stuck or button in since_opening)
 
     def show(self, state: PanelState) -> None:
         if state != self._state:
@@ -222,6 +228,7 @@ class FrontPanel:
         loop = asyncio.get_running_loop()
         self._gestures, self._commander = Gestures(), Commander()
         self._shown.clear()
+        self._moved.clear()
 
         def sink(edge: ButtonEdge) -> None:
             loop.call_soon_threadsafe(self._edge, edge)
@@ -246,6 +253,7 @@ class FrontPanel:
             self._buttons.close()
 
     def _edge(self, edge: ButtonEdge) -> None:
+        self._moved.add(edge.button)
         self._obey(self._gestures.feed(edge))
         self._wake.set()
 

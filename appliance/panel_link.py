@@ -90,6 +90,8 @@ class PanelLink:
     def health(self) -> str:
         """A unit without its panel works on: `degraded`."""
         trouble = self._error or self._devices.trouble()
+        if not trouble and (stuck := self._panel.stuck(self._devices.held())):
+            trouble = f"button down all the time: {', '.join(stuck)}; let go of it, or mend it"
         return f"degraded: {trouble}" if trouble else "ok"
 
     def walk(self) -> None:

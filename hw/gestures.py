@@ -6,6 +6,9 @@
 
 A Press is told at its release, at once: a second one is told as DoublePress, nobody waits to see whether it comes.
 After a chord the button that is still down means nothing until it was released.
+
+No finger rests on a button for two minutes: it is stuck. What it held is ended, as if it had been released, and it
+means nothing until it was; the other one works by itself.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from hw import BUTTON_NAMES, ButtonEdge, ButtonName
 DOUBLE_PRESS_GAP_S = 0.25
 HOLD_S: Mapping[ButtonName, float] = MappingProxyType({"mute": 0.4, "call": 1.0})
 CHORD_STEPS_S = (5.0, 10.0, 20.0)
+STUCK_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +70,29 @@ class Gestures:
         self._last_press_s: dict[ButtonName, float] = {}
         self._chord_s: float | None = None
         self._chord_steps = 0
+        self._stuck: set[ButtonName] = set()
+
+    @property
+    def stuck(self) -> tuple[ButtonName, ...]:
+        """Those that have been down for too long."""
+        return tuple(button for button in BUTTON_NAMES if button in self._stuck)
 
     def next_deadline_s(self) -> float | None:
         """When something happens though no edge comes; None: never."""
-        if self._chord_s is not None:
-            steps = CHORD_STEPS_S[self._chord_steps :]
-            return self._chord_s + steps[0] if steps else None
-        return min((self._down_s[button] + HOLD_S[button] for button in self._undecided()), default=None)
+        deadlines_s = [down_s + STUCK_S for down_s in self._down_s.values()]
+        if self._chord_s is None:
+            deadlines_s += [self._down_s[button] + HOLD_S[button] for button in self._undecided()]
+        elif self._chord_steps < len(CHORD_STEPS_S):
+            deadlines_s.append(self._chord_s + CHORD_STEPS_S[self._chord_steps])
+        return min(deadlines_s, default=None)
 
     def advance(self, now_s: float) -> list[Gesture]:
         """What became true by `now_s` without an edge."""
         gestures: list[Gesture] = []
         while (deadline_s := self.next_deadline_s()) is not None and deadline_s <= now_s:
-            if self._chord_s is not None:
+            if stuck := [button for button, down_s in self._down_s.items() if down_s + STUCK_S <= deadline_s]:
+                gestures += self._stick(stuck[0])
+            elif self._chord_s is not None:
                 gestures.append(ChordHeld(CHORD_STEPS_S[self._chord_steps]))
                 self._chord_steps += 1
             else:
@@ -90,10 +104,16 @@ class Gestures:
     def feed(self, edge: ButtonEdge) -> list[Gesture]:
         """What `edge` means, after what was due before it. Edges come in the order of their time."""
         gestures = self.advance(edge.at_s)
+        self._stuck.discard(edge.button)
         if edge.pressed and edge.button not in self._down_s:
             gestures += self._pressed(edge)
         elif not edge.pressed and edge.button in self._down_s:
             gestures += self._released(edge)
+        return gestures
+
+    def _stick(self, button: ButtonName) -> list[Gesture]:
+        gestures = self._released(ButtonEdge(button, False, self._down_s[button] + STUCK_S))
+        self._stuck.add(button)
         return gestures
 
     def _undecided(self) -> list[ButtonName]:

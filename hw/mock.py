@@ -135,13 +135,18 @@ class MockMonitor:
 
 
 class MockButtons:
-    """Buttons pressed by program. An edge that changes nothing (pressed again) is no edge. ValueError: unknown name."""
+    """Buttons pressed by program. An edge that changes nothing (pressed again) is no edge. ValueError: unknown name.
+
+    `held` are those that were down at the last start.
+    """
 
     def __init__(self) -> None:
         self.pressed: set[ButtonName] = set()
+        self.held: tuple[ButtonName, ...] = ()
         self._sink: Callable[[ButtonEdge], None] | None = None
 
     def start(self, sink: Callable[[ButtonEdge], None]) -> None:
+        self.held = tuple(name for name in BUTTON_NAMES if name in self.pressed)
         self._sink = sink
 
     def press(self, button: ButtonName) -> None:

@@ -10,6 +10,7 @@ from hw import BUTTON_NAMES, ButtonEdge, ButtonName
 from hw.gestures import (
     CHORD_STEPS_S,
     HOLD_S,
+    STUCK_S,
     ChordEnd,
     ChordHeld,
     DoublePress,
@@ -46,8 +47,43 @@ def test_a_hold_starts_at_its_time_and_ends_with_the_release(button: ButtonName)
     assert gestures.advance(deadline_s - 0.001) == []
     assert gestures.advance(deadline_s) == [HoldStart(button)]
     assert gestures.advance(99.0) == []
-    assert gestures.next_deadline_s() is None
+    assert gestures.next_deadline_s() == 1.0 + STUCK_S
     assert gestures.feed(ButtonEdge(button, False, 99.0)) == [HoldEnd(button)]
+    assert gestures.next_deadline_s() is None
+
+
+@pytest.mark.parametrize("button", BUTTON_NAMES)
+def test_a_button_held_for_a_minute_is_a_hold_of_a_minute(button: ButtonName) -> None:
+    assert play((0.0, button, True), (60.0, button, False)) == [HoldStart(button), HoldEnd(button)]
+
+
+@pytest.mark.parametrize(("stuck", "other"), [(MUTE, CALL), (CALL, MUTE)])
+def test_a_stuck_button_ends_its_hold_and_leaves_the_other_one_alone(stuck: ButtonName, other: ButtonName) -> None:
+    gestures = Gestures()
+    gestures.feed(ButtonEdge(stuck, True, 0.0))
+    assert gestures.advance(STUCK_S - 1) == [HoldStart(stuck)]
+    assert gestures.stuck == ()
+    assert gestures.advance(STUCK_S) == [HoldEnd(stuck)]
+    assert gestures.stuck == (stuck,)
+    assert gestures.next_deadline_s() is None
+    assert gestures.feed(ButtonEdge(other, True, 200.0)) == []
+    assert gestures.feed(ButtonEdge(other, False, 200.1)) == [Press(other)]
+    gestures.feed(ButtonEdge(other, True, 300.0))
+    assert gestures.advance(330.0) == [HoldStart(other)]  # no chord: nobody holds both
+    assert gestures.feed(ButtonEdge(other, False, 331.0)) == [HoldEnd(other)]
+    assert gestures.feed(ButtonEdge(stuck, False, 400.0)) == []
+    assert gestures.stuck == ()
+    assert gestures.feed(ButtonEdge(stuck, True, 401.0)) == []
+    assert gestures.feed(ButtonEdge(stuck, False, 401.1)) == [Press(stuck)]
+
+
+def test_both_buttons_stuck() -> None:
+    gestures = Gestures()
+    gestures.feed(ButtonEdge(MUTE, True, 0.0))
+    gestures.feed(ButtonEdge(CALL, True, 0.1))
+    assert gestures.advance(1000.0) == [ChordHeld(5.0), ChordHeld(10.0), ChordHeld(20.0), ChordEnd()]
+    assert gestures.stuck == BUTTON_NAMES
+    assert gestures.next_deadline_s() is None
 
 
 def test_a_late_clock_does_not_turn_a_hold_into_a_press() -> None:
@@ -120,9 +156,10 @@ def test_whatever_fingers_do(steps: list[tuple[float, ButtonName, bool]]) -> Non
     for wait_s, button, pressed in steps:
         now_s += wait_s
         while (deadline_s := gestures.next_deadline_s()) is not None and deadline_s <= now_s:
+            stuck = gestures.stuck
             due = gestures.advance(deadline_s)
-            assert due, "a deadline that brings nothing would be waited for again at once"
-            assert not any(isinstance(gesture, Press | DoublePress | HoldEnd | ChordEnd) for gesture in due)
+            assert due or gestures.stuck != stuck, "a deadline that brings nothing would be waited for again at once"
+            assert not any(isinstance(gesture, Press | DoublePress) for gesture in due)
             told += due
         edge = ButtonEdge(button, pressed, now_s)
         releases += not pressed and button in down
