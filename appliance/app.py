@@ -51,7 +51,7 @@ from appliance.panel import PanelHardware
 from appliance.panel_link import PanelLink
 from appliance.room.options import RoomOptions
 from appliance.sdnotify import Notifier, passed_sockets
-from appliance.server import CLOSE_S, Server
+from appliance.server import CLOSE_S, DemoOwner, Server
 from appliance.serving import Listener
 from appliance.session import Session, SessionSettings
 from appliance.setup_page import Finished, SetupPage
@@ -81,6 +81,7 @@ class Lasting:
     reset: FactoryReset
     own_network: OwnNetwork
     log: LogRing
+    demo_owner: DemoOwner | None
 
 
 async def run(store: ConfigStore, *, state_dir: Path, is_demo: bool = False) -> None:
@@ -92,14 +93,14 @@ async def run(store: ConfigStore, *, state_dir: Path, is_demo: bool = False) -> 
     restart, notifier, log, listener = Restart(), Notifier(), LogRing(), None
     own_network = OwnNetwork(passed_sockets(), is_demo=is_demo)
     reset = FactoryReset(state_dir, store, restart, own_network)
-    lasting = Lasting(store, restart, reset, own_network, log)
+    lasting = Lasting(store, restart, reset, own_network, log, DemoOwner(state_dir) if is_demo else None)
 
     async def compose(config: Config) -> None:
         nonlocal listener
         devices = hardware(config)
         listener = _listener(config, listener)
         try:
-            await _Unit(config, devices, listener, state_dir, lasting, is_demo=is_demo).run(notifier)
+            await _Unit(config, devices, listener, state_dir, lasting).run(notifier)
         finally:
             listener.close()
 
@@ -138,7 +139,7 @@ async def run_hub(config: Config, *, state_dir: Path) -> None:
 
 class _LoneHub(Server):
     def __init__(self, config: Config, listener: Listener, state_dir: Path) -> None:
-        super().__init__(config, listener, state_dir, is_demo=False)
+        super().__init__(config, listener, state_dir)
 
     async def run(self, notifier: Notifier) -> None:
         await self.prepare()
@@ -168,10 +169,8 @@ class _Unit(Server):
         listener: Listener,
         state_dir: Path,
         lasting: Lasting,
-        *,
-        is_demo: bool,
     ) -> None:
-        super().__init__(config, listener, state_dir, is_demo=is_demo)
+        super().__init__(config, listener, state_dir, demo_owner=lasting.demo_owner)
         self.devices = devices
         self.bus = Bus()
         self.session: Session
@@ -382,9 +381,12 @@ class _Unit(Server):
             _say(f"  front panel          {self.url}/panel")
         if self.fingerprint:
             _say(f"  certificate          SHA-256 {self.fingerprint}")
-        if self.is_demo:
-            _say(f"  API token            {self.api_token}")
+        if self.demo_owner is not None:
+            _say(f"  API token            {self.demo_owner.api_token}")
+            _say(f"  claim code           {self.auth.claim.code}")
             _say("Ctrl-C ends it.")
+        elif not self.auth.claim.is_claimed:
+            _say(f"  no owner yet         {self.url}/setup; room-appliance claim-code shows the code")
 
 
 async def _healthy(_request: web.Request) -> web.Response:

@@ -32,15 +32,23 @@ API_TOKEN_VARIABLE = "ROOM_APPLIANCE_API_TOKEN"
 CLOSE_S = 0.25  # for the closing handshake of a WebSocket: everything ends within 2 s
 
 
+class DemoOwner:
+    """Of a demo: a claim code of its own each time, nobody's password yet, and an API token to try. In memory only."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.api_token = given_token() or new_token()
+        self.auth = auth.load(state_dir, extra_tokens=(self.api_token,), in_memory=True)
+
+
 class Server:
     """Base of both programs: call `prepare`, then `supervise` children of which one is `serve`."""
 
-    def __init__(self, config: Config, listener: Listener, state_dir: Path, *, is_demo: bool) -> None:
+    def __init__(
+        self, config: Config, listener: Listener, state_dir: Path, *, demo_owner: DemoOwner | None = None
+    ) -> None:
         self.config = config
         self.listener = listener
-        self.is_demo = is_demo
-        given = os.environ.get(API_TOKEN_VARIABLE, "").strip()
-        self.api_token = given or (new_token() if is_demo else "")
+        self.demo_owner = demo_owner
         self.auth: Auth
         self.access: Access
         self.signer: TokenSigner
@@ -51,11 +59,14 @@ class Server:
 
     async def prepare(self) -> None:
         """Secrets from the state directory. Raises `ConfigError` when it cannot be used."""
-        extra = (self.api_token,) if self.api_token else ()
-        try:
-            self.auth = await asyncio.to_thread(auth.load, self._state_dir, extra_tokens=extra, in_memory=self.is_demo)
-        except (ClaimError, PasswordError) as exc:
-            raise ConfigError(str(exc)) from exc
+        if self.demo_owner is not None:
+            self.auth = self.demo_owner.auth
+        else:
+            token = given_token()
+            try:
+                self.auth = await asyncio.to_thread(auth.load, self._state_dir, extra_tokens=(token,) if token else ())
+            except (ClaimError, PasswordError) as exc:
+                raise ConfigError(str(exc)) from exc
         self.access = Access(
             self.auth,
             tls.host_names(),
@@ -98,6 +109,10 @@ class Server:
                 await hub.close()
 
     @property
+    def is_demo(self) -> bool:
+        return self.demo_owner is not None
+
+    @property
     def url(self) -> str:
         scheme = "https" if self.config.web.tls == "self-signed" else "http"
         return f"{scheme}://{self._host}:{self.listener.port}"
@@ -123,3 +138,8 @@ class Server:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(tell(), name="watchdog")
             tasks.create_task(supervisor.run(), name=supervisor.name)
+
+
+def given_token() -> str:
+    """The API token that the environment gives; empty: none."""
+    return os.environ.get(API_TOKEN_VARIABLE, "").strip()
