@@ -62,7 +62,7 @@ from appliance.web import Unit, build
 from appliance.web_access import guard, set_headers
 from hw.mock import MockButtons, MockLeds
 from provisioning.http_json import answer
-from provisioning.http_routes import ApiRoute
+from provisioning.http_routes import ApiRoute, add_routes
 from provisioning.network import NetworkStatus
 from provisioning.portal import Portal
 from provisioning.visitor import visitor
@@ -106,6 +106,7 @@ async def run(store: ConfigStore, *, state_dir: Path, is_demo: bool = False) -> 
 
     aiortc_hooks.install((), loopback=is_demo)  # the self-test runs the installed hooks
     await aiortc_hooks.self_test()
+    store.check = hardware
     logs.add_handler(log)
     try:
         await reset.resume()
@@ -155,6 +156,7 @@ class _LoneHub(Server):
         hub = self.new_hub()
         application = web.Application(middlewares=[guard(self.access)])
         application.add_routes([*hub.routes(), web.get("/healthz", _healthy)])
+        add_routes(application, hub.api_routes())
         application.on_response_prepare.append(set_headers)
         await self.serve(hub, application)
 
@@ -323,7 +325,7 @@ class _Unit(Server):
                 self.onboarding,
                 setup,
                 self.own_network.portal,
-                rooms=self._rooms(),
+                rooms=[*self._rooms(), *(hub.api_routes() if hub is not None else [])],
                 visited=self.watch.visited,
             ),
             portal,

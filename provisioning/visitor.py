@@ -27,7 +27,8 @@ class Visitor:
 
 
 def visitor(request: web.Request) -> Visitor:
-    return request.get(_KEY, Visitor())
+    known: Visitor = request.get(_KEY, Visitor())
+    return known
 
 
 def set_visitor(request: web.Request, known: Visitor) -> None:

@@ -12,7 +12,8 @@ Changes take an optional body {"message"}, which the victims are shown, and answ
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, get_args
 
 import msgspec
@@ -22,14 +23,33 @@ from appliance.errors import InvalidArgumentError, RtcError, RtcErrorCode
 from appliance.hub.room import Room
 from appliance.hub.rooms import Eviction, Rooms
 from appliance.hub.seat import Output, Seat
+from provisioning.http_json import answer, error_response
+from provisioning.http_routes import ApiRoute, Method
+from provisioning.visitor import visitor
 
 MAX_BODY_BYTES = 4096
 
 Route = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class _Body(msgspec.Struct, forbid_unknown_fields=True):
+class Message(msgspec.Struct, forbid_unknown_fields=True):
+    """What the victims are shown."""
+
     message: Annotated[str, msgspec.Meta(max_length=256)] = ""
+
+
+class RoomInfo(msgspec.Struct):
+    """`members` as the room's messages describe them, with `session_id` and `link`: "up" or "lost"."""
+
+    room: str
+    profile: str
+    capacity: int
+    members: list[dict[str, Any]]
+    banned: list[str]
+
+
+class RoomList(msgspec.Struct):
+    rooms: list[RoomInfo]
 
 
 class Admin:
@@ -47,38 +67,73 @@ class Admin:
         self._is_api_token = is_api_token
         self._perform = perform
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[ApiRoute]:
         room = "/admin/rooms/{room}"
         actions = "|".join(get_args(Eviction))
+        missing = {404: "no such room or member"}
         return [
-            web.get("/admin/rooms", self._guarded(self._list)),
-            web.get(room, self._guarded(self._get)),
-            web.delete(room, self._guarded(self._disband)),
-            web.post(room + "/members/{user}/{how:" + actions + "}", self._guarded(self._evict)),
-            web.delete(room + "/bans/{user}", self._guarded(self._unban)),
+            self._route("GET", "/admin/rooms", self._list, "The rooms with their members.", gives=RoomList),
+            self._route("GET", room, self._get, "A room, its members and bans.", gives=RoomInfo, errors=missing),
+            self._route("DELETE", room, self._disband, "Disband a room.", body=Message, errors=missing),
+            self._route(
+                "POST",
+                room + "/members/{user}/{how:" + actions + "}",
+                self._evict,
+                "Take a member out of a room.",
+                body=Message,
+                errors=missing,
+            ),
+            self._route("DELETE", room + "/bans/{user}", self._unban, "Lift a ban.", errors=missing),
         ]
+
+    def _route(
+        self,
+        method: Method,
+        path: str,
+        run: Route,
+        summary: str,
+        *,
+        body: type[msgspec.Struct] | None = None,
+        gives: type[msgspec.Struct] | None = None,
+        errors: Mapping[int, str] = MappingProxyType({}),
+    ) -> ApiRoute:
+        return ApiRoute(
+            method,
+            path,
+            self._guarded(run),
+            scope="admin",
+            summary=summary,
+            body=body,
+            body_optional=True,
+            answer=gives,
+            status=200 if gives is not None else 204,
+            errors=errors,
+        )
 
     def _guarded(self, route: Route) -> Route:
         async def guarded(request: web.Request) -> web.StreamResponse:
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not self._is_api_token(token.strip()):
-                return _error(401, "unauthorized", "send an API token as Authorization: Bearer TOKEN")
+            is_good = scheme.lower() == "bearer" and self._is_api_token(token.strip())
+            if not (is_good or visitor(request).may("admin")):
+                return error_response(401, "unauthorized", "send an API token as Authorization: Bearer TOKEN")
             try:
                 return await route(request)
             except RtcError as exc:
-                return _error(404 if exc.code == RtcErrorCode.PEER_NOT_FOUND else 400, exc.code, exc.message)
+                return error_response(
+                    404 if exc.code == RtcErrorCode.PEER_NOT_FOUND else 400, str(exc.code), exc.message
+                )
 
         return guarded
 
     async def _list(self, _request: web.Request) -> web.Response:
-        return web.json_response({"rooms": [self._describe(room) for room in self._rooms.rooms.values()]})
+        return answer(RoomList([self._describe(room) for room in self._rooms.rooms.values()]))
 
     async def _get(self, request: web.Request) -> web.Response:
         name = request.match_info["room"]
         room = self._rooms.rooms.get(name)
         if room is None:
             raise RtcError(f"there is no room {name!r}", code=RtcErrorCode.PEER_NOT_FOUND)
-        return web.json_response(self._describe(room))
+        return answer(self._describe(room))
 
     async def _disband(self, request: web.Request) -> web.Response:
         message = await _message(request)
@@ -95,14 +150,11 @@ class Admin:
         self._rooms.exclusions.unban(request.match_info["room"], request.match_info["user"])
         return web.Response(status=204)
 
-    def _describe(self, room: Room) -> dict[str, Any]:
-        return {
-            "room": room.name,
-            "profile": room.profile,
-            "capacity": self._capacity,
-            "members": [_describe(seat) for seat in room.seats.values()],
-            "banned": self._rooms.exclusions.banned(room.name),
-        }
+    def _describe(self, room: Room) -> RoomInfo:
+        members = [_describe(seat) for seat in room.seats.values()]
+        return RoomInfo(
+            room.name, room.profile, self._capacity, members, list(self._rooms.exclusions.banned(room.name))
+        )
 
 
 def _describe(seat: Seat) -> dict[str, Any]:
@@ -120,11 +172,6 @@ async def _message(request: web.Request) -> str:
     if not body.strip():
         return ""
     try:
-        return msgspec.json.decode(body, type=_Body).message
+        return msgspec.json.decode(body, type=Message).message
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         raise InvalidArgumentError(f'the body is not {{"message": TEXT}}: {exc}') from exc
-
-
-def _error(status: int, code: str, message: str) -> web.Response:
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return web.json_response({"error": {"code": code, "message": message}}, status=status, headers=headers)

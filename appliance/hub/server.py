@@ -2,6 +2,7 @@
 
 hub = Hub(settings, TokenSigner(secret), is_api_token=...)
 application.add_routes(hub.routes())
+add_routes(application, hub.api_routes())
 await hub.start() ... await hub.close()          # close before the runner's cleanup: it ends the WebSockets
 """
 
@@ -29,6 +30,7 @@ from appliance.hub.tokens import TokenSigner
 from appliance.hub.turn import ice_servers
 from appliance.room.bucket import TokenBucket
 from appliance.room.signaling import ClientMessage, HubMessage, encode
+from provisioning.http_routes import ApiRoute
 
 logger = logging.getLogger(__name__)
 
@@ -76,8 +78,11 @@ class Hub:
             web.get("/join/{room}", self._page),
             web.get("/hub/static/{name}", self._file),
             *([web.get("/hub/token", self._token)] if self._settings.demo_tokens else []),
-            *(self._admin.routes() if self._admin is not None else []),
         ]
+
+    def api_routes(self) -> list[ApiRoute]:
+        """The administrator's: register them with `provisioning.http_routes.add_routes`."""
+        return self._admin.routes() if self._admin is not None else []
 
     async def start(self) -> None:
         self._pages = await asyncio.to_thread(Pages)

@@ -21,6 +21,7 @@ from appliance.media.uplink import UplinkSettings
 from appliance.session import Session, SessionSettings
 from hw.mock import MockCamera, MockMicrophone, MockSpeaker
 from hw.synthetic import SyntheticCamera, SyntheticMicrophone
+from provisioning.http_routes import add_routes
 
 SIGNER = TokenSigner(b"x" * 32)
 STEP_TIMEOUT_S = 10.0
@@ -77,6 +78,7 @@ async def hub_at(port: int | None = None) -> AsyncIterator[tuple[Hub, str]]:
     hub = Hub(HubSettings(close_timeout_s=0.2), SIGNER, is_api_token=lambda given: given == "token")
     application = web.Application()
     application.add_routes(hub.routes())
+    add_routes(application, hub.api_routes())
     await hub.start()
     server = TestServer(application, port=port)
     await server.start_server(shutdown_timeout=0.2)

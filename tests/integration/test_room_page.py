@@ -19,6 +19,7 @@ from appliance.hub.server import Hub
 from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import TokenSigner
 from hw.frame_code import draw_code, read_code
+from provisioning.http_routes import add_routes
 from tests.integration import browser
 from tests.integration.browser import close, hears, join, open_page, peers, until, until_untouched, user_id
 from tests.tcp_proxy import tcp_proxy
@@ -43,6 +44,7 @@ class Served:
         application = web.Application()
         self.hub = Hub(self.settings, TokenSigner(SECRET), is_api_token=lambda token: token == API_TOKEN)
         application.add_routes(self.hub.routes())
+        add_routes(application, self.hub.api_routes())
         await self.hub.start()
         self._runner = web.AppRunner(application)
         await self._runner.setup()

@@ -17,6 +17,7 @@ from appliance.hub.tokens import TokenSigner
 from appliance.room.signaling import ClientMessage, HubMessage, decode_hub, encode
 from appliance.room.signaling_login import LoggedIn, Login, Ping
 from appliance.room.signaling_room import Join, Joined
+from provisioning.http_routes import add_routes
 
 SIGNER = TokenSigner(b"a secret of these tests, 32 bytes")
 API_TOKEN = "api-token"
@@ -41,6 +42,7 @@ async def serving(**settings: Any) -> AsyncIterator[Served]:
     hub = Hub(HubSettings(**{"secure": False, **settings}), SIGNER, is_api_token=lambda token: token == API_TOKEN)
     application = web.Application()
     application.add_routes(hub.routes())
+    add_routes(application, hub.api_routes())
     runner = web.AppRunner(application)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
