@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -92,13 +93,14 @@ def is_healthy(health: Health) -> bool:
 
 
 class Supervisor:
-    """Keeps `children` running from `run()` to its cancellation."""
+    """Keeps `children` running from `run()` to its cancellation. `restarts` counts them by child, since it was made."""
 
     def __init__(self, name: str, children: Sequence[ChildSpec], policy: RestartPolicy = RestartPolicy()) -> None:
         names = [spec.name for spec in children]
         if len(set(names)) != len(names):
             raise ValueError(f"supervisor {name}: two children of one name in {names}")
         self.name = name
+        self.restarts: Counter[str] = Counter()
         self._children = tuple(children)
         self._policy = policy
         self._history: tuple[Restarted, ...] = ()
@@ -165,6 +167,7 @@ class Supervisor:
                 self._said[spec.name] = "ended" if error is None else f"crashed: {why}"
                 return
             self._said[spec.name] = f"restarting: {why}"
+            self.restarts[spec.name] += decision.verdict == "restart"
             if decision.verdict == "give_up":
                 self._gave_up = self._gave_up or self._exceeded(spec, why, error)
                 over.set()
