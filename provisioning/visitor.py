@@ -9,6 +9,7 @@ from aiohttp import web
 from provisioning.http_routes import SCOPES, Scope
 from provisioning.sessions import Session
 
+
 @dataclass(frozen=True, slots=True)
 class Visitor:
     """`scope` None: nobody we know. `session`: known by the cookie of a page; `token_id`: by an API token."""
