@@ -61,6 +61,7 @@ async def keep_composed(store: ConfigStore, compose: Compose, restart: Restart) 
                 raise
             logger.debug("the unit failed", exc_info=exc)
         else:
+            await store.stopped_cleanly()
             logger.info("composing the unit anew")
 
 

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from appliance.config import Config
 from appliance.config_edit import SECRETS, Value
+from appliance.config_files import SaveError
 from appliance.config_schema import ValueType, keys
 from appliance.config_store import ConfigStore
 from appliance.config_trial import Visitor
@@ -104,7 +105,7 @@ class SettingsError(ApiError):
 
     def __init__(self, error: ConfigError) -> None:
         first = error.problems[0][0] if error.problems else ""
-        super().__init__(422 if error.problems else 503, "settings", str(error), first)
+        super().__init__(503 if isinstance(error, SaveError) else 422, "settings", str(error), first)
         self.problems = error.problems
 
     def response(self) -> web.Response:

@@ -36,8 +36,12 @@ class Memory(msgspec.Struct, frozen=True):
     notice: Notice | None = None
 
 
+class SaveError(ConfigError):
+    """The disk does not take it."""
+
+
 class ConfigFiles:
-    """`file`: the configuration. Writing raises `ConfigError` and changes nothing."""
+    """`file`: the configuration. Writing raises `SaveError` and changes nothing."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -98,7 +102,7 @@ class ConfigFiles:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomically(path, data)
         except OSError as exc:
-            raise ConfigError(f"{path}: not saved, nothing changed: {exc.strerror or exc}") from exc
+            raise SaveError(f"{path}: not saved, nothing changed: {exc.strerror or exc}") from exc
 
 
 def decoded(data: bytes, name: str) -> str:

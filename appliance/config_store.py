@@ -39,6 +39,7 @@ class ConfigStore:
         self.text = ""
         self.config = Config()  # what is wanted
         self.running = Config()  # what is in effect
+        self.check: Callable[[Config], object] = lambda config: None  # raises `ConfigError`; called in a thread
         self.apply: Callable[[Config, Plan], Awaitable[None]] | None = None  # set while a unit runs
         self.changed = asyncio.Event()  # a trial may have begun
         self.fixed = dict(fixed or {})
@@ -210,6 +211,7 @@ class ConfigStore:
         made = plan(self.running, config)
         if text == self.text:
             return made
+        self.check(config)
         is_out_of_reach = any(name.startswith(_REACHED_THROUGH) for name in made.restart)
         visit = "remote" if visitor == "remote" else "any" if visitor else ""
         trial = Trial(digest(text), 0, was_online, visit if is_out_of_reach else "")  # type: ignore[arg-type]

@@ -15,8 +15,8 @@ from pathlib import Path
 from appliance import tls
 from appliance.atomic_file import write_atomically
 from appliance.composing import Restart
+from appliance.config_files import SaveError
 from appliance.config_store import ConfigStore
-from appliance.errors import ConfigError
 from appliance.own_network import OwnNetwork
 from appliance.setup_page import FINISHED_FILE
 from appliance.state_dir import TOKEN_SECRET_FILE
@@ -66,11 +66,11 @@ class FactoryReset:
         self._own_network = own_network
 
     async def ask(self) -> None:
-        """Raises `ConfigError` when nothing can be written."""
+        """Raises `SaveError` when nothing can be written."""
         try:
             await asyncio.to_thread(begin, self._state_dir)
         except OSError as exc:
-            raise ConfigError(f"{self._state_dir / MARK}: no reset: {exc.strerror}") from exc
+            raise SaveError(f"{self._state_dir / MARK}: no reset: {exc.strerror}") from exc
         logger.warning("factory reset")
         self._restart.before = self._do
         self._restart.ask()
