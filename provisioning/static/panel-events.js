@@ -41,6 +41,8 @@ const WORDS = {
   "network-quality": (fields) =>
     fields.changed ? say("quality", { up: qualityWord(fields.uplink), down: qualityWord(fields.downlink) }) : null,
   "audio-volume": () => null,
+  "devices-changed": () => null, // each device says it itself
+  "login-state-changed": () => null,
   "active-speaker": (fields) => (fields.user_id ? say("speaks", { name: named(fields.user_id) }) : null),
   "mute-changed": (fields) =>
     [say(fields.audio ? "own_muted" : "own_sound"), say(fields.video ? "own_dark" : "own_picture")].join(_("common.comma")),

@@ -15,6 +15,7 @@ let hooks = null;
 let chosenRoom = null; // what the unit is set to now
 let seen = null; // the answer of POST /api/setup/room that waits for somebody to trust it
 let stopScan = null;
+let byHand = false; // token and room are typed: the link does not carry them
 let visit = 0;
 
 const where = () => form.querySelector("input[name=where]:checked")?.value ?? "own";
@@ -22,10 +23,16 @@ const where = () => form.querySelector("input[name=where]:checked")?.value ?? "o
 function paint() {
   const place = where();
   $("link-field").hidden = place !== "link";
-  $("token-field").hidden = place === "own";
-  $("room-field").hidden = false;
+  $("token-field").hidden = place === "own" || (place === "link" && !byHand);
+  $("room-field").hidden = place === "link" && !byHand;
+  $("by-hand").hidden = byHand;
   if (place !== "link") stopScan?.();
   untrust();
+}
+
+function showByHand() {
+  byHand = true;
+  paint();
 }
 
 function untrust() {
@@ -61,7 +68,8 @@ async function choice() {
   }
   const address = where() === "link" ? $("address").value : where();
   if (!address.trim()) throw blameField($("address"), _("common.required"));
-  return call("/api/setup/room", { address, room, token: $("token").value });
+  const typed = (id) => ($(`${id}-field`).hidden ? "" : $(id).value);
+  return call("/api/setup/room", { address, room: typed("room"), token: typed("token") });
 }
 
 class Said extends Error {} // already said beside its input
@@ -169,6 +177,10 @@ export function wire({ next }) {
       untrust();
     });
   }
+  $("by-hand").addEventListener("click", () => {
+    showByHand();
+    $("token").focus();
+  });
   $("scan").addEventListener("click", scan);
   $("scan-stop").addEventListener("click", () => stopScan?.());
   $("room-anyway").addEventListener("click", () => next());
@@ -176,6 +188,7 @@ export function wire({ next }) {
     try {
       await submit();
     } catch (error) {
+      if (["room", "token"].includes(error.field)) showByHand();
       if (error instanceof Error && error.constructor === Error) {
         const general = form.querySelector("[data-problem]");
         general.hidden = false;
@@ -186,7 +199,11 @@ export function wire({ next }) {
     }
   }, () => ({
     address: where() === "link" ? $("address") : $("token"),
-    token: $("token"), room: $("room"), "room.url": $("address"), "room.room": $("room"), "room.token": $("token"),
+    token: $("token"),
+    room: $("room"),
+    "room.url": $("address"),
+    "room.room": $("room"),
+    "room.token": $("token"),
   }));
   canScan().then((can) => {
     $("scan").hidden = !can;
