@@ -12,6 +12,7 @@ ApplianceError
    |  |- ApiOrderError          IL07 IL11
    |  `- ClientDestroyedError   IL27
    |- NotLoggedInError          IL25
+   |- InvitationEndedError      IL26
    |- InvalidArgumentError      IL08 IL09 IL29
    |- UnknownEventError         IL28
    |- RoleError                 IL03
@@ -107,6 +108,7 @@ class RtcErrorCode(StrEnum):
     MEDIA_TIMEOUT = "media-timeout"
     KICKED = "kicked"
     PEER_NOT_FOUND = "peer-not-found"
+    INVITATION_ENDED = "invitation-ended"
     MESSAGE_MALFORMED = "message-malformed"
     MESSAGE_TOO_LARGE = "message-too-large"
     MESSAGE_UNKNOWN = "message-unknown"
@@ -166,6 +168,12 @@ class NotLoggedInError(RtcError):
     """A call of the login layer before login(), or after its end (IL25)."""
 
     default_code = RtcErrorCode.NOT_LOGGED_IN
+
+
+class InvitationEndedError(RtcError):
+    """An invitation that can no longer be sent, answered or canceled (IL26)."""
+
+    default_code = RtcErrorCode.INVITATION_ENDED
 
 
 class InvalidArgumentError(RtcError):

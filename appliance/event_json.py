@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from appliance.events import Event
+from appliance.room.invitations import LocalInvitation, RemoteInvitation
 from appliance.room.streams import RemoteStream
 
 
@@ -19,6 +20,15 @@ def _plain(value: Any) -> Any:
             "kinds": value.kinds,
             "audio_muted": value.is_muted("audio"),
             "video_muted": value.is_muted("video"),
+        }
+    if isinstance(value, LocalInvitation | RemoteInvitation):
+        outgoing = isinstance(value, LocalInvitation)
+        return {
+            "invitation_id": value.invitation_id,
+            "peer_id": value.callee_id if isinstance(value, LocalInvitation) else value.caller_id,
+            "outgoing": outgoing,
+            "state": value.state,
+            "content": value.content,
         }
     raise NotImplementedError(f"{type(value).__name__} has no JSON form")
 

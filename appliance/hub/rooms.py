@@ -31,6 +31,7 @@ from appliance.errors import (
 )
 from appliance.hub.exclusions import Exclusions
 from appliance.hub.feature import Feature
+from appliance.hub.invitations import Invitations
 from appliance.hub.logins import Logins
 from appliance.hub.peer_messages import Mailbox, MemoryMailbox, PeerMessages
 from appliance.hub.presence import Presence
@@ -88,6 +89,7 @@ class Rooms:
         self._logins = Logins(settings, hub_id, verify, self.exclusions, make_secret, self._part)
         self._features: tuple[Feature, ...] = (
             Presence(self.seats),
+            Invitations(self.seats),
             PeerMessages(self.seats, mailbox or MemoryMailbox(), wall_s, make_secret),
         )
         self._deciders: dict[type[Any], Feature] = {

@@ -10,8 +10,9 @@ from appliance.errors import LeaveReason, RtcErrorCode
 from appliance.events import Event
 
 if TYPE_CHECKING:
+    from appliance.room.invitations import LocalInvitation, RemoteInvitation
     from appliance.room.signaling_base import Kind, Role
-    from appliance.room.signaling_login import PresenceState
+    from appliance.room.signaling_login import InvitationFailure, PresenceState
     from appliance.room.streams import RemoteStream
 
 
@@ -155,6 +156,52 @@ class PeerMessage(Event):
     message: PeerMessageText
     peer_id: str
     props: PeerMessageProps
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvitationReceived(Event):
+    """U78: somebody invites; `accept` or `refuse` it."""
+
+    invitation: RemoteInvitation
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvitationReceivedByPeer(Event):
+    """U80: the callee's client has it."""
+
+    invitation: LocalInvitation
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvitationAccepted(Event):
+    """U80, on both sides, like the next three."""
+
+    invitation: LocalInvitation | RemoteInvitation
+    response: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvitationRefused(Event):
+    """U80."""
+
+    invitation: LocalInvitation | RemoteInvitation
+    response: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvitationCanceled(Event):
+    """U80. `response`: what the caller said with it."""
+
+    invitation: LocalInvitation | RemoteInvitation
+    response: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvitationFailed(Event):
+    """U80, D68."""
+
+    invitation: LocalInvitation | RemoteInvitation
+    failure_reason: InvitationFailure
 
 
 @dataclass(frozen=True, kw_only=True)

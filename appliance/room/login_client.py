@@ -14,6 +14,7 @@ from appliance.events import Event
 from appliance.room.emitter import Emitter, Listener
 from appliance.room.entry import Credentials, Token
 from appliance.room.events import LoginState
+from appliance.room.invitations import Invitations, LocalInvitation
 from appliance.room.login import Login, check_free
 from appliance.room.options import RoomOptions
 from appliance.room.peer_messages import Delivery, PeerMessages
@@ -29,6 +30,7 @@ class LoginClient:
         self._options = options
         self._emitter = Emitter()
         self._login = Login(url, options, self._emitter.emit)
+        self._invitations = Invitations(self._login, self._emitter.emit)
         self._presence = Presence(self._login, self._emitter.emit)
         self._messages = PeerMessages(self._login, self._emitter.emit)
         self._destroyed = False
@@ -112,6 +114,13 @@ class LoginClient:
         """
         self._check_alive("send_peer_message")
         return await self._messages.send(peer_id, message, offline=offline)
+
+    # --- invitations
+
+    def create_invitation(self, callee_id: str, content: str = "") -> LocalInvitation:
+        """An invitation that its `send` sends (U79). Raises `InvalidArgumentError` for content over 8 KiB."""
+        self._check_alive("create_invitation")
+        return self._invitations.create(callee_id, content)
 
     # --- inside
 

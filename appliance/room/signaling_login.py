@@ -33,7 +33,7 @@ InvitationId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 MAX_PRESENCE_IDS = 512  # D69
 UserIds = Annotated[tuple[UserId, ...], msgspec.Meta(min_length=1, max_length=MAX_PRESENCE_IDS)]
 PresenceState = Literal["ONLINE", "UNREACHABLE", "OFFLINE"]  # D67
-InvitationState = Literal["received", "accepted", "refused", "cancelled", "failed"]
+InvitationState = Literal["received", "accepted", "refused", "canceled", "failed"]
 InvitationFailure = Literal["", "peer-offline", "peer-no-response", "expired", "accept-failure", "not-logged-in"]
 
 
