@@ -19,10 +19,10 @@ def ssid_text(ssid: bytes) -> str:
     """Any bytes as text that can be shown on one line and sent as JSON."""
     try:
         text = ssid.decode("utf-8")
+        if text.isprintable() and not _ESCAPED.search(ssid):
+            return text
     except UnicodeDecodeError:
-        text = ""
-    if text.isprintable() and ssid and not _ESCAPED.search(ssid):
-        return text
+        pass
     return "".join(
         character if character.isprintable() and character != "\\" else _escaped(character)
         for character in ssid.decode("utf-8", "surrogateescape")

@@ -22,7 +22,6 @@ WIFI = "802-11-wireless"
 WIFI_SECURITY = "802-11-wireless-security"
 ETHERNET = "802-3-ethernet"
 ACCESS_POINT_UUID = str(uuid.uuid5(uuid.NAMESPACE_URL, "room-appliance:set-up-network"))
-ETHERNET_UUID = str(uuid.uuid5(uuid.NAMESPACE_URL, "room-appliance:ethernet"))
 DHCP_S = 20  # a home router answers within 5 s; who waits at a phone for it does so for less than a minute
 _FOREVER = 0  # connection.autoconnect-retries
 

@@ -12,6 +12,7 @@ if [ "${1:-tests}" = python ]; then
 else
     packages="chromium iproute2 nftables systemd pulseaudio pulseaudio-utils libasound2-plugins libfaketime"
     packages="$packages systemd-container mmdebstrap"  # these make and boot the machine for make install
+    packages="$packages dbus-daemon python3-dbusmock network-manager-dev dnsmasq-base"  # NetworkManager without one
     packages="$packages gcc libc6-dev python3-dev libasound2-dev"  # these build pyalsaaudio
     required=${CI:-false}
 fi
@@ -24,6 +25,8 @@ installed() {
         mmdebstrap) command -v mmdebstrap ;;
         iproute2) command -v ip || [ -x /usr/sbin/ip ] || [ -x /sbin/ip ] ;;
         nftables) command -v nft || [ -x /usr/sbin/nft ] || [ -x /sbin/nft ] ;;
+        dbus-daemon) command -v dbus-daemon ;;
+        dnsmasq-base) command -v dnsmasq || [ -x /usr/sbin/dnsmasq ] ;;
         gcc) command -v gcc ;;
         pulseaudio) command -v pulseaudio ;;
         pulseaudio-utils) command -v pactl ;;
