@@ -47,8 +47,11 @@ class UnitInfo:
 class ImprovUnit(Protocol):
     """What Improv does with the unit. Used on the event loop."""
 
-    info: UnitInfo
-    hostname: Hostname
+    @property
+    def info(self) -> UnitInfo: ...
+
+    @property
+    def hostname(self) -> Hostname: ...
 
     async def facts(self) -> Facts: ...
 
@@ -73,6 +76,7 @@ class ImprovSerial:
     def __init__(self, port: str, unit: ImprovUnit) -> None:
         self.port = port
         self.trouble = ""
+        self.is_listening = False
         self._unit = unit
 
     @property
@@ -101,8 +105,10 @@ class ImprovSerial:
             conversation = _Conversation(port.fileno(), self._unit)
             self.trouble = ""
             logger.info("Improv listens on %s", self.port)
+            self.is_listening = True
             await conversation.run()
         finally:
+            self.is_listening = False
             await asyncio.to_thread(port.close)
 
     def _say(self, error: Exception) -> None:
@@ -128,6 +134,7 @@ class _Conversation:
         self._fd = fd
         self._unit = unit
         self._machine = Improv()
+        self._seen: set[str] = set()
         self._waiting = bytearray()
         self._asked: dict[Ask, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
@@ -237,14 +244,16 @@ class _Conversation:
         ssid = ssid_text(ask.ssid)
         logger.info("Improv: into the network %s", ssid)
         try:
-            await self._unit.join(WifiJoin(ssid=ssid, password=ask.password))
+            await self._unit.join(WifiJoin(ssid=ssid, password=ask.password, hidden=ssid not in self._seen))
         except NetworkError as exc:
             logger.warning("Improv: not joined: %s", exc)
             raise ImprovError(ErrorCode.UNABLE_TO_CONNECT) from exc
 
     async def _scan(self) -> list[WifiNetwork]:
         try:
-            return await self._unit.scan()
+            found = await self._unit.scan()
+            self._seen = {network.ssid for network in found}
+            return found
         except NetworkError as exc:
             logger.warning("Improv: no scan: %s", exc)
             raise ImprovError(ErrorCode.UNKNOWN) from exc
