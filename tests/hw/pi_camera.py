@@ -72,7 +72,7 @@ class Picamera2:
     busy = False
     granted: tuple[tuple[int, int], int] | None = None  # size and stride that the camera makes of any wish
     hangs: threading.Event | None = None
-    camera_controls = {"AfMode": (0, 2, 0), "FrameDurationLimits": (1, 2, 3)}
+    camera_controls = ("AfMode", "FrameDurationLimits")
 
     @classmethod
     def global_camera_info(cls) -> list[dict[str, Any]]:
