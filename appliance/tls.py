@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from appliance.errors import ConfigError
 
 FILE_NAME = "tls.pem"
+_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the own certificate is the own one in any year
 _LIFE = datetime.timedelta(days=3652)
 _CLOCK_MARGIN = datetime.timedelta(days=3652)  # a unit without a clock chip may have been born in the past
 
@@ -42,6 +43,7 @@ def self_signed(state_dir: Path, host_names: frozenset[str]) -> tuple[ssl.SSLCon
         client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         client.check_hostname = False  # it trusts this one certificate, whatever the unit is called today
         client.load_verify_locations(path)
+        client.verify_flags = ssl.VerifyFlags(client.verify_flags | _NO_CHECK_TIME)
     except OSError as exc:  # also ssl.SSLError
         raise ConfigError(f"{path}: {exc}; delete it and a new one is made, or set web.tls to off") from exc
     return server, client
@@ -75,7 +77,8 @@ def host_names() -> frozenset[str]:
 def _create(path: Path, names: frozenset[str]) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, min(names, key=len)[:64])])
-    now = datetime.datetime.now(datetime.UTC)
+    built = datetime.datetime.fromtimestamp(Path(__file__).stat().st_mtime, datetime.UTC)
+    now = max(datetime.datetime.now(datetime.UTC), built)  # a clock that starts in 1970 is no reason to end in 1980
     alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in sorted(names)]
     alternatives.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
     certificate = (

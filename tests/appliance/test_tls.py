@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import re
 import ssl
 import stat
@@ -12,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from appliance import tls
 from appliance.app import run_hub
@@ -97,3 +99,45 @@ def test_what_is_no_fingerprint_is_refused(value: str) -> None:
 
 def test_no_fingerprint_pins_nothing() -> None:
     assert tls.pinned(Config().room.fingerprint) is None
+
+
+def handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> None:
+    """In memory. Raises ssl.SSLError when the client does not trust the server."""
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [server.wrap_bio(to_server, to_client, server_side=True), client.wrap_bio(to_client, to_server)]
+    waiting = ends
+    while waiting:
+        for end in list(waiting):
+            try:
+                end.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            waiting.remove(end)
+
+
+@pytest.mark.parametrize("days", [-1, 3652])
+def test_the_unit_trusts_its_own_certificate_in_any_year(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    monkeypatch.setattr(tls, "_LIFE", datetime.timedelta(days=days))
+    server, client = tls.self_signed(tmp_path, NAMES)
+    handshake(server, client)
+    (tmp_path / "other").mkdir()
+    other, _ = tls.self_signed(tmp_path / "other", NAMES)
+    with pytest.raises(ssl.SSLError, match="self-signed"):
+        handshake(other, client)
+
+
+def test_a_clock_that_starts_in_1970_is_no_reason_to_end_in_1980(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Past(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Past:
+            return cls(1970, 1, 1, tzinfo=tz)
+
+    monkeypatch.setattr(tls.datetime, "datetime", Past)
+    tls.self_signed(tmp_path, NAMES)
+    monkeypatch.undo()
+    made = x509.load_pem_x509_certificate((tmp_path / tls.FILE_NAME).read_bytes())
+    assert made.not_valid_before_utc < datetime.datetime.now(datetime.UTC) < made.not_valid_after_utc

@@ -14,9 +14,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -108,11 +109,18 @@ class Unit:
 
 
 @asynccontextmanager
-async def program(state_dir: Path, port: int, *arguments: str, where: Namespace | None = None) -> AsyncIterator[Unit]:
-    """`room-appliance ARGUMENTS`, in that namespace, answering on `port`; ended at the end if it still runs."""
+async def program(
+    state_dir: Path,
+    port: int,
+    *arguments: str,
+    where: Namespace | None = None,
+    environ: Mapping[str, str] = MappingProxyType({}),
+) -> AsyncIterator[Unit]:
+    """`room-appliance ARGUMENTS`, in that namespace, with `environ` too, answering on `port`; ended at the end if it
+    still runs."""
     state_dir.mkdir(parents=True, exist_ok=True)
     log = state_dir / "log"
-    environment = os.environ | {"STATE_DIRECTORY": str(state_dir), "ROOM_APPLIANCE_API_TOKEN": API_TOKEN}
+    environment = os.environ | {"STATE_DIRECTORY": str(state_dir), "ROOM_APPLIANCE_API_TOKEN": API_TOKEN, **environ}
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *(where.prefix if where is not None else ()),
@@ -159,10 +167,17 @@ async def demo(state_dir: Path, *, camera: Path | None = None, microphone: Path 
 
 
 @asynccontextmanager
-async def appliance(state_dir: Path, config: str, port: int, *, where: Namespace | None = None) -> AsyncIterator[Unit]:
+async def appliance(
+    state_dir: Path,
+    config: str,
+    port: int,
+    *,
+    where: Namespace | None = None,
+    environ: Mapping[str, str] = MappingProxyType({}),
+) -> AsyncIterator[Unit]:
     """`run` with this TOML, whose `[web] port` must be `port`."""
     state_dir.mkdir(parents=True, exist_ok=True)
     file = state_dir / "config.toml"
     file.write_text(config)
-    async with program(state_dir, port, "run", "--config", str(file), where=where) as unit:
+    async with program(state_dir, port, "run", "--config", str(file), where=where, environ=environ) as unit:
         yield unit
