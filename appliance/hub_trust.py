@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -54,6 +55,8 @@ async def _connect(host: str, port: int, context: ssl.SSLContext | None) -> byte
         return None
     seen = writer.get_extra_info("ssl_object")
     writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
     return seen.getpeercert(binary_form=True) or b"" if seen is not None else b""
 
 

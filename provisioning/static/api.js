@@ -2,13 +2,14 @@
 
 import { _ } from "./words.js";
 
-// What the unit refused. `field`: which input is to blame, where one is.
+// What the unit refused. `field`: which input is to blame, where one is; `problems` [{field, message}]: of several.
 export class Refused extends Error {
-  constructor(status, { code = "", message, field = "" }) {
+  constructor(status, { code = "", message, field = "", problems = [] }) {
     super(message);
     this.status = status;
     this.code = code;
     this.field = field;
+    this.problems = problems;
   }
 }
 
