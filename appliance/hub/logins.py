@@ -9,9 +9,8 @@ Choices of this hub:
 - A user id is unique in the whole hub, not in a room: whoever logs in with one that is taken meets `duplicate_login`.
   A held seat of a lost link is never a reason to refuse: the newcomer replaces it, and its peers see MemberLeft(7).
 - A session resumes its seat without another look at the token, and takes it over from a link that still looks alive.
-  A token lets somebody in; it does not end a call that runs.
 - A session that was put off the hub, whatever its link heard of it, is told so for `seat_grace_s`: Error `kicked` or
-  `banned`.
+  `banned` or `token-expired`.
 - A token with `sub` "" invites guests: each login gets an id of the hub, or the free guest id that it asks for.
 """
 
@@ -109,6 +108,7 @@ class Logins:
             token_room=claims.room if claims is not None else None,
             token_role=claims.role if claims is not None else "host",
             connection=connection,
+            token_exp=claims.exp if claims is not None else None,
         )
         connected.seat = self.seats[user_id] = self._sessions[seat.session] = seat
         return seat, False, [*outputs, Send(connection, self._logged_in(seat, request.id, resumed=False))]

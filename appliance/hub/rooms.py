@@ -38,6 +38,7 @@ from appliance.hub.presence import Presence
 from appliance.hub.room import Room
 from appliance.hub.seat import Output, Seat, Send
 from appliance.hub.settings import HubSettings
+from appliance.hub.token_life import TokenLife
 from appliance.hub.tokens import Claims
 from appliance.room.signaling import ClientMessage
 from appliance.room.signaling_base import Role
@@ -89,6 +90,7 @@ class Rooms:
         self._logins = Logins(settings, hub_id, verify, self.exclusions, make_secret, self._part)
         self._features: tuple[Feature, ...] = (
             Presence(self.seats),
+            TokenLife(verify, wall_s, settings.token_grace_s, self._logins.put_off),
             Invitations(self.seats),
             PeerMessages(self.seats, mailbox or MemoryMailbox(), wall_s, make_secret),
         )

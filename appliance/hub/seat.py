@@ -45,6 +45,7 @@ class Seat:
     token_room: str | None  # the only room that its token opens; None: every room
     token_role: Role  # the most that its token allows
     connection: int | None
+    token_exp: float | None = None  # seconds since 1970; None: without a token
     held_until_s: float | None = None
     heard_s: float | None = None  # of a lost link: its last message
     room: Room | None = None

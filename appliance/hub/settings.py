@@ -14,6 +14,7 @@ class HubSettings:
     max_rooms: int = 256
 
     seat_grace_s: float = 30.0  # TM04: how long a lost link keeps its seat
+    token_grace_s: float = 30.0  # X37: to renew a token after its end
     login_timeout_s: float = 10.0  # TM09
     heartbeat_s: float = 2.0  # a ping after so much silence
     lost_after_s: float = 5.0  # silence that means a lost link: found within 6 s

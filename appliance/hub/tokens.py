@@ -22,6 +22,7 @@ from appliance.room.signaling_base import Role, RoomId, UserId, UserName
 logger = logging.getLogger(__name__)
 
 ALGORITHM = "HS256"
+CLOCK_SKEW_S = 60.0  # between the clocks of who signs and who verifies
 SECRET_BYTES = 32  # RFC 7518 3.2: a key at least as long as the hash
 MAX_SECRET_FILE_BYTES = 4096
 
@@ -62,9 +63,15 @@ class TokenSigner:
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
     def verify(self, token: str, now_s: float) -> Claims:
-        """The claims of a token that is good now.
+        """The claims of a token that is good now. Raises like `read` and `check`."""
+        claims = self.read(token)
+        check(claims, now_s)
+        return claims
 
-        Raises `TokenMissingError` for "", `TokenExpiredError` from `exp` on, else `TokenInvalidError`; never another.
+    def read(self, token: str) -> Claims:
+        """The claims of a token that was signed with this secret, good or not.
+
+        Raises `TokenMissingError` for "", else `TokenInvalidError`; never another.
         """
         if not token:
             raise TokenMissingError("this hub needs a room token")
@@ -74,12 +81,15 @@ class TokenSigner:
             raise TokenInvalidError("the token was not signed by this hub") from exc
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as exc:
             raise TokenInvalidError(f"this is not a room token: {exc}") from exc
-        claims = _claims(payload)
-        if claims.nbf > now_s:
-            raise TokenInvalidError("the token is not good yet")
-        if claims.exp <= now_s:
-            raise TokenExpiredError(f"the token expired {now_s - claims.exp:.0f} s ago")
-        return claims
+        return _claims(payload)
+
+
+def check(claims: Claims, now_s: float) -> None:
+    """Raises `TokenExpiredError` from `CLOCK_SKEW_S` after `exp` on, `TokenInvalidError` as long before `nbf`."""
+    if claims.nbf > now_s + CLOCK_SKEW_S:
+        raise TokenInvalidError("the token is not good yet")
+    if claims.exp <= now_s - CLOCK_SKEW_S:
+        raise TokenExpiredError(f"the token expired {now_s - claims.exp:.0f} s ago")
 
 
 def _claims(payload: dict[str, Any]) -> Claims:

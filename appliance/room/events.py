@@ -205,6 +205,23 @@ class InvitationFailed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokenWillExpire(Event):
+    """U73. `expires_at`: seconds since 1970 by the hub's clock."""
+
+    expires_at: float
+    seconds_left: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenExpired(Event):
+    """U74: `renew_token` within `grace_s` keeps the login."""
+
+    code: Literal["expired", "invalid"]
+    message: str
+    grace_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class PeerJoined(Event):
     """U14."""
 

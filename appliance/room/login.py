@@ -29,7 +29,7 @@ from appliance.errors import (
 )
 from appliance.events import Event
 from appliance.room.comeback import CannotReturnError, come_back, enter_at_once, error_info
-from appliance.room.entry import Credentials, Entry, Ticket, TokenUnavailableError, enter, fetch
+from appliance.room.entry import Credentials, Entry, Ticket, Token, TokenUnavailableError, enter, fetch
 from appliance.room.events import (
     ConnectionReason,
     ErrorRaised,
@@ -231,6 +231,15 @@ class Login:
         if self._link is None:
             raise LinkLostError("not logged in")
         self._link.send(message)
+
+    @property
+    def token(self) -> Token:
+        """What the next login uses."""
+        return self._credentials.token
+
+    def keep_token(self, token: str) -> None:
+        """The hub took it: the next login uses it too."""
+        self._credentials = replace(self._credentials, token=token)
 
     def check_in(self, operation: str) -> None:
         """Raises `NotLoggedInError` or, while the link is lost, `ReconnectingError` (IL25)."""

@@ -19,6 +19,7 @@ from appliance.room.login import Login, check_free
 from appliance.room.options import RoomOptions
 from appliance.room.peer_messages import Delivery, PeerMessages
 from appliance.room.presence import Presence
+from appliance.room.token_life import TokenLife
 
 E = TypeVar("E", bound=Event)
 
@@ -33,6 +34,7 @@ class LoginClient:
         self._invitations = Invitations(self._login, self._emitter.emit)
         self._presence = Presence(self._login, self._emitter.emit)
         self._messages = PeerMessages(self._login, self._emitter.emit)
+        self._token_life = TokenLife(self._login, self._emitter.emit)
         self._destroyed = False
 
     # --- listeners
@@ -88,6 +90,14 @@ class LoginClient:
         await self._login.close()
         self._destroyed = True
         await self._emitter.close()
+
+    async def renew_token(self, token: str) -> float:
+        """A token of the same user and room in place of the login's; gives its end in seconds since 1970 (U75).
+
+        Raises `TokenInvalidError` and `TokenExpiredError`, and the old one stays (IL21); `NotLoggedInError`.
+        """
+        self._check_alive("renew_token")
+        return await self._token_life.renew(token)
 
     # --- presence
 

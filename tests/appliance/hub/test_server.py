@@ -51,7 +51,7 @@ async def test_tokens_open_their_room_only() -> None:
             "": "token-missing",
             "rubbish": "token-invalid",
             good[:-8] + "AAAAAAAA": "token-invalid",
-            SIGNER.sign("anna", "attic", "host", "", 60, now_s - 61): "token-expired",
+            SIGNER.sign("anna", "attic", "host", "", 60, now_s - 121): "token-expired",
         }
         for token, code in refused.items():
             error = await anna.ask(Login(id=7, token=token), Error)

@@ -40,13 +40,13 @@ def test_what_is_signed_is_verified(user: str, room: str, role: Any, name: str) 
     assert claims == Claims(sub=user, room=room, role=role, name=name, exp=int(NOW_S) + 60, iat=int(NOW_S))
 
 
-def test_it_expires_on_the_second() -> None:
+def test_it_expires_a_minute_after_its_end_for_clocks_differ() -> None:
     token = SIGNER.sign("anna", "attic", "host", "", 60, NOW_S)
-    SIGNER.verify(token, NOW_S + 59.9)
-    with pytest.raises(TokenExpiredError, match="0 s ago"):
-        SIGNER.verify(token, NOW_S + 60)
-    with pytest.raises(TokenExpiredError, match="40 s ago"):
-        SIGNER.verify(token, NOW_S + 100)
+    SIGNER.verify(token, NOW_S + 119.9)
+    with pytest.raises(TokenExpiredError, match="60 s ago"):
+        SIGNER.verify(token, NOW_S + 120)
+    with pytest.raises(TokenExpiredError, match="100 s ago"):
+        SIGNER.verify(token, NOW_S + 160)
 
 
 def test_a_clock_that_was_set_back_still_takes_it() -> None:
@@ -98,7 +98,7 @@ def test_changed_claims_are_refused() -> None:
         {"exp": None},
         {"exp": float("nan")},
         {"exp": float("inf")},
-        {"nbf": 1_800_000_001},
+        {"nbf": 1_800_000_061},
         {"aud": "another service"},
     ],
 )

@@ -19,6 +19,7 @@ from appliance.room.client import RoomClient
 from appliance.room.emitter import EVENTS
 from appliance.room.events import ConnectionStateChanged
 from appliance.room.options import RoomOptions
+from provisioning.http_routes import add_routes
 from tests.appliance.room.media import until
 from tests.tcp_proxy import TcpProxy, tcp_proxy
 
@@ -111,6 +112,7 @@ class House:
         self._hub = Hub(self.settings, self.signer, is_api_token=lambda token: token == API_TOKEN)
         application = web.Application()
         application.add_routes(self._hub.routes())
+        add_routes(application, self._hub.api_routes())
         self._runner = web.AppRunner(application, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)

@@ -32,6 +32,8 @@ def test_every_event_of_the_contract_has_its_hyphenated_name() -> None:
         "kicked",
         "room-closed",
         "login-state-changed",
+        "token-will-expire",
+        "token-expired",
         "invitation-received",
         "invitation-received-by-peer",
         "invitation-accepted",

@@ -246,7 +246,7 @@ async def test_a_token_that_expired_meanwhile_ends_the_stay() -> None:  # TR10
     async with house(secure=True) as home:
         tokens = iter([home.token("a")])
         a = home.guest()
-        await a.client.join("lobby", "a", lambda: next(tokens, home.token("a", ttl_s=-5)))
+        await a.client.join("lobby", "a", lambda: next(tokens, home.token("a", ttl_s=-100)))
         await home.kill()
         await a.state("RECONNECTING")
         await home.revive()
