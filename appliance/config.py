@@ -203,12 +203,22 @@ class Wifi(_Section, frozen=True):
             extra={"allowed": 'two capital letters, such as "DE", or empty'},
         ),
     ] = ""
+    improv_port: Annotated[
+        _Line,
+        Meta(
+            description="Serial port on which a browser at the other end of a USB cable sets the unit up (Improv); "
+            "not there: no matter; empty: never."
+        ),
+    ] = "/dev/ttyGS0"
 
 
 class Network(_Section, frozen=True):
     ice_addresses: Annotated[
         tuple[_Address, ...], Meta(max_length=16, description="Own addresses that media may use; empty: all.")
     ] = ()
+    mdns: Annotated[
+        bool, Meta(description="Announce the page and the hub on the local network, and find other hubs.")
+    ] = True
 
 
 class Web(_Section, frozen=True):
