@@ -118,6 +118,7 @@ class CapturePcm(Pcm):
     def __init__(self, name: str) -> None:
         super().__init__("capture", name)
         self.waiting = 0
+        self._looked_s = self._captured_s = 0.0
         self._rest = b""
         self._started = False
         self._poll = select.poll()
@@ -141,7 +142,8 @@ class CapturePcm(Pcm):
         return True
 
     def read(self, timeout_s: float) -> tuple[Samples, float] | None:
-        """The next 480 frames and the monotonic time of the last of them; None when they do not come in time.
+        """The next 480 frames and the monotonic time of the last of them, which never goes back; None when they do not
+        come in time.
 
         After an xrun what was captured before it is gone.
         """
@@ -156,7 +158,9 @@ class CapturePcm(Pcm):
                 time.sleep(_SHORTEST_WAIT_S)
         block, self._rest = self._rest[:size], self._rest[size:]
         self.waiting -= BLOCK_FRAMES
-        return np.frombuffer(block, np.int16), time.monotonic() - self.waiting / SAMPLE_RATE_HZ
+        # What comes in bursts looks older than the block before it, which only came late.
+        self._captured_s = max(self._captured_s, self._looked_s - self.waiting / SAMPLE_RATE_HZ)
+        return np.frombuffer(block, np.int16), self._captured_s
 
     def _available(self) -> int:
         """Frames that can be read now. Starts the device, at first and after an xrun."""
@@ -164,6 +168,7 @@ class CapturePcm(Pcm):
             if not self._started:
                 self._checked(self._pcm.read()[0])  # a first read of nothing is what starts it
                 self._started = True
+            self._looked_s = time.monotonic()
             available = self._checked(self._pcm.avail())
             if available < 0:
                 self._checked(self._pcm.read()[0])  # gives the xrun's -EPIPE, and prepares

@@ -14,10 +14,22 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, HardwareError, Microphone, MuteSwitch, Samples, Speaker
+from hw import (
+    BLOCK_FRAMES,
+    SAMPLE_RATE_HZ,
+    AudioBlock,
+    HardwareError,
+    Labeled,
+    Measured,
+    Microphone,
+    MuteSwitch,
+    Samples,
+    Speaker,
+)
 from hw import alsa_duplex as duplex_module
 from hw.alsa import CapturePcm, PlaybackPcm, granted_problem
-from hw.alsa_duplex import AlsaDuplex
+from hw.alsa_cards import SoundCard
+from hw.alsa_duplex import AlsaDuplex, AlsaMicrophone
 from tests.hw.collect import TIMEOUT_S, Collector, lost_is_an_error, no_new_threads
 from tests.pulse import SoundCards, loudest_hz, pulseaudio, purity_db
 
@@ -164,13 +176,25 @@ def test_both_in_one_thread_in_lock_step(card: SoundCards, duplex: AlsaDuplex) -
 
 
 def test_periods_and_latency(card: SoundCards, duplex: AlsaDuplex) -> None:
+    """Measured: from said to the microphone's sink, from the speaker's source to heard, and what the ends say of it."""
     arrivals = Collector[tuple[float, AudioBlock]]()
+    tone = Tone()
+    beep_at, beeped_s = -1, 0.0
+
+    def beeps() -> Samples:
+        nonlocal beeped_s
+        block = tone()
+        if tone.blocks != beep_at:
+            return silence()
+        beeped_s = time.monotonic()
+        return block
+
     duplex.microphone.start(lambda block: arrivals((time.monotonic(), block)), lost_is_an_error)
-    duplex.speaker.start(silence, lost_is_an_error)
+    duplex.speaker.start(beeps, lost_is_an_error)
     arrivals.wait(20)
     steps_s = np.diff([at_s for at_s, _ in arrivals.wait(220)[20:]])
     assert np.median(steps_s) == pytest.approx(0.01, abs=0.002)
-    delays_s = []
+    said_ms = []
     with card.voice() as say:
         say(np.zeros(SECOND // 5, np.int16))
         for _ in range(3):
@@ -179,10 +203,31 @@ def test_periods_and_latency(card: SoundCards, duplex: AlsaDuplex) -> None:
             say(np.full(SECOND // 50, 12_000, np.int16))
             while not np.abs(arrivals.wait(before + 1)[before][1].samples).max() > 6000:
                 before += 1
-            delays_s.append(arrivals.items[before][0] - said_s)
+            said_ms.append(1e3 * (arrivals.items[before][0] - said_s))
+    played_ms = []
+    with card.recorder() as record:
+        record(0.2)
+        for _ in range(3):
+            beep_at = tone.blocks + 20
+            while not np.abs(record(0.005)).max() > 6000:
+                assert tone.blocks < beep_at + 200
+            played_ms.append(1e3 * (time.monotonic() - beeped_s))
+    ends = {"microphone": duplex.microphone.stats, "speaker": duplex.speaker.stats}
     logger.info("period p50, p99: %s ms", np.round(np.percentile(steps_s, [50, 99]) * 1e3, 2))
-    logger.info("from said to sink: %s ms", np.round(np.array(delays_s) * 1e3, 1))
-    assert min(delays_s) < 0.15  # PulseAudio's own buffers included; queues that grow would be a second
+    logger.info("from said to sink: %s ms", np.round(said_ms, 1))
+    logger.info("from source to heard: %s ms", np.round(played_ms, 1))
+    logger.info("%s", ends)
+    assert min(said_ms) < 150  # PulseAudio's own buffers included; queues that grow would be a second
+    assert min(played_ms) < 150
+    for end in ends.values():
+        assert end is not None
+        assert 0 < end.period_frames <= 2 * BLOCK_FRAMES
+        assert end.buffer_frames >= 4 * BLOCK_FRAMES
+        assert 0 < end.latency_ms <= 60
+        assert end.xruns >= 0
+    duplex.speaker.close()
+    assert duplex.speaker.stats is None
+    assert duplex.speaker.xruns == ends["speaker"].xruns  # type: ignore[union-attr]
 
 
 def test_an_xrun_is_counted_and_healed(card: SoundCards, duplex: AlsaDuplex) -> None:
@@ -307,6 +352,87 @@ def test_mixer_volume_and_mute_switch(card: SoundCards) -> None:
         duplex.speaker.close()
         card.microphone.pactl("set-source-volume", "end.monitor", "100%")
         card.speaker.pactl("set-sink-volume", "end", "100%")
+
+
+def test_another_microphone_takes_over(card: SoundCards, duplex: AlsaDuplex) -> None:
+    tone, first, second = Tone(), Collector[AudioBlock](), Collector[AudioBlock]()
+    duplex.microphone.start(first, lost_is_an_error)
+    duplex.speaker.start(tone, lost_is_an_error)
+    first.wait(20)
+    other = AlsaMicrophone(duplex, "ear", None)
+    other.set_muted(True)
+    with card.humming(1000):
+        other.start(second, lost_is_an_error)
+        until_loud(second, 20)  # also where the switch is shut: the gate mutes, and PulseAudio's monitor has none
+        count = len(first.items)
+        duplex.microphone.close()  # is closed already
+        second.wait(len(second.items) + 20)
+    assert len(first.items) == count
+    assert duplex.microphone.stats is None
+    assert other.stats is not None
+    other.close()
+    tone.wait(50)
+
+
+def test_a_card_found_has_its_id_and_label(
+    card: SoundCards, duplex: AlsaDuplex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As udev tells of it, so that both mean the same device."""
+
+    class OneCapture(CapturePcm):
+        def __init__(self, name: str) -> None:
+            assert name == "plughw:CARD=Jabra,DEV=0"
+            super().__init__("card")
+
+    cards = (SoundCard(0, "vc4hdmi", False, (), (0,)), SoundCard(2, "Jabra", True, (0, 1), (0,), "Jabra SPEAK"))
+    monkeypatch.setattr(duplex_module, "sound_cards", lambda: cards)
+    monkeypatch.setattr(duplex_module, "CapturePcm", OneCapture)
+    usb, blocks = AlsaMicrophone(duplex, "usb", None), Collector[AudioBlock]()
+    assert isinstance(usb, Labeled)
+    assert isinstance(usb, Measured)
+    usb.start(blocks, lost_is_an_error)
+    assert (usb.device_id, usb.label) == ("plughw:CARD=Jabra,DEV=0", "Jabra SPEAK")
+    usb.close()
+    assert [end.device_id for end in duplex.other_microphones()] == [
+        "plughw:CARD=Jabra,DEV=0",
+        "plughw:CARD=Jabra,DEV=1",
+    ]
+    assert [end.device_id for end in duplex.other_speakers()] == [
+        "plughw:CARD=Jabra,DEV=0",
+        "plughw:CARD=vc4hdmi,DEV=0",
+    ]
+
+
+@pytest.mark.parametrize("who", ["sink", "source"])
+def test_a_fault_in_the_thread_loses_both_ends_and_they_open_again(
+    card: SoundCards, duplex: AlsaDuplex, who: str
+) -> None:
+    blocks, tone, lost = Collector[AudioBlock](), Tone(), Collector[HardwareError]()
+    faults = itertools.count()
+
+    def fault() -> None:
+        if next(faults) == 20:
+            raise ZeroDivisionError("a fault of ours")
+
+    def sink(block: AudioBlock) -> None:
+        if who == "sink":
+            fault()
+        blocks(block)
+
+    def source() -> Samples:
+        if who == "source":
+            fault()
+        return tone()
+
+    duplex.microphone.start(sink, lost)
+    duplex.speaker.start(source, lost)
+    assert [str(error) for error in lost.wait(2)] == ["sound cards: ZeroDivisionError: a fault of ours"] * 2
+    duplex.microphone.close()
+    duplex.speaker.close()
+    duplex.microphone.start(sink, lost_is_an_error)
+    duplex.speaker.start(source, lost_is_an_error)
+    blocks.wait(len(blocks.items) + 20)
+    tone.wait(20)
 
 
 def test_a_card_that_is_not_there(card: SoundCards) -> None:

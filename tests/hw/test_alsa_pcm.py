@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -143,6 +144,22 @@ def test_what_was_captured_waits_and_is_older(pcm: ScriptedPcm, capture: Capture
     assert first is not None
     assert second is not None
     assert second[1] - first[1] == pytest.approx(0.01, abs=0.008)
+
+
+def test_what_comes_in_a_burst_is_not_older_than_what_came_late(pcm: ScriptedPcm, capture: CapturePcm) -> None:
+    pcm.steps = [480, 0, 1440]
+    times = [read[1] for _ in range(4) if (read := capture.read(WAIT_S)) is not None]
+    assert len(times) == 4
+    assert times == sorted(times)
+    assert times[-1] <= time.monotonic()
+
+
+def test_a_device_that_says_ready_and_gives_nothing(pcm: ScriptedPcm, capture: CapturePcm) -> None:
+    pcm.steps = [480]
+    capture.read(WAIT_S)
+    pcm.steps = [480]
+    pcm.period_frames = 0
+    assert capture.read(0.02) is None
 
 
 def test_a_capture_xrun_starts_anew(pcm: ScriptedPcm, capture: CapturePcm) -> None:
