@@ -142,6 +142,6 @@ CAPABLE_OF_ACCESS_POINT = 0x40  # NMDeviceWifiCapabilities
 
 CONNECTIVITY: tuple[Connectivity, ...] = ("unknown", "none", "portal", "limited", "full")  # NMConnectivityState
 
-# NMCheckpointCreateFlags: of an older one nothing is left, and what was new is gone after a roll-back
-CHECKPOINT_FLAGS = 0x1 | 0x2 | 0x4  # DESTROY_ALL, DELETE_NEW_CONNECTIONS, DISCONNECT_NEW_DEVICES
+# NMCheckpointCreateFlags: of an older one nothing is left, and new profiles are gone after a roll-back
+CHECKPOINT_FLAGS = 0x1 | 0x2  # DESTROY_ALL, DELETE_NEW_CONNECTIONS
 UPDATE_TO_DISK = 0x1  # NMSettingsUpdate2Flags

@@ -286,6 +286,7 @@ def profiles():
 
 def create_checkpoint(devices, timeout_s, flags):
     assert flags & 0x2, "what is new has to go after a roll-back"
+    assert not flags & 0x4, "DISCONNECT_NEW_DEVICES goes with an empty list of devices only"
     path = dbus.ObjectPath(CHECKPOINTS + str(next_number()))
     active = dbusmock.get_object(devices[0]).Get(stock.DEVICE_IFACE, "ActiveConnection")
     kept = actives.get(active)
