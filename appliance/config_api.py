@@ -205,7 +205,7 @@ class ConfigApi:
         info = None if notice is None else NoticeInfo(reason=notice.reason, keys=list(notice.keys), at=notice.at)
         return answer(
             ConfigAnswer(
-                config=public(store.config), pending=list(store.pending), on_trial=store.trial is not None, notice=info
+                config=public(store.config), pending=list(store.pending), on_trial=store.is_on_trial, notice=info
             )
         )
 

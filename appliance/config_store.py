@@ -70,6 +70,11 @@ class ConfigStore:
         return opened(digest(self.text), self._good_digest, self._memory.trial)
 
     @property
+    def is_on_trial(self) -> bool:
+        """Whether what is wanted may still be taken back; a first text has none before it."""
+        return self.trial is not None and self._good is not None
+
+    @property
     def is_running(self) -> bool:
         """Whether all that is wanted is in effect."""
         return self._running_text == self.text

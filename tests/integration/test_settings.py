@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def config(port: int, more: str = "") -> str:
     )
 
 
-async def until(unit: Unit, path: str, condition: Any, timeout_s: float = STEP_S) -> Any:
+async def until(unit: Unit, path: str, condition: Callable[[Any], object], timeout_s: float = STEP_S) -> Any:
     """The first answer of `path` for which `condition` holds; a unit that is away for a moment is asked again."""
     deadline_s = time.monotonic() + timeout_s
     while True:
@@ -92,7 +93,7 @@ async def test_the_unit_is_composed_anew_within_a_second(tmp_path: Path) -> None
         for _ in range(3):
             started_s = await _started_s(unit)
             await unit.post("/api/restart")
-            await until(unit, "/api/diagnostics", lambda answer: answer["now_s"] - answer["up_s"] > started_s + 0.2)
+            await until(unit, "/api/diagnostics", _begun_after(started_s))
             await unit.connected()
         assert psutil.Process(unit.process.pid).num_fds() <= files + 3
         assert await unit.stop() < 2
@@ -167,7 +168,7 @@ async def test_a_unit_that_dies_of_its_settings_comes_back_with_the_last_good_on
 async def test_a_file_broken_by_hand_does_not_keep_the_unit_dead(tmp_path: Path) -> None:
     port = free_port()
     async with appliance(tmp_path, config(port), port) as unit:
-        await until(unit, "/api/config", lambda answer: not answer["on_trial"])  # well for 10 s: proved
+        await unit.until(lambda _: (tmp_path / "config.good.toml").exists())  # well for 10 s: proved
         unit.process.send_signal(signal.SIGTERM)
         await unit.process.wait()
     async with appliance(tmp_path, config(port) + "[vidoe]\nfps = 3\n", port) as unit:
@@ -226,6 +227,10 @@ async def test_diagnostics_and_logs_of_a_call(tmp_path: Path) -> None:
         assert (await unit.send("GET", "/api/logs?level=loud"))[0] == 400
         async with unit.http.get(f"{unit.url}/api/logs.txt?level=info") as answer:
             assert "works" in await answer.text()
+
+
+def _begun_after(started_s: float) -> Callable[[Any], bool]:
+    return lambda answer: answer["now_s"] - answer["up_s"] > started_s + 0.2
 
 
 async def _started_s(unit: Unit) -> float:
