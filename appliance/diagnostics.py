@@ -21,7 +21,7 @@ from provisioning.http_routes import ApiRoute
 
 
 class DeviceInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """`openings`: how often it was opened; `losses`: how often it worked and was lost. The last four are of a sound
+    """`openings`: how often it was opened; `losses`: how often it worked and was lost. The last five are of a sound
     card: null of others."""
 
     kind: str
@@ -31,6 +31,8 @@ class DeviceInfo(msgspec.Struct, frozen=True, kw_only=True):
     openings: int
     losses: int
     error: str
+    period_frames: int | None = None
+    buffer_frames: int | None = None
     xruns: int | None = None
     latency_ms: float | None = None
     drift_ppm: float | None = None
@@ -128,6 +130,8 @@ class Diagnostics:
                 openings=one.openings,
                 losses=one.losses,
                 error=one.error,
+                period_frames=one.sound.period_frames if one.sound is not None else None,
+                buffer_frames=one.sound.buffer_frames if one.sound is not None else None,
                 xruns=one.sound.xruns if one.sound is not None else None,
                 latency_ms=one.sound.latency_ms if one.sound is not None else None,
                 drift_ppm=one.sound.drift_ppm if one.sound is not None else None,

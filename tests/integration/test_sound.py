@@ -73,11 +73,20 @@ async def test_a_call_through_sound_cards(tmp_path: Path, cards: SoundCards) -> 
             gone = await following("recording-device-changed")
             assert (gone["state"], gone["device_id"]) == ("REMOVE", "card")
             assert "Input/output error" in gone["message"]
+            assert await following("audio-track-ended") == {"device_id": "card", "stream": "main"}
             await until_played(cards, BROWSER_HZ)  # the call goes on with what is left
             await asyncio.to_thread(cards.microphone.plug)
             assert (await following("recording-device-changed"))["state"] == "ADD"
         with cards.humming(UNIT_HZ):
             await until(page, hears("unit", UNIT_HZ))
+        devices = {device["kind"]: device for device in (await unit.get("/api/diagnostics"))["devices"]}
+        assert (devices["microphone"]["openings"] > 1, devices["microphone"]["losses"]) == (True, 1)
+        for kind in ("microphone", "speaker"):
+            assert devices[kind]["works"]
+            assert 0 < devices[kind]["period_frames"] <= 960
+            assert devices[kind]["buffer_frames"] >= 1920
+            assert devices[kind]["xruns"] >= 0
+            assert 0 < devices[kind]["latency_ms"] < 100
         await unit.stop()
 
 
@@ -91,4 +100,9 @@ async def test_without_a_card_the_unit_joins_and_says_so(tmp_path: Path, cards: 
         log = unit.log.read_text()
         assert "microphone absent: No such file or directory" in log
         assert "speaker absent: No such file or directory" in log
+        async with events_of(unit) as following:
+            await unit.post("/api/resume", {"kind": "speaker"})
+            error = await following("stream-error")
+        assert (error["stream"], error["kind"], error["code"]) == ("playout", "speaker", "playback-not-allowed")
+        assert "No such file or directory" in error["message"]
         await unit.stop()
