@@ -26,7 +26,8 @@ from appliance.hub.pages import Pages
 from appliance.hub.rooms import Rooms
 from appliance.hub.seat import Output, Send
 from appliance.hub.settings import HubSettings
-from appliance.hub.tokens import TokenSigner
+from appliance.hub.token_clock import TokenClock
+from appliance.hub.tokens import Claims, TokenSigner, check
 from appliance.hub.turn import ice_servers
 from appliance.room.bucket import TokenBucket
 from appliance.room.signaling import ClientMessage, HubMessage, encode
@@ -48,7 +49,7 @@ class Hub:
         self.rooms = Rooms(
             settings,
             self.id,
-            lambda token: signer.verify(token, time.time()),
+            self._verify,
             ice_servers=lambda user_id: ice_servers(
                 settings.stun_urls,
                 settings.turn_urls,
@@ -58,6 +59,7 @@ class Hub:
                 time.time(),
             ),
         )
+        self._token_clock = TokenClock(time.time(), time.monotonic())
         self._settings = settings
         self._signer = signer
         self._admin = (
@@ -180,6 +182,7 @@ class Hub:
     async def _tick(self) -> None:
         while True:
             now_s = time.monotonic()
+            self._token_clock.look(time.time(), now_s)
             self._apply(self.rooms.expire(now_s))
             self._changed.clear()
             deadline_s = self.rooms.next_deadline_s()
@@ -191,6 +194,12 @@ class Hub:
                 pass
 
     # --- pages and tokens
+
+    def _verify(self, token: str) -> Claims:
+        now_s = time.time()
+        claims = self._token_clock.today(self._signer.read(token), now_s, time.monotonic())
+        check(claims, now_s)
+        return claims
 
     async def _page(self, request: web.Request) -> web.Response:
         if self._pages is None:

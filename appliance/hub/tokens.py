@@ -37,6 +37,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     exp: int
     role: Role = "host"
     name: UserName = ""
+    moderator: bool = False  # may put others out of the room, while a host
     iat: int = 0
     nbf: int = 0
 
@@ -49,13 +50,16 @@ class TokenSigner:
             raise ValueError(f"a token secret of {len(secret)} bytes; at least {SECRET_BYTES} are needed")
         self._secret = secret
 
-    def sign(self, user: str, room: str, role: Role, name: str, ttl_s: float, now_s: float) -> str:
+    def sign(
+        self, user: str, room: str, role: Role, name: str, ttl_s: float, now_s: float, *, moderator: bool = False
+    ) -> str:
         """A token that is good from now on for `ttl_s`. Raises `TokenInvalidError` for claims that no hub accepts."""
         claims = {
             "sub": user,
             "room": room,
             "role": role,
             "name": name,
+            **({"moderator": True} if moderator else {}),
             "exp": int(now_s + ttl_s),
             "iat": int(now_s),
         }
