@@ -19,10 +19,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import re
 import time
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 from aiohttp.typedefs import Handler, Middleware
 
 from appliance.hub.origins import is_same_origin
@@ -40,6 +41,7 @@ OWNER_PAGES = frozenset({"/", "/panel", "/settings", "/diagnostics"})
 LOGIN_PAGE, SETUP_PAGE = "/login", "/setup"
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 BODY_TIMEOUT_S = 10.0
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -94,6 +96,8 @@ class Access:
 
     def problem(self, request: web.Request) -> web.Response | None:
         """Why this request is refused, or None. The visitor is set then."""
+        if request.version < HttpVersion10:
+            return error_response(505, "http-version", "HTTP 1.0 or 1.1, please")
         if len(request.headers.getall("Host", ())) > 1:
             return error_response(400, "host", "one Host header, please")
         if not self.may_host(request.host):
@@ -222,8 +226,9 @@ def _redirect(target: str) -> web.Response:
 
 
 def _host_name(host: str) -> str:
-    name = host[1 : host.index("]")] if host.startswith("[") and "]" in host else host.partition(":")[0]
-    return name.lower().rstrip(".")
+    """Without its port; empty when it is no Host at all (RFC 9110, 7.2)."""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]).lower().rstrip(".") if found else ""
 
 
 def _is_address(name: str) -> bool:

@@ -17,7 +17,10 @@ def is_same_origin(request: web.Request) -> bool:
     origin = request.headers.get("Origin")
     if origin is None:
         return True
-    return urlsplit(origin).netloc.lower() == request.host.lower() != ""
+    try:
+        return urlsplit(origin).netloc.lower() == request.host.lower() != ""
+    except ValueError:  # "http://[::1"
+        return False
 
 
 def is_loopback_host(host: str) -> bool:
