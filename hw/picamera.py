@@ -86,13 +86,16 @@ class PiCamera:
             )
         picamera2 = load("picamera2")
         number, self.device_id = self._find(picamera2)
-        running = Running(self.device_id, self._wants_encoder(), sink, on_lost)
+        size = (self.width, self.height)
+        running = Running(self.device_id, size, self.fps, self._wants_encoder(), sink, on_lost)
         running.pictures_wanted = self._pictures_wanted
         try:
-            running.open(picamera2, number, (self.width, self.height), self.fps, self._flips)
+            running.open(picamera2, number, self._flips)
         except Exception as exc:  # picamera2 and libcamera raise whatever they like
             with suppress(Exception):
                 running.close()
+            if isinstance(exc, HardwareError):
+                raise
             raise HardwareError(
                 f"camera {self.device_id}: {reason(exc)}; does another program use it? (fuser -v /dev/media*)"
             ) from exc

@@ -14,7 +14,7 @@ from hw.capture_time import capture_time
 from hw.fit import Fit
 from hw.plug import OnLost
 from hw.v4l2_ioctl import set_control
-from hw.yuv import picture_of
+from hw.yuv import FORMATS, picture_of
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,9 @@ Sink = Callable[[Picture | AccessUnit], None]
 class Running:
     """One opening. `to_set` are controls of the encoder, set with the sensor's next frame in picamera2's thread."""
 
-    def __init__(self, device_id: str, encodes: bool, sink: Sink, on_lost: OnLost) -> None:
+    def __init__(
+        self, device_id: str, size: tuple[int, int], fps: int, encodes: bool, sink: Sink, on_lost: OnLost
+    ) -> None:
         self.encodes = encodes
         self.frames = self.units = 0
         self.to_set: dict[int, int] = {}
@@ -37,30 +39,32 @@ class Running:
         self._in_band = InBand()
         self._picam2: Any = None
         self._encoder: Any = None
-        self._layout = (0, 0, 0)  # width, height, bytes in a row
-        self._fit: Fit | None = None
+        self._layout = (0, 0, 0, "")  # width, height, bytes in a row, format
+        self._size, self._fps = size, fps
+        self._fit = Fit(*size)
         self._ended = False
 
-    def open(self, picamera2: Any, number: int, size: tuple[int, int], fps: int, flips: dict[str, bool]) -> None:
+    def open(self, picamera2: Any, number: int, flips: dict[str, bool]) -> None:
         picam2 = self._picam2 = picamera2.Picamera2(number)
-        frame_us = 1_000_000 // fps
+        frame_us = 1_000_000 // self._fps
         controls: dict[str, Any] = {"FrameDurationLimits": (frame_us, frame_us)}
         if "AfMode" in picam2.camera_controls:
             controls["AfMode"] = _CONTINUOUS
         picam2.configure(
             picam2.create_video_configuration(
-                main={"size": size, "format": "YUV420"},
+                main={"size": self._size, "format": "YUV420"},
                 transform=load("libcamera").Transform(**flips),
                 controls=controls,
                 display=None,
             )
         )
         granted = picam2.camera_configuration()["main"]
-        self._layout = (*granted["size"], granted["stride"])
-        self._fit = None if granted["size"] == size else Fit(*size)
+        if granted["format"] not in FORMATS:
+            raise HardwareError(f"camera {self._device_id} delivers {granted['format']}, which is not known here")
+        self._layout = (*granted["size"], granted["stride"], granted["format"])
         picam2.post_callback = self._on_frame
         if self.encodes:
-            self._start_encoder(fps)
+            self._start_encoder()
         picam2.start()
 
     def close(self) -> None:
@@ -76,7 +80,7 @@ class Running:
         finally:
             picam2.close()
 
-    def _start_encoder(self, fps: int) -> None:
+    def _start_encoder(self) -> None:
         try:
             encoders = load("picamera2.encoders.h264_encoder")
             outputs = load("picamera2.outputs")
@@ -84,8 +88,8 @@ class Running:
             encoder = encoders.H264Encoder(
                 bitrate=START_BITRATE_BPS,
                 repeat=True,
-                iperiod=KEYFRAME_PERIOD_S * fps,
-                framerate=fps,
+                iperiod=KEYFRAME_PERIOD_S * self._fps,
+                framerate=self._fps,
                 profile="baseline",
             )
             self._picam2.start_encoder(encoder, output, name="main")
@@ -104,7 +108,7 @@ class Running:
             if not self.encodes or (self.pictures_wanted and self.units):
                 frame = picture_of(request.make_buffer("main"), *self._layout)
                 captured_s = _captured_s(request.get_metadata().get("SensorTimestamp"))
-                self._sink(Picture(frame if self._fit is None else self._fit(frame), captured_s))
+                self._sink(Picture(self._fit(frame), captured_s))
         except Exception as exc:
             logger.exception("camera %s", self._device_id)
             self._lose(exc)

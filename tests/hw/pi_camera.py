@@ -71,6 +71,7 @@ class Picamera2:
     made: list[Picamera2]
     busy = False
     granted: tuple[tuple[int, int], int] | None = None  # size and stride that the camera makes of any wish
+    format = "YUV420"
     hangs: threading.Event | None = None
     camera_controls = ("AfMode", "FrameDurationLimits")
 
@@ -95,7 +96,7 @@ class Picamera2:
         assert main["format"] == "YUV420"
         assert display is None
         size, stride = self.granted or (main["size"], main["size"][0])
-        granted = {"format": "YUV420", "size": size, "stride": stride}
+        granted = {"format": self.format, "size": size, "stride": stride}
         return {"main": granted, "transform": transform, "controls": controls}
 
     def configure(self, configuration: dict[str, Any]) -> None:

@@ -188,6 +188,12 @@ def test_a_camera_that_is_busy(pi: Pi) -> None:
     take(without_encoder(), 1)
 
 
+def test_a_format_that_is_not_known(pi: Pi) -> None:
+    pi.picamera2.format = "MJPEG"
+    with no_new_threads(), pytest.raises(HardwareError, match=r"delivers MJPEG, which is not known here$"):
+        without_encoder().start(lambda _: None, lost_is_an_error)
+
+
 def test_without_picamera2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
     with pytest.raises(HardwareError, match="apt install python3-picamera2"):
@@ -208,7 +214,7 @@ def test_a_frame_that_is_none_loses_the_camera_once(pi: Pi) -> None:
     with no_new_threads():
         camera.start(got, lost)
         got.wait(1)
-        pi.opened.configuration["main"] = {"size": (160, 160), "stride": 160}
+        pi.opened.configuration["main"] = {"size": (160, 160), "stride": 160, "format": "YUV420"}
         [error] = lost.wait(1)
         camera.close()
     assert "bytes are less than" in str(error)
