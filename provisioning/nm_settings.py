@@ -114,7 +114,8 @@ def known_ssid(settings: Mapping[str, Mapping[str, Any]]) -> str | None:
 def _ip(static: StaticAddress | None, version: int) -> dict[str, Variant]:
     interface = None if static is None else ipaddress.ip_interface(static.address)
     if static is None or interface is None or interface.version != version:
-        return {"method": Variant("s", "auto"), "dhcp-timeout": Variant("i", DHCP_S)}
+        automatic = {"method": Variant("s", "auto"), "dhcp-timeout": Variant("i", DHCP_S)}
+        return automatic | ({"ra-timeout": Variant("i", DHCP_S)} if version == 6 else {})
     settings = {
         "method": Variant("s", "manual"),
         "address-data": Variant("aa{sv}", [_address_data(interface)]),
