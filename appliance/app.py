@@ -56,7 +56,7 @@ from appliance.serving import Listener
 from appliance.session import Session, SessionSettings
 from appliance.setup_page import Finished, SetupPage
 from appliance.state import UnitState, describe
-from appliance.supervisor import ChildSpec, Supervisor, is_healthy
+from appliance.supervisor import ChildSpec, Supervisor
 from appliance.tls import pinned
 from appliance.web import Unit, build
 from appliance.web_access import guard, set_headers
@@ -150,7 +150,7 @@ class _LoneHub(Server):
     def _announce(self) -> None:
         _say(f"hub {self.url.replace('http', 'ws', 1)}/hub/ws")
         if self.fingerprint:
-            _say(f"  certificate          SHA-256 {self.fingerprint}")
+            _say(f"  fingerprint          SHA-256 {self.fingerprint}")
 
     async def _serve(self) -> None:
         hub = self.new_hub()
@@ -183,7 +183,7 @@ class _Unit(Server):
         self.own_network = lasting.own_network
         self.onboarding: Onboarding
         self.history: History
-        self.watch = ConfigWatch(self.store, lambda: is_healthy(self.supervisor.health()), lasting.restart.ask)
+        self.watch = ConfigWatch(self.store, lambda: self.supervisor.health(), lasting.restart.ask)
         self._other_room = asyncio.Event()
         self._other_panel = asyncio.Event()
 
@@ -344,7 +344,7 @@ class _Unit(Server):
             if self.is_demo:
                 return [f"{request.url.origin()}/"]
             found = addresses_of(status) if status.available else get_host_addresses(use_ipv4=True, use_ipv6=False)
-            scheme = "https" if self.config.web.tls == "self-signed" else "http"
+            scheme = "http" if self.config.web.tls == "off" else "https"
             return page_addresses(scheme, self.listener.port, socket.gethostname().partition(".")[0].lower(), found)
 
         return SetupPage(self.auth.claim, self.store, self.onboarding.network, Finished(self._state_dir), addresses)
@@ -382,7 +382,7 @@ class _Unit(Server):
         if self._panel_hardware() is not None:
             _say(f"  front panel          {self.url}/panel")
         if self.fingerprint:
-            _say(f"  certificate          SHA-256 {self.fingerprint}")
+            _say(f"  fingerprint          SHA-256 {self.fingerprint}")
         if self.demo_owner is not None:
             _say(f"  API token            {self.demo_owner.api_token}")
             _say(f"  claim code           {self.auth.claim.code}")

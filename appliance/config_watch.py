@@ -10,26 +10,34 @@ from collections.abc import Callable
 from appliance.config_store import ConfigStore
 from appliance.config_trial import Facts, Visitor, Watch, judge
 from appliance.online import is_online
+from appliance.supervisor import Health
 
 logger = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 
 
+def is_well(health: Health) -> bool:
+    """Stricter than `is_healthy`, which feeds the watchdog: what is restarted again and again is not well."""
+    if isinstance(health, str):
+        return health.partition(":")[0] not in ("failed", "restarting", "crashed")
+    return all(is_well(child) for child in health.values())
+
+
 class ConfigWatch:
-    """`healthy` and `online` say how the unit is; `restart` composes it anew."""
+    """`health` and `online` say how the unit is; `restart` composes it anew."""
 
     def __init__(
         self,
         store: ConfigStore,
-        healthy: Callable[[], bool],
+        health: Callable[[], Health],
         restart: Callable[[], None],
         *,
         online: Callable[[], bool] = is_online,
         look_s: float = LOOK_S,
     ) -> None:
         self._store = store
-        self._healthy = healthy
+        self._health = health
         self._restart = restart
         self._online = online
         self._look_s = look_s
@@ -55,7 +63,7 @@ class ConfigWatch:
             trial = self._store.trial
             if trial is None:
                 return
-            facts = Facts(healthy=self._healthy(), online=self._online(), visitor=self._visitor)
+            facts = Facts(healthy=is_well(self._health()), online=self._online(), visitor=self._visitor)
             watch, verdict = judge(trial, watch, facts, time.monotonic())
             if verdict.what == "keep":
                 await self._store.keep()

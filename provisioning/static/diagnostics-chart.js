@@ -1,11 +1,15 @@
-// A chart of the last hour as lines in an SVG: values by their age, gaps where nothing was measured.
+// A chart of the last minutes, an hour at most, as lines in an SVG: values by their age, gaps where nothing was measured.
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 720;
 const HEIGHT = 160;
 const EDGE = 8;
 
-export const HOUR_S = 3600;
+const SPANS_S = [300, 900, 3600];
+export const HOUR_S = SPANS_S.at(-1);
+
+// How much of the hour is shown: as much as there is, in steps.
+export const spanOf = (oldestS) => SPANS_S.find((span) => span >= oldestS) ?? HOUR_S;
 
 function shape(tag, attributes) {
   const made = document.createElementNS(SVG, tag);
@@ -14,15 +18,15 @@ function shape(tag, attributes) {
 }
 
 // The path of points [age in s, value or null]; `gapS`: so far apart they are no longer one line.
-function path(points, top, gapS) {
+function path(points, top, gapS, spanS) {
   let words = "";
   let lastAge = null;
   for (const [age, value] of points) {
-    if (value === null || age > HOUR_S) {
+    if (value === null || age > spanS) {
       lastAge = null;
       continue;
     }
-    const x = WIDTH * (1 - age / HOUR_S);
+    const x = WIDTH * (1 - age / spanS);
     const y = HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * Math.min(1, Math.max(0, value / top));
     const pen = lastAge !== null && lastAge - age <= gapS ? "L" : "M";
     words += `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
@@ -33,12 +37,12 @@ function path(points, top, gapS) {
 }
 
 // Draws `lines`, each a list of points; `top` is the value at the upper edge, `steps` how many rows it is ruled in.
-export function draw(svg, lines, { top, steps = 4, gapS }) {
+export function draw(svg, lines, { top, steps = 4, gapS, spanS }) {
   const rules = Array.from({ length: steps - 1 }, (_, index) => {
     const y = EDGE + ((HEIGHT - 2 * EDGE) * (index + 1)) / steps;
     return shape("line", { x1: 0, x2: WIDTH, y1: y, y2: y });
   });
-  const paths = lines.map((points, index) => shape("path", { d: path(points, top, gapS), class: index ? "second" : "first" }));
+  const paths = lines.map((points, index) => shape("path", { d: path(points, top, gapS, spanS), class: index ? "second" : "first" }));
   svg.replaceChildren(...rules, ...paths);
 }
 

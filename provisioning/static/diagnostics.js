@@ -1,7 +1,7 @@
 // Diagnostics: the unit as it is now and was in the last hour, looked at again and again.
 
 import { call, words } from "./api.js";
-import { draw, HOUR_S, roundTop } from "./diagnostics-chart.js";
+import { draw, HOUR_S, roundTop, spanOf } from "./diagnostics-chart.js";
 import { followLog, restartLog, wireLog } from "./diagnostics-log.js";
 import { connection, qualityWord } from "./state.js";
 import { _, has, language } from "./words.js";
@@ -125,7 +125,7 @@ function showMachine({ system }) {
       system.throttled === null ? _("diagnostics.unknown") : alarms.join(_("common.comma")) || _("diagnostics.none"),
       { tone: system.throttled === null ? "" : alarms.length ? "bad" : "good" },
     ],
-    [_("diagnostics.load"), system.cpu ? `${system.cpu.load.map((value) => number(value, 2)).join(" · ")} / ${system.cpu.cores}` : "–"],
+    [_("diagnostics.load"), system.cpu ? `${system.cpu.load.map((value) => number(value, 2)).join("\u00a0· ")} / ${system.cpu.cores}` : "–"],
   ];
   for (const kind of ["memory", "disk"]) {
     const { available, total } = system[kind] ?? {};
@@ -146,6 +146,8 @@ function showHistory({ now_s: nowS, history, sample_s: sampleS, up_s: upS }) {
   const values = (...keys) => samples.flatMap((sample) => keys.map((key) => sample[key]));
   const gapS = 3 * sampleS;
   const newest = samples.at(-1);
+  const spanS = spanOf(samples.length ? nowS - samples[0].monotonic_s : 0);
+  for (const mark of document.querySelectorAll("[data-begin]")) mark.textContent = _("diagnostics.ago", { minutes: spanS / 60 });
   // Level 1 is the best and stands on top; 0 is "not measured".
   const height = (key) => (sample) => (sample[key] ? 7 - sample[key] : null);
   const charts = {
@@ -156,7 +158,7 @@ function showHistory({ now_s: nowS, history, sample_s: sampleS, up_s: upS }) {
     lag: { lines: [line((sample) => sample.loop_lag_ms)], top: roundTop(values("loop_lag_ms"), 10), now: newest && ms(newest.loop_lag_ms) },
   };
   for (const [id, { lines, top, steps, now }] of Object.entries(charts)) {
-    draw($(id), lines, { top, steps, gapS });
+    draw($(id), lines, { top, steps, gapS, spanS });
     const scale = { quality: "", heat: "100 °C", rates: kbps(top) }[id] ?? ms(top);
     $(`${id}-now`).textContent = [now ?? "–", scale && _("diagnostics.scale", { top: scale })].filter(Boolean).join(" · ");
   }

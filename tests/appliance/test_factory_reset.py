@@ -1,0 +1,63 @@
+"""Factory reset: nothing of the owner is left, whenever the power goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.config_files import ConfigFiles
+from appliance.factory_reset import FORGOTTEN, MARK, begin, finish, is_begun
+
+KEPT = "claim.json"
+
+
+def fill(state_dir: Path) -> ConfigFiles:
+    files = ConfigFiles(state_dir / "config.toml")
+    for path in (*files.all, *(state_dir / name for name in (*FORGOTTEN, KEPT))):
+        path.write_text("secret")
+    return files
+
+
+def left(state_dir: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in state_dir.iterdir()}
+
+
+def test_only_the_claim_code_is_left(tmp_path: Path) -> None:
+    files = fill(tmp_path)
+    begin(tmp_path)
+    assert is_begun(tmp_path)
+    settings, *beside = files.all
+    finish(tmp_path, settings, beside)
+    assert left(tmp_path) == {KEPT: "secret", "config.toml": ""}
+    assert not is_begun(tmp_path)
+
+
+@pytest.mark.parametrize("step", range(3))
+def test_one_that_was_cut_short_is_finished_at_the_next_start(
+    tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = fill(tmp_path)
+    begin(tmp_path)
+    settings, *beside = files.all
+    real, calls = Path.unlink, 0
+
+    def cut(path: Path, missing_ok: bool = False) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > step * 3:
+            raise OSError(5, "power cut", str(path))
+        real(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", cut)
+    with pytest.raises(OSError, match="power cut"):
+        finish(tmp_path, settings, beside)
+    monkeypatch.setattr(Path, "unlink", real)
+    assert is_begun(tmp_path)
+    finish(tmp_path, settings, beside)
+    assert left(tmp_path) == {KEPT: "secret", "config.toml": ""}
+
+
+def test_the_mark_is_no_secret_and_the_directory_is_made(tmp_path: Path) -> None:
+    begin(tmp_path / "new")
+    assert (tmp_path / "new" / MARK).read_bytes() == b""
