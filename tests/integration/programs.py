@@ -40,6 +40,8 @@ def free_port() -> int:
 class Unit:
     """One running program and an API session with it."""
 
+    scheme = "http"
+
     def __init__(self, process: asyncio.subprocess.Process, port: int, http: aiohttp.ClientSession, log: Path) -> None:
         self.process = process
         self.port = port
@@ -48,7 +50,7 @@ class Unit:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def room_url(self, room: str = "lobby", token: str = "") -> str:
         return f"{self.url}/join/{room}" + (f"#token={token}" if token else "")
@@ -115,6 +117,7 @@ async def program(
     *arguments: str,
     where: Namespace | None = None,
     environ: Mapping[str, str] = MappingProxyType({}),
+    scheme: str = "http",
 ) -> AsyncIterator[Unit]:
     """`room-appliance ARGUMENTS`, in that namespace, with `environ` too, answering on `port`; ended at the end if it
     still runs."""
@@ -129,10 +132,11 @@ async def program(
             stdout=output,
             stderr=output,
         )
-    connector = where.connector() if where is not None else None
+    connector = where.connector() if where is not None else aiohttp.TCPConnector(ssl=False)
     try:
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {API_TOKEN}"}, connector=connector) as http:
             unit = Unit(process, port, http, log)
+            unit.scheme = scheme
             await _answering(unit)
             yield unit
     finally:
@@ -174,10 +178,12 @@ async def appliance(
     *,
     where: Namespace | None = None,
     environ: Mapping[str, str] = MappingProxyType({}),
+    scheme: str = "http",
 ) -> AsyncIterator[Unit]:
     """`run` with this TOML, whose `[web] port` must be `port`."""
     state_dir.mkdir(parents=True, exist_ok=True)
     file = state_dir / "config.toml"
     file.write_text(config)
-    async with program(state_dir, port, "run", "--config", str(file), where=where, environ=environ) as unit:
+    command = ("run", "--config", str(file))
+    async with program(state_dir, port, *command, where=where, environ=environ, scheme=scheme) as unit:
         yield unit

@@ -83,7 +83,7 @@ fps = 10
 
 
 @asynccontextmanager
-async def call(tmp_path: Path, offset_s: int) -> AsyncIterator[tuple[Unit, Unit, Clock, Clock]]:
+async def call(tmp_path: Path, offset_s: int) -> AsyncIterator[tuple[Unit, Unit, list[Clock]]]:
     """`one` with the hub and `two`, who hear each other, both on clocks that are `offset_s` off."""
     tones = [write_tone(tmp_path / f"{hz}.wav", hz) for hz in (FIRST_HZ, SECOND_HZ)]
     clocks = [Clock(tmp_path / name, offset_s) for name in ("one", "two")]
@@ -99,7 +99,7 @@ async def call(tmp_path: Path, offset_s: int) -> AsyncIterator[tuple[Unit, Unit,
         async with appliance(tmp_path / "two", second, ports[1], environ=clocks[1].environ) as two:
             await two.connected()
             await both_hear(one, two)
-            yield one, two, *clocks
+            yield one, two, clocks
 
 
 async def invited(unit: Unit) -> tuple[str, str]:
@@ -127,7 +127,7 @@ async def until_year(unit: Unit, offset_s: int) -> None:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("before_s", [-YEAR_S, YEAR_S], ids=["forward", "backward"])
 async def test_a_call_goes_on_when_the_clock_steps_by_a_year(tmp_path: Path, before_s: int) -> None:
-    async with call(tmp_path, before_s) as (one, two, *clocks):
+    async with call(tmp_path, before_s) as (one, two, clocks):
         for clock in clocks:
             clock.step(0)
         stepped_s = time.monotonic()
