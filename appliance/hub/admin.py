@@ -4,17 +4,20 @@
     GET    /admin/rooms/{room}                            ROOM, with its members and bans
     DELETE /admin/rooms/{room}                            disband: RoomClosed to everybody
     POST   /admin/rooms/{room}/members/{user}/{kick|ban|remove}
+    POST   /admin/rooms/{room}/members/{user}/{mute|unmute}      {"kind": "audio" or "video"}
     DELETE /admin/rooms/{room}/bans/{user}                lift a ban
 
-Changes take an optional body {"message"}, which the victims are shown, and answer 204. Errors: {"error": {"code",
+Changes take an optional body {"message"}, which the victims are shown, a ban also {"seconds"} until it ends by itself,
+and answer 204. Errors: {"error": {"code",
 "message"}} with 400 for a wrong body, 401 without a good token, 404 for a room or member that is not there.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
 from aiohttp import web
@@ -23,11 +26,14 @@ from appliance.errors import InvalidArgumentError, RtcError, RtcErrorCode
 from appliance.hub.room import Room
 from appliance.hub.rooms import Eviction, Rooms
 from appliance.hub.seat import Output, Seat
+from appliance.room.signaling_base import Kind
 from provisioning.http_json import answer, error_response
 from provisioning.http_routes import ApiRoute, Method
 from provisioning.visitor import visitor
 
 MAX_BODY_BYTES = 4096
+
+B = TypeVar("B", bound=msgspec.Struct)
 
 Route = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -36,6 +42,16 @@ class Message(msgspec.Struct, forbid_unknown_fields=True):
     """What the victims are shown."""
 
     message: Annotated[str, msgspec.Meta(max_length=256)] = ""
+
+
+class EvictionRequest(Message):
+    """`seconds` until a ban ends by itself; None: never."""
+
+    seconds: Annotated[float, msgspec.Meta(gt=0, le=10 * 366 * 86_400)] | None = None
+
+
+class MuteRequest(Message):
+    kind: Kind = "audio"
 
 
 class RoomInfo(msgspec.Struct):
@@ -80,7 +96,15 @@ class Admin:
                 room + "/members/{user}/{how:" + actions + "}",
                 self._evict,
                 "Take a member out of a room.",
-                body=Message,
+                body=EvictionRequest,
+                errors=missing,
+            ),
+            self._route(
+                "POST",
+                room + "/members/{user}/{how:mute|unmute}",
+                self._mute,
+                "Mute a member, or let it decide again.",
+                body=MuteRequest,
                 errors=missing,
             ),
             self._route("DELETE", room + "/bans/{user}", self._unban, "Lift a ban.", errors=missing),
@@ -136,14 +160,22 @@ class Admin:
         return answer(self._describe(room))
 
     async def _disband(self, request: web.Request) -> web.Response:
-        message = await _message(request)
+        message = (await _body(request, Message)).message
         self._perform(lambda _now_s: self._rooms.disband(request.match_info["room"], message))
         return web.Response(status=204)
 
     async def _evict(self, request: web.Request) -> web.Response:
-        message = await _message(request)
-        room, user, how = (request.match_info[name] for name in ("room", "user", "how"))
-        self._perform(lambda now_s: self._rooms.evict(room, user, how, message, now_s))  # type: ignore[arg-type]
+        body = await _body(request, EvictionRequest)
+        room, user = request.match_info["room"], request.match_info["user"]
+        how: Any = request.match_info["how"]
+        self._perform(lambda now_s: self._rooms.evict(room, user, how, body.message, now_s, ban_s=body.seconds))
+        return web.Response(status=204)
+
+    async def _mute(self, request: web.Request) -> web.Response:
+        body = await _body(request, MuteRequest)
+        room, user = request.match_info["room"], request.match_info["user"]
+        muted = request.match_info["how"] == "mute"
+        self._perform(lambda _now_s: self._rooms.force_mute(room, user, body.kind, muted, message=body.message))
         return web.Response(status=204)
 
     async def _unban(self, request: web.Request) -> web.Response:
@@ -152,9 +184,8 @@ class Admin:
 
     def _describe(self, room: Room) -> RoomInfo:
         members = [_describe(seat) for seat in room.seats.values()]
-        return RoomInfo(
-            room.name, room.profile, self._capacity, members, list(self._rooms.exclusions.banned(room.name))
-        )
+        banned = self._rooms.exclusions.banned(room.name, time.monotonic())
+        return RoomInfo(room.name, room.profile, self._capacity, members, banned)
 
 
 def _describe(seat: Seat) -> dict[str, Any]:
@@ -163,15 +194,15 @@ def _describe(seat: Seat) -> dict[str, Any]:
     return {**member, "session_id": seat.session_id, "link": link}
 
 
-async def _message(request: web.Request) -> str:
+async def _body(request: web.Request, cls: type[B]) -> B:
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise InvalidArgumentError(f"a body of {request.content_length} bytes; at most {MAX_BODY_BYTES} are allowed")
     body = await request.read()
     if len(body) > MAX_BODY_BYTES:
         raise InvalidArgumentError(f"a body of {len(body)} bytes; at most {MAX_BODY_BYTES} are allowed")
     if not body.strip():
-        return ""
+        return cls()
     try:
-        return msgspec.json.decode(body, type=Message).message
+        return msgspec.json.decode(body, type=cls)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         raise InvalidArgumentError(f'the body is not {{"message": TEXT}}: {exc}') from exc

@@ -17,25 +17,35 @@ class _Farewell:
 
 class Exclusions:
     def __init__(self) -> None:
-        self._bans: set[tuple[str, str]] = set()  # (room, user id)
+        self._bans: dict[tuple[str, str], float | None] = {}  # (room, user id): monotonic end, None: for good
         self._farewells: dict[str, _Farewell] = {}  # by session, oldest first
 
-    def ban(self, room_name: str, user_id: str) -> None:
-        self._bans.add((room_name, user_id))
+    def ban(self, room_name: str, user_id: str, until_s: float | None = None) -> None:
+        """Until `until_s` (monotonic), or for good; the last word counts."""
+        self._bans[room_name, user_id] = until_s
 
     def unban(self, room_name: str, user_id: str) -> None:
         """Raises PEER_NOT_FOUND."""
         if (room_name, user_id) not in self._bans:
             raise RtcError(f"{user_id!r} is not banned from {room_name!r}", code=RtcErrorCode.PEER_NOT_FOUND)
-        self._bans.discard((room_name, user_id))
+        del self._bans[room_name, user_id]
 
-    def banned(self, room_name: str) -> list[str]:
-        return sorted(user_id for room, user_id in self._bans if room == room_name)
+    def banned(self, room_name: str, now_s: float) -> list[str]:
+        return sorted(
+            user_id for room, user_id in list(self._bans) if room == room_name and self._holds(room, user_id, now_s)
+        )
 
-    def check_ban(self, room_name: str, user_id: str) -> None:
+    def check_ban(self, room_name: str, user_id: str, now_s: float) -> None:
         """Raises `BannedError`."""
-        if (room_name, user_id) in self._bans:
+        if self._holds(room_name, user_id, now_s):
             raise BannedError(f"you are banned from room {room_name!r}")
+
+    def _holds(self, room_name: str, user_id: str, now_s: float) -> bool:
+        until_s = self._bans.get((room_name, user_id), 0.0)
+        if until_s is not None and until_s <= now_s:
+            self._bans.pop((room_name, user_id), None)
+            return False
+        return True
 
     def part(self, session: str, error: RtcError, until_s: float, now_s: float) -> None:
         """Until `until_s`, `error` is what `session` is told: its link may never have heard why it ended."""

@@ -109,6 +109,7 @@ class Logins:
             token_role=claims.role if claims is not None else "host",
             connection=connection,
             token_exp=claims.exp if claims is not None else None,
+            may_moderate=claims is None or claims.moderator,
         )
         connected.seat = self.seats[user_id] = self._sessions[seat.session] = seat
         return seat, False, [*outputs, Send(connection, self._logged_in(seat, request.id, resumed=False))]

@@ -20,16 +20,18 @@ import msgspec
 from appliance.errors import EmptyStreamError, LeaveReason, RoleError, RtcError, RtcErrorCode, StreamNotFoundError
 from appliance.hub.seat import Output, Seat
 from appliance.room.signaling import HubMessage
-from appliance.room.signaling_base import Profile, Role
+from appliance.room.signaling_base import Kind, Profile, Role
 from appliance.room.signaling_room import (
     LegOffer,
     Member,
     MemberChanged,
     MemberLeft,
+    MuteForced,
     Publish,
     SetMute,
     SignalFrom,
     SignalTo,
+    StreamInfo,
     Unpublish,
 )
 
@@ -58,6 +60,7 @@ class Room:
         self._gone.pop(seat.user_id, None)
         self.seats[seat.user_id] = seat
         seat.room, seat.role, seat.session_id, seat.streams = self, role, session_id, {}
+        seat.forced_mutes = set()
         return self._push(seat, MemberChanged(member=seat.member(), joined=True, rejoined=rejoined))
 
     def leave(self, seat: Seat, reason: LeaveReason, message: str = "") -> list[Output]:
@@ -75,6 +78,8 @@ class Room:
             raise RoleError("the audience may not publish")
         if stream.audio is None and stream.video is None:
             raise EmptyStreamError(f"stream {stream.name!r} has neither audio nor video")
+        for kind in seat.forced_mutes if stream.name == "main" else ():
+            stream = _muted(stream, kind, True)
         if seat.streams.get(stream.name) == stream:
             return []
         seat.streams[stream.name] = stream
@@ -91,11 +96,45 @@ class Room:
         track = None if stream is None else stream.audio if request.kind == "audio" else stream.video
         if stream is None or track is None:
             raise StreamNotFoundError(f"stream {request.name!r} has no {request.kind} to mute")
+        if not request.muted and request.name == "main" and request.kind in seat.forced_mutes:
+            raise RoleError(f"your {request.kind} was muted by a host")
         if track.muted == request.muted:
             return []
-        track = msgspec.structs.replace(track, muted=request.muted)
-        seat.streams[request.name] = msgspec.structs.replace(stream, **{request.kind: track})
+        seat.streams[request.name] = _muted(stream, request.kind, request.muted)
         return self._changed(seat)
+
+    def force_mute(self, seat: Seat, kind: Kind, muted: bool, by: str, message: str) -> list[Output]:
+        """A host mutes `seat`, or lets it decide again; its own client moves the gate."""
+        if (kind in seat.forced_mutes) == muted:
+            return []
+        (seat.forced_mutes.add if muted else seat.forced_mutes.discard)(kind)
+        told = seat.tell(MuteForced(kind=kind, muted=muted, by=by, message=message))
+        stream = seat.streams.get("main")
+        if not muted or stream is None or _muted(stream, kind, True) == stream:
+            return told
+        seat.streams["main"] = _muted(stream, kind, True)
+        return [*told, *self._changed(seat)]
+
+    def rename(self, seat: Seat, user_name: str) -> list[Output]:
+        if seat.user_name == user_name:
+            return []
+        seat.user_name = user_name
+        return self._changed(seat)
+
+    def set_role(self, seat: Seat, role: Role) -> list[Output]:
+        """Who becomes audience publishes nothing any more, and in profile `live` disappears (OR08)."""
+        if seat.role == role:
+            return []
+        seat.streams = {}
+        if self.profile == "rtc":
+            seat.role = role
+            return self._changed(seat)
+        if role == "host":
+            seat.role = role
+            return self._push(seat, MemberChanged(member=seat.member(), joined=True))
+        left = self._push(seat, MemberLeft(user_id=seat.user_id, reason=LeaveReason.ROLE_CHANGED, role_change=True))
+        seat.role = role
+        return left
 
     def signal(self, seat: Seat, request: SignalTo) -> list[Output]:
         target = self.seats.get(request.to)
@@ -115,3 +154,11 @@ class Room:
 
     def _others(self, seat: Seat) -> Iterator[Seat]:
         return (other for other in self.seats.values() if other is not seat)
+
+
+def _muted(stream: StreamInfo, kind: Kind, muted: bool) -> StreamInfo:
+    """`stream` with this kind muted, where it has it."""
+    track = stream.audio if kind == "audio" else stream.video
+    if track is None:
+        return stream
+    return msgspec.structs.replace(stream, **{kind: msgspec.structs.replace(track, muted=muted)})

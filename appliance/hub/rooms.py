@@ -23,6 +23,7 @@ from appliance.errors import (
     AlreadyJoinedError,
     LeaveReason,
     NotJoinedError,
+    RoleError,
     RoomFullError,
     RtcError,
     RtcErrorCode,
@@ -32,17 +33,19 @@ from appliance.errors import (
 from appliance.hub.exclusions import Exclusions
 from appliance.hub.feature import Feature
 from appliance.hub.invitations import Invitations
-from appliance.hub.logins import Logins
+from appliance.hub.logins import Logins, check_text
+from appliance.hub.moderation import Moderation
 from appliance.hub.peer_messages import Mailbox, MemoryMailbox, PeerMessages
 from appliance.hub.presence import Presence
 from appliance.hub.room import Room
+from appliance.hub.room_quality import RoomQualities
 from appliance.hub.seat import Output, Seat, Send
 from appliance.hub.settings import HubSettings
 from appliance.hub.token_life import TokenLife
 from appliance.hub.tokens import Claims
 from appliance.room.signaling import ClientMessage
-from appliance.room.signaling_base import Role
-from appliance.room.signaling_login import Error, Login, Logout, Ok, Ping, Pong
+from appliance.room.signaling_base import Kind, Role
+from appliance.room.signaling_login import Error, Login, Logout, Ok, Ping, Pong, SetUserName
 from appliance.room.signaling_room import (
     IceServer,
     Join,
@@ -52,6 +55,7 @@ from appliance.room.signaling_room import (
     Publish,
     RoomClosed,
     SetMute,
+    SetRole,
     SignalTo,
     Unpublish,
 )
@@ -91,6 +95,8 @@ class Rooms:
         self._features: tuple[Feature, ...] = (
             Presence(self.seats),
             TokenLife(verify, wall_s, settings.token_grace_s, self._logins.put_off),
+            Moderation(self),
+            RoomQualities(),
             Invitations(self.seats),
             PeerMessages(self.seats, mailbox or MemoryMailbox(), wall_s, make_secret),
         )
@@ -145,21 +151,36 @@ class Rooms:
 
     # --- from the administrator
 
-    def evict(self, room_name: str, user_id: str, how: Eviction, message: str, now_s: float) -> list[Output]:
-        """Out of the room; a ban ends the login too. Raises PEER_NOT_FOUND, but a ban works in advance too."""
+    def evict(
+        self, room_name: str, user_id: str, how: Eviction, message: str, now_s: float, *, ban_s: float | None = None
+    ) -> list[Output]:
+        """Out of the room; a ban, for `ban_s` or for good, ends the login too.
+
+        Raises PEER_NOT_FOUND, but a ban works in advance too.
+        """
         reason, left = _EVICTIONS[how]
         room = self.rooms.get(room_name)
         seat = room.seats.get(user_id) if room is not None else None
         if seat is None and how != "ban":
             raise RtcError(f"nobody called {user_id!r} is in room {room_name!r}", code=RtcErrorCode.PEER_NOT_FOUND)
         if how == "ban":
-            self.exclusions.ban(room_name, user_id)
+            self.exclusions.ban(room_name, user_id, None if ban_s is None else now_s + ban_s)
         if seat is None:
             return []
         kicked = Kicked(reason=reason, message=message, code=left, login_ends=how == "ban")
         if how == "ban":
             return self._logins.put_off(seat, kicked, left, RtcErrorCode.BANNED, now_s)
         return [*seat.tell(kicked), *self._leave(seat, left, message)]
+
+    def force_mute(
+        self, room_name: str, user_id: str, kind: Kind, muted: bool, *, by: str = "", message: str = ""
+    ) -> list[Output]:
+        """Mute a member, or lift that. Raises PEER_NOT_FOUND."""
+        room = self.rooms.get(room_name)
+        seat = room.seats.get(user_id) if room is not None else None
+        if room is None or seat is None:
+            raise RtcError(f"nobody called {user_id!r} is in room {room_name!r}", code=RtcErrorCode.PEER_NOT_FOUND)
+        return room.force_mute(seat, kind, muted, by, message)
 
     def disband(self, room_name: str, message: str) -> list[Output]:
         """RoomClosed to everybody in it, and nothing else. Raises PEER_NOT_FOUND when there is no such room."""
@@ -190,7 +211,12 @@ class Rooms:
         if decider is not None:
             return decider.receive(seat, message, now_s)
         if isinstance(message, Join):
-            return self._join(seat, message)
+            return self._join(seat, message, now_s)
+        if isinstance(message, SetUserName):
+            check_text("user name", message.user_name)
+            renamed = seat.room.rename(seat, message.user_name) if seat.room is not None else []
+            seat.user_name = message.user_name
+            return [Send(connection, Ok(id=message.id)), *renamed]
         room = seat.room
         if room is None:
             raise NotJoinedError("join a room first")
@@ -203,6 +229,10 @@ class Rooms:
                 outputs = room.unpublish(seat, message)
             case SetMute():
                 outputs = room.set_mute(seat, message)
+            case SetRole():
+                if message.role == "host" and seat.token_role == "audience":
+                    raise RoleError("this token lets nobody be a host")
+                outputs = room.set_role(seat, message.role)
             case SignalTo():
                 return room.signal(seat, message)
             case _:
@@ -220,13 +250,13 @@ class Rooms:
             outputs += feature.seated(seat, now_s, resumed=resumed)
         return outputs
 
-    def _join(self, seat: Seat, request: Join) -> list[Output]:
+    def _join(self, seat: Seat, request: Join, now_s: float) -> list[Output]:
         if seat.room is not None:
             raise AlreadyJoinedError(f"you are in room {seat.room.name!r} already")
-        token_room, token_role = self._opened_by(request.token, seat)
+        token_room, token_role, may_moderate = self._opened_by(request.token, seat)
         if token_room not in (None, request.room):
             raise TokenInvalidError(f"this token is for room {token_room!r}, not {request.room!r}")
-        self.exclusions.check_ban(request.room, seat.user_id)
+        self.exclusions.check_ban(request.room, seat.user_id, now_s)
         room = self.rooms.get(request.room)
         if room is None and len(self.rooms) >= self._settings.max_rooms:
             raise ServiceUnavailableError(f"this hub has {len(self.rooms)} rooms and takes no more")
@@ -234,19 +264,21 @@ class Rooms:
             raise RoomFullError(f"room {room.name!r} is full: {len(room.seats)} of {self._settings.room_capacity}")
         if room is None:
             room = self.rooms[request.room] = Room(request.room, request.profile)
-        seat.token_room, seat.token_role = token_room, token_role
+        seat.token_room, seat.token_role, seat.may_moderate = token_room, token_role, may_moderate
         role: Role = "audience" if "audience" in (request.role, token_role) else "host"
         entered = room.enter(seat, role, self._make_secret())
         return [*seat.to(self._joined(seat, room, request.id)), *entered]
 
-    def _opened_by(self, token: str, seat: Seat) -> tuple[str | None, Role]:
-        """The room and the role of `token`, or without one of the login's. Raises `TokenInvalidError` and its like."""
+    def _opened_by(self, token: str, seat: Seat) -> tuple[str | None, Role, bool]:
+        """The room, the role and whether it moderates of `token`, or without one of the login's. Raises
+        `TokenInvalidError` and its like.
+        """
         if not token:
-            return seat.token_room, seat.token_role
+            return seat.token_room, seat.token_role, seat.may_moderate
         claims = self._verify(token)
         if claims.sub not in ("", seat.user_id):
             raise TokenInvalidError(f"this token is for user {claims.sub!r}, not {seat.user_id!r}")
-        return claims.room, claims.role
+        return claims.room, claims.role, claims.moderator
 
     def _leave(self, seat: Seat, reason: LeaveReason, message: str = "") -> list[Output]:
         """Out of its room, if it is in one; the room ends with its last member."""
@@ -275,4 +307,5 @@ class Rooms:
             session_id=seat.session_id,
             members=room.members_for(seat),
             ice_servers=self._ice_servers(seat.user_id),
+            may_moderate=seat.may_moderate and seat.role == "host",
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from appliance.room.signaling import HubMessage
-from appliance.room.signaling_base import Role
+from appliance.room.signaling_base import Kind, Role
 from appliance.room.signaling_room import Member, StreamInfo
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Seat:
     token_exp: float | None = None  # seconds since 1970; None: without a token
     held_until_s: float | None = None
     heard_s: float | None = None  # of a lost link: its last message
+    may_moderate: bool = False  # while it is a host
+    forced_mutes: set[Kind] = field(default_factory=set)  # kinds that a host has muted, of this stay in the room
     room: Room | None = None
     role: Role = "host"
     session_id: str = ""  # of this stay in the room

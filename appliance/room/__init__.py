@@ -6,14 +6,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from appliance.room.client import JoinResult, RoomClient
+    from appliance.room.client import RoomClient
+    from appliance.room.member_client import ChannelInfo, JoinResult
     from appliance.room.options import RoomOptions
     from appliance.room.streams import LocalStream, RemoteStream, RemoteUser
 
-__all__ = ["JoinResult", "LocalStream", "RemoteStream", "RemoteUser", "RoomClient", "RoomOptions"]
+__all__ = ["ChannelInfo", "JoinResult", "LocalStream", "RemoteStream", "RemoteUser", "RoomClient", "RoomOptions"]
 
 _HOMES = {
-    "JoinResult": "client",
+    "ChannelInfo": "member_client",
+    "JoinResult": "member_client",
     "LocalStream": "streams",
     "RemoteStream": "streams",
     "RemoteUser": "streams",

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from appliance.errors import (
-    AlreadyJoinedError,
     EmptyStreamError,
     InvalidArgumentError,
     InvalidStateError,
@@ -23,46 +22,32 @@ from appliance.errors import (
     RtcErrorCode,
     StreamNotFoundError,
 )
-from appliance.events import Event
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink
 from appliance.room.backend import LegFailedError, LegReport
-from appliance.room.connection import Connection, Trigger
-from appliance.room.entry import Credentials, Ticket, Token
+from appliance.room.entry import Ticket
 from appliance.room.events import (
-    ConnectionReason,
     ConnectionState,
     ConnectionStateChanged,
-    ErrorRaised,
-    LoginState,
     StreamSubscribed,
 )
-from appliance.room.login_client import LoginClient
+from appliance.room.member_client import MemberClient
 from appliance.room.mesh import Mesh
 from appliance.room.options import RoomOptions
 from appliance.room.own_media import OwnMedia
 from appliance.room.reports import Reports
-from appliance.room.signaling_base import Kind, Profile, Role, StreamName
+from appliance.room.signaling_base import Kind, StreamName
 from appliance.room.signaling_room import LegMessage
 from appliance.room.stay import Stay
-from appliance.room.streams import KINDS, LocalStream, RemoteStream, RemoteUser
+from appliance.room.streams import KINDS, LocalStream, RemoteStream
 
 logger = logging.getLogger(__name__)
 
 MIN_VOLUME_INTERVAL_MS = 100  # TM07
+MAX_TOP_N = 16
 
 
-@dataclass(frozen=True, slots=True)
-class JoinResult:
-    """The room as it was on joining (U03)."""
-
-    user_id: str
-    room: str
-    peers: dict[str, RemoteUser]
-    streams: list[RemoteStream]
-
-
-class RoomClient(LoginClient):
+class RoomClient(MemberClient):
     """A member of at most one room of the hub at `url` (ws:// or wss://).
 
     Without an `uplink` it announces streams but sends nothing; without a `playout` it cannot subscribe.
@@ -81,33 +66,11 @@ class RoomClient(LoginClient):
         self._own = OwnMedia(uplink)
         self._playout = playout
         self._auto_subscribe = auto_subscribe
-        self._connection = Connection(self._emit)
         self._volume_interval_s: float | None = None
+        self._top_n: int | None = None
         self._reports: Reports | None = None
-        self._stay: Stay | None = None
 
     # --- what is
-
-    @property
-    def connection_state(self) -> ConnectionState:
-        return self._connection.state
-
-    def get_connection_state(self) -> ConnectionState:
-        return self._connection.state
-
-    @property
-    def user_id(self) -> str | None:
-        """One's own id; None outside a room."""
-        return self._stay.user_id if self._stay is not None else None
-
-    @property
-    def room_id(self) -> str | None:
-        return self._stay.ticket.room_id if self._stay is not None else None
-
-    @property
-    def peers(self) -> dict[str, RemoteUser]:
-        """The visible others by user id; empty outside a room."""
-        return dict(self._stay.roster.users) if self._stay is not None else {}
 
     @property
     def streams(self) -> list[RemoteStream]:
@@ -116,7 +79,7 @@ class RoomClient(LoginClient):
 
     @property
     def published(self) -> list[LocalStream]:
-        return list(self._stay.published.values()) if self._stay is not None else []
+        return list(self._stay.own.published.values()) if self._stay is not None else []
 
     def leg_reports(self) -> list[LegReport]:
         """The counters of every leg of this call, out and in; empty outside of a room."""
@@ -125,62 +88,6 @@ class RoomClient(LoginClient):
     def is_muted(self, kind: Kind) -> bool:
         """The gate itself; without an uplink the last wish."""
         return self._own.is_muted(kind)
-
-    # --- in and out
-
-    async def join(
-        self,
-        room_id: str,
-        user_id: str | int = "",
-        token: Token = "",
-        *,
-        user_name: str = "",
-        role: Role = "host",
-        profile: Profile = "rtc",
-    ) -> JoinResult:
-        """Log in and enter the room; resolves after the events of the roster (OR02).
-
-        An empty `user_id` lets the hub choose. `token` may be a function, plain or async, that gives a fresh one at
-        each join and rejoin. Raises `AlreadyJoinedError`, `InvalidArgumentError`, `JoinError`.
-        """
-        self._check_alive("join")
-        if self._connection.state is not ConnectionState.DISCONNECTED:
-            raise AlreadyJoinedError(
-                f"join() in {self._connection.state}", operation="join", state=self._connection.state
-            )
-        ticket = Ticket(room_id, Credentials(str(user_id), token, user_name), role, profile)
-        ticket.check()
-        await self._make_way(ticket)
-        stay = self._stay = self._new_stay(ticket)
-        self._connection.advance(Trigger.JOIN, ConnectionReason.JOIN)
-        await stay.enter()
-        result = JoinResult(stay.user_id or "", room_id, dict(stay.roster.users), self.streams)
-        await asyncio.sleep(0)  # async listeners have begun before join() resolves
-        return result
-
-    async def leave(self) -> None:
-        """Out of the room, from any state; cancels a join or a reconnect, keeps the login (X01, X05)."""
-        self._check_alive("leave")
-        if self._stay is not None:
-            await self._stay.leave()
-
-    async def logout(self) -> None:
-        """Out of the room and off the hub; nothing to do is fine."""
-        await self.leave()
-        await super().logout()
-
-    async def destroy(self) -> None:
-        """Leave, log out, forget every listener; any later call but this raises `ClientDestroyedError` (IL27)."""
-        if self._stay is not None:
-            await self._stay.leave()
-        await super().destroy()
-
-    def network_changed(self, *, back: bool = False, gone: frozenset[str] = frozenset()) -> None:
-        """The machine's network is `back`, or came: what waits tries at once. Addresses `gone` are not waited for."""
-        self._check_alive("network_changed")
-        self._login.network_changed(back=back, gone=gone)
-        if self._stay is not None:
-            self._stay.media.network_changed(back=back, gone=gone)
 
     # --- one's own streams
 
@@ -194,13 +101,13 @@ class RoomClient(LoginClient):
             raise EmptyStreamError(
                 "publish() of a stream without a track", operation="publish", state=self._connection.state
             )
-        await stay.publish(stream)
+        await stay.own.publish(stream)
 
     async def unpublish(self, stream: LocalStream | StreamName, kinds: tuple[Kind, ...] | None = None) -> None:
         """Withdraw the stream, or only `kinds` of it; nothing to withdraw is fine (IL05)."""
         stay = self._check_connected("unpublish")
         name = stream.name if isinstance(stream, LocalStream) else stream
-        published = stay.published.get(name)
+        published = stay.own.published.get(name)
         if published is None:
             logger.debug("unpublish of %s, which is not published", name)
             return
@@ -211,15 +118,16 @@ class RoomClient(LoginClient):
             video=published.video and "video" not in dropped,
         )
         if not rest.kinds:
-            await stay.unpublish(name)
+            await stay.own.unpublish(name)
         elif rest != published:
-            await stay.publish(rest)
+            await stay.own.publish(rest)
 
     async def mute(self, kind: Kind) -> None:
         """Shut the gate at once, in any state; the hub is told now or after the reconnect."""
         await self._set_muted(kind, True)
 
     async def unmute(self, kind: Kind) -> None:
+        """Raises `RoleError` while a host has muted it."""
         await self._set_muted(kind, False)
 
     # --- the others' streams
@@ -279,7 +187,22 @@ class RoomClient(LoginClient):
         if self._reports is not None:
             self._reports.set_volume_interval(self._volume_interval_s)
 
+    def enable_top_n_audio(self, enable: bool, n: int = 3) -> None:
+        """Raise volume_indicator with the `n` loudest (1 to 16) every 2 s (U54). Raises `InvalidArgumentError`."""
+        self._check_alive("enable_top_n_audio")
+        if not 1 <= n <= MAX_TOP_N:
+            raise InvalidArgumentError(
+                f"the {n} loudest: 1 to {MAX_TOP_N}", operation="enable_top_n_audio", state=self._connection.state
+            )
+        self._top_n = n if enable else None
+        if self._reports is not None:
+            self._reports.set_top_n(self._top_n)
+
     # --- inside
+
+    def _forced_mute(self, kind: Kind, muted: bool) -> None:
+        if muted:  # whoever may speak again decides it alone
+            self._own.set_muted(kind, True)
 
     def _new_stay(self, ticket: Ticket) -> Stay:
         def send(to: str, message: LegMessage) -> None:
@@ -299,30 +222,10 @@ class RoomClient(LoginClient):
             emit=self._emit,
             media=media,
             describe=self._own.describe,
+            on_forced_mute=self._forced_mute,
             auto_subscribe=self._auto_subscribe and self._playout is not None,
         )
         return stay
-
-    async def _make_way(self, ticket: Ticket) -> None:
-        """For a join: a login of a join that was ended is forgotten; one of somebody else is an error."""
-        login, wanted = self._login, ticket.credentials.user_id
-        if login.state is LoginState.ABORTED and login.is_implicit:
-            await login.close()
-        elif login.state is not LoginState.DISCONNECTED and wanted not in ("", login.user_id):
-            if not login.is_implicit:
-                raise InvalidStateError(
-                    f"logged in as {login.user_id!r}, not {wanted!r}; log out first",
-                    operation="join",
-                    state=login.state,
-                )
-            await login.close()
-
-    def _emit(self, event: Event) -> None:
-        if isinstance(event, ConnectionStateChanged):
-            self._follow(event)
-        elif self._connection.state is ConnectionState.DISCONNECTED and not isinstance(event, ErrorRaised):
-            return  # OR05
-        self._emitter.emit(event)
 
     def _follow(self, event: ConnectionStateChanged) -> None:
         """The reports run from the first CONNECTED to the end; what was in the room ends with DISCONNECTED."""
@@ -336,8 +239,10 @@ class RoomClient(LoginClient):
                 media=stay.media,
                 quality_interval_s=self._options.quality_interval_s,
                 volume_interval_s=self._volume_interval_s,
+                top_n=self._top_n,
+                tell=stay.report_quality,
             )
-        elif event.cur_state is ConnectionState.DISCONNECTED:
+        elif event.cur_state is ConnectionState.DISCONNECTED and not event.will_reconnect:
             if self._reports is not None:
                 self._reports.end()
             self._reports = self._stay = None
@@ -346,29 +251,22 @@ class RoomClient(LoginClient):
         operation = "mute" if muted else "unmute"
         self._check_alive(operation)
         _checked_kinds((kind,), operation)
-        self._own.set_muted(kind, muted)
         stay = self._stay
-        main = stay.published.get("main") if stay is not None else None
+        if stay is not None and not muted and kind in stay.forced_mutes:
+            raise RoleError(f"{kind} was muted by a host", operation=operation, state=self._connection.state)
+        self._own.set_muted(kind, muted)
+        main = stay.own.published.get("main") if stay is not None else None
         if stay is None or self._connection.state is not ConnectionState.CONNECTED:
             return
         if main is None or kind not in main.kinds:
             return
         try:
-            await stay.announce_mute(kind, muted)
+            await stay.own.announce_mute(kind, muted)
         except (ReconnectingError, NotJoinedError):
             logger.debug("%s of %s goes out with the reconnect", operation, kind)
         except RtcError as exc:
             if exc.code is not RtcErrorCode.STREAM_NOT_FOUND:  # its publish is still on the way, and says it too
                 raise
-
-    def _check_connected(self, operation: str) -> Stay:
-        """IL02."""
-        self._check_alive(operation)
-        state = self._connection.state
-        if state is ConnectionState.CONNECTED and self._stay is not None:
-            return self._stay
-        cls = ReconnectingError if state is ConnectionState.RECONNECTING else NotJoinedError
-        raise cls(f"{operation}() in {state}", operation=operation, state=state)
 
     def _check_present(self, stay: Stay, stream: RemoteStream) -> None:
         """IL06."""

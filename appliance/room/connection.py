@@ -26,6 +26,8 @@ class Trigger(StrEnum):
     ACCEPTED = "accepted"
     REFUSED = "refused"
     LINK_LOST = "link lost"
+    LINK_DROPPED = "link dropped"  # with `trtc_transitions`: in two steps
+    RETRY = "retry"
     RESTORED = "restored"
     SETTLED = "settled"
     GAVE_UP = "gave up"
@@ -42,6 +44,8 @@ TRANSITIONS: dict[tuple[ConnectionState, Trigger], ConnectionState] = {
     (_S.CONNECTING, Trigger.REFUSED): _S.DISCONNECTED,  # TR03
     (_S.CONNECTING, Trigger.LEAVE): _S.DISCONNECTING,  # TR04
     (_S.CONNECTED, Trigger.LINK_LOST): _S.RECONNECTING,  # TR05
+    (_S.CONNECTED, Trigger.LINK_DROPPED): _S.DISCONNECTED,  # TR06
+    (_S.DISCONNECTED, Trigger.RETRY): _S.RECONNECTING,  # TR07
     (_S.RECONNECTING, Trigger.RESTORED): _S.RECONNECTED,  # TR08
     (_S.RECONNECTED, Trigger.SETTLED): _S.CONNECTED,  # TR09
     (_S.RECONNECTING, Trigger.GAVE_UP): _S.DISCONNECTED,  # TR10
@@ -82,10 +86,17 @@ class Connection:
         if target is None:
             logger.error("no transition from %s by %s (%s)", self.state, trigger, reason)
             raise TransitionError(f"no transition from {self.state} by {trigger}")
-        self._set_state(target, reason, resumed=resumed, error=error)
+        will_reconnect = trigger in (Trigger.LINK_LOST, Trigger.LINK_DROPPED, Trigger.RETRY)
+        self._set_state(target, reason, resumed=resumed, error=error, will_reconnect=will_reconnect)
 
     def _set_state(
-        self, state: ConnectionState, reason: ConnectionReason, *, resumed: bool, error: RtcErrorInfo | None
+        self,
+        state: ConnectionState,
+        reason: ConnectionReason,
+        *,
+        resumed: bool,
+        error: RtcErrorInfo | None,
+        will_reconnect: bool,
     ) -> None:
         previous, self.state = self.state, state
         logger.info("%s -> %s (%s)%s", previous, state, reason, f": {error.message}" if error else "")
@@ -96,7 +107,7 @@ class Connection:
                 reason=reason,
                 reconnect=_S.RECONNECTED in (previous, state),
                 resumed=resumed,
-                will_reconnect=state is _S.RECONNECTING,
+                will_reconnect=will_reconnect,
                 error=error,
             )
         )

@@ -243,6 +243,32 @@ class PeerLeft(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PeerNameChanged(Event):
+    """U17."""
+
+    room_id: str
+    user_id: str
+    user_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleChanged(Event):
+    """U23: one's own role, once the hub has agreed."""
+
+    role: Role
+
+
+@dataclass(frozen=True, kw_only=True)
+class MuteForced(Event):
+    """A host has shut one's own gate, or lets one open it again (server-side mute)."""
+
+    kind: Kind
+    muted: bool
+    by: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StreamAdded(Event):
     """U32."""
 
@@ -319,6 +345,22 @@ class NetworkQualityChanged(Event, retained=True):
 
 
 @dataclass(frozen=True, slots=True)
+class MemberQuality:
+    """One entry of U56."""
+
+    user_id: str
+    uplink: NetworkQuality
+    downlink: NetworkQuality
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoomNetworkQuality(Event):
+    """U56: every visible member of the room, oneself included, as the hub heard it last."""
+
+    items: tuple[MemberQuality, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class VolumeItem:
     """One entry of U51: volume 0..100."""
 
@@ -333,6 +375,21 @@ class AudioVolume(Event):
     """U51, loudest first."""
 
     result: tuple[VolumeItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IndicatedVolume:
+    """One entry of U53: volume 0..100."""
+
+    user_id: str
+    volume: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class VolumeIndicator(Event):
+    """U53: the loudest of the room, loudest first, while `enable_top_n_audio` is on."""
+
+    users: tuple[IndicatedVolume, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

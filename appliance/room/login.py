@@ -41,7 +41,7 @@ from appliance.room.events import (
 from appliance.room.link import Link, LinkLostError
 from appliance.room.options import RoomOptions
 from appliance.room.signaling import ClientMessage, HubMessage
-from appliance.room.signaling_login import Logout, Ok
+from appliance.room.signaling_login import Logout, Ok, SetUserName
 from appliance.room.signaling_room import Joined, Kicked, Leave, RoomClosed
 
 logger = logging.getLogger(__name__)
@@ -231,6 +231,10 @@ class Login:
         if self._link is None:
             raise LinkLostError("not logged in")
         self._link.send(message)
+
+    async def set_user_name(self, user_name: str) -> None:
+        await self.request("set_user_name", lambda request_id: SetUserName(id=request_id, user_name=user_name), Ok)
+        self._credentials = replace(self._credentials, user_name=user_name)
 
     @property
     def token(self) -> Token:

@@ -8,17 +8,25 @@ from collections.abc import Callable, Mapping
 
 from appliance.events import Event
 from appliance.room.backend import MediaBackend
-from appliance.room.events import ActiveSpeaker, AudioVolume, VolumeItem
+from appliance.room.events import (
+    ActiveSpeaker,
+    AudioVolume,
+    IndicatedVolume,
+    NetworkQualityChanged,
+    VolumeIndicator,
+    VolumeItem,
+)
 from appliance.room.levels import SpeakerElection, loudest
 from appliance.room.own_media import OwnMedia
 from appliance.room.quality import NetworkMeter
 from appliance.room.streams import RemoteUser
 
+INDICATE_S = 2.0  # TM07
 SAMPLE_S = 0.2  # of the volumes for the active speaker
 
 
 class Reports:
-    """Runs from its making until `end`; `volume_interval_s` None: no audio_volume."""
+    """Runs from its making until `end`; `volume_interval_s` None: no audio_volume. `tell` passes our quality on."""
 
     def __init__(
         self,
@@ -30,6 +38,8 @@ class Reports:
         media: MediaBackend,
         quality_interval_s: float,
         volume_interval_s: float | None,
+        top_n: int | None,
+        tell: Callable[[NetworkQualityChanged], None],
     ) -> None:
         self._emit = emit
         self._user_id = user_id
@@ -41,7 +51,9 @@ class Reports:
             "quality": asyncio.create_task(self._quality(), name="room-network-quality"),
             "speaker": asyncio.create_task(self._speaker(), name="room-active-speaker"),
         }
+        self._tell = tell
         self.set_volume_interval(volume_interval_s)
+        self.set_top_n(top_n)
 
     def set_volume_interval(self, interval_s: float | None) -> None:
         task = self._tasks.pop("volume", None)
@@ -49,6 +61,14 @@ class Reports:
             task.cancel()
         if interval_s is not None:
             self._tasks["volume"] = asyncio.create_task(self._volume(interval_s), name="room-audio-volume")
+
+    def set_top_n(self, n: int | None) -> None:
+        """volume_indicator of the `n` loudest; None: not at all."""
+        task = self._tasks.pop("top-n", None)
+        if task is not None:
+            task.cancel()
+        if n is not None:
+            self._tasks["top-n"] = asyncio.create_task(self._indicate(n), name="room-volume-indicator")
 
     def end(self) -> None:
         """The tasks only sleep and emit: they are gone with the next turn of the loop."""
@@ -61,7 +81,9 @@ class Reports:
             reports = self._media.reports()
             up = {report.leg_id: report.stats for report in reports if report.direction == "up"}
             down = {report.leg_id: report.stats for report in reports if report.direction == "down"}
-            self._emit(meter.report(up, down, now_s))
+            quality = meter.report(up, down, now_s)
+            self._emit(quality)
+            self._tell(quality)
 
     async def _speaker(self) -> None:
         election = SpeakerElection()
@@ -74,6 +96,11 @@ class Reports:
         async for _ in _Ticks(interval_s):
             items = (self._item(user_id, volume) for user_id, volume in loudest(self._volumes()))
             self._emit(AudioVolume(result=tuple(items)))
+
+    async def _indicate(self, n: int) -> None:
+        async for _ in _Ticks(INDICATE_S):
+            users = (IndicatedVolume(user_id, volume) for user_id, volume in loudest(self._volumes(), n))
+            self._emit(VolumeIndicator(users=tuple(users)))
 
     def _item(self, user_id: str, volume: int) -> VolumeItem:
         user = self._users.get(user_id)

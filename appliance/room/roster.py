@@ -3,9 +3,9 @@
 The hub sends state, never deltas (`signaling.py`), so a change and a resync after a lost link are one comparison.
 
 Order of the events of one call (capabilities OR02, OR03, OR09, X28): who left (stream_removed of each stream, then
-peer_left), peer_joined, then by stream: stream_removed, stream_added, stream_updated, then the mute events.
-Mute events speak of the main stream. A kind that leaves a stream that stays counts as muted, with reason PEER_OFFLINE,
-and says so when it comes back live; one that comes muted says so, early or late.
+peer_left), peer_joined or peer_name_changed, then by stream: stream_removed, stream_added, stream_updated, then the
+mute events. Those speak of the main stream. A kind that leaves a stream that stays counts as muted, with reason
+PEER_OFFLINE, and says so when it comes back live; one that comes muted says so, early or late.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from appliance.room.events import (
     MediaStatusReason,
     PeerJoined,
     PeerLeft,
+    PeerNameChanged,
     StreamAdded,
     StreamRemoved,
     StreamUpdated,
@@ -85,8 +86,10 @@ class Roster:
     def _enter(self, member: Member, *, rejoined: bool) -> list[Event]:
         user = self.users.get(member.user_id)
         if user is not None:
+            renamed = user.user_name != member.user_name
             user.user_name, user.role = member.user_name, member.role
-            return []
+            name = PeerNameChanged(room_id=self.room_id, user_id=member.user_id, user_name=member.user_name)
+            return [name] if renamed else []
         self.users[member.user_id] = RemoteUser(member.user_id, member.user_name, member.role)
         return [PeerJoined(user_id=member.user_id, user_name=member.user_name, role=member.role, rejoined=rejoined)]
 

@@ -178,6 +178,7 @@ class Joined(Message, frozen=True, tag="joined"):
     members: tuple[Member, ...] = ()
     ice_servers: tuple[IceServer, ...] = ()
     media: Literal["mesh", "janus"] = "mesh"
+    may_moderate: bool = False  # `Moderate` and `Disband` are obeyed
 
 
 class MemberChanged(Message, frozen=True, tag="member-changed"):

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Literal
 
 from appliance.errors import (
@@ -21,7 +24,6 @@ from appliance.errors import (
     RtcError,
     RtcErrorCode,
     ServiceUnavailableError,
-    StreamNotFoundError,
 )
 from appliance.events import Event
 from appliance.room.backend import MediaBackend
@@ -34,18 +36,26 @@ from appliance.room.events import (
     ErrorRaised,
     Kicked,
     LoginState,
+    MemberQuality,
+    MuteForced,
+    NetworkQuality,
+    NetworkQualityChanged,
     PeerLeft,
+    RoleChanged,
     RoomClosed,
+    RoomNetworkQuality,
     RtcErrorInfo,
     StreamAdded,
     StreamRemoved,
     StreamUpdated,
 )
+from appliance.room.link import LinkLostError
 from appliance.room.login import Login
 from appliance.room.options import RoomOptions
+from appliance.room.own_streams import OwnStreams
 from appliance.room.roster import Roster
 from appliance.room.signaling import ClientMessage, HubMessage
-from appliance.room.signaling_base import Kind, Role, StreamName
+from appliance.room.signaling_base import Kind, Role
 from appliance.room.signaling_login import Error, Ok
 from appliance.room.signaling_room import (
     Joined,
@@ -53,14 +63,15 @@ from appliance.room.signaling_room import (
     LegMessage,
     MemberChanged,
     MemberLeft,
-    Publish,
-    SetMute,
+    ReportQuality,
+    RoomQuality,
+    SetRole,
     SignalFrom,
     SignalTo,
     StreamInfo,
-    Unpublish,
 )
 from appliance.room.signaling_room import Kicked as KickedMessage
+from appliance.room.signaling_room import MuteForced as ForcedMute
 from appliance.room.signaling_room import RoomClosed as RoomClosedMessage
 from appliance.room.streams import LocalStream
 
@@ -80,6 +91,7 @@ class Stay:
         emit: Callable[[Event], None],
         media: MediaBackend,
         describe: Callable[[LocalStream], StreamInfo],
+        on_forced_mute: Callable[[Kind, bool], None],
         auto_subscribe: bool,
     ) -> None:
         self.ticket = ticket
@@ -88,15 +100,18 @@ class Stay:
         self.user_id: str | None = None
         self.role: Role = ticket.role
         self.session_id = ""
-        self.published: dict[StreamName, LocalStream] = {}
+        self.profile = ticket.profile
+        self.may_moderate = False
+        self.joined_s = 0.0  # seconds since 1970
+        self.forced_mutes: set[Kind] = set()  # by a host: only it can lift them
+        self.own = OwnStreams(self.request, media, describe)
         self._login = login
         self._options = options
         self._connection = connection
         self._emit = emit
-        self._describe = describe
+        self._on_forced_mute = on_forced_mute
         self._auto_subscribe = auto_subscribe
         self._early: list[HubMessage] | None = []  # pushed before the events of the roster were raised
-        self._announced: set[StreamName] = set()  # what the hub may know of ours
         self._entering: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -207,6 +222,9 @@ class Stay:
     def _take_seat(self, joined: Joined) -> None:
         self.user_id = joined.user_id
         self.role = joined.role
+        self.may_moderate = joined.may_moderate
+        self.profile = joined.profile
+        self.joined_s = time.time()
         self.session_id = joined.session_id
         self.media.ice_servers = joined.ice_servers
 
@@ -222,18 +240,22 @@ class Stay:
         if self._connection.state is ConnectionState.CONNECTED:
             self.media.link_down()
             self._early = []
-            self._connection.advance(Trigger.LINK_LOST, ConnectionReason.INTERRUPTED)
+            if self._options.trtc_transitions:
+                self._connection.advance(Trigger.LINK_DROPPED, ConnectionReason.INTERRUPTED)
+                self._connection.advance(Trigger.RETRY, ConnectionReason.INTERRUPTED)
+            else:
+                self._connection.advance(Trigger.LINK_LOST, ConnectionReason.INTERRUPTED)
 
     def restored(self, joined: Joined, *, resumed: bool, new_hub: bool) -> None:
         self._take_seat(joined)
         self._connection.advance(Trigger.RESTORED, ConnectionReason.RECONNECTED, resumed=resumed)
         self._connection.advance(Trigger.SETTLED, ConnectionReason.RECONNECTED, resumed=resumed)
+        if not resumed:
+            self.forced_mutes.clear()
         if new_hub:
             self._spawn(self._end_return(), "room-return-grace")
         self._settle(joined, new_hub=new_hub)
-        if not resumed:
-            self._announced.clear()
-        self._spawn(self._publish_again(), "room-publish-again")
+        self._spawn(self.own.publish_again(forgotten=not resumed), "room-publish-again")
 
     def put_out(self, message: KickedMessage | RoomClosedMessage) -> None:
         event, reason = self._eviction(message)
@@ -258,15 +280,6 @@ class Stay:
         if self._connection.state is ConnectionState.RECONNECTING:
             self._spawn(end(), "room-give-up")
 
-    async def _publish_again(self) -> None:
-        try:
-            for name in self._announced - set(self.published):
-                await self._unpublish(name)
-            for stream in list(self.published.values()):
-                await self._publish(stream)
-        except RtcError as exc:
-            logger.warning("what was published could not be restored: %s", exc)
-
     async def _end_return(self) -> None:
         await asyncio.sleep(self._options.return_grace_s)
         self._apply(self.roster.end_return())
@@ -285,6 +298,16 @@ class Stay:
                 self._apply(self.roster.leave(message))
             case SignalFrom():
                 self.media.signal(message.sender, message.leg)
+            case RoomQuality():
+                items = (
+                    MemberQuality(item.user_id, NetworkQuality(item.uplink), NetworkQuality(item.downlink))
+                    for item in message.items
+                )
+                self._emit(RoomNetworkQuality(items=tuple(items)))
+            case ForcedMute():
+                (self.forced_mutes.add if message.muted else self.forced_mutes.discard)(message.kind)
+                self._on_forced_mute(message.kind, message.muted)
+                self._emit(MuteForced(kind=message.kind, muted=message.muted, by=message.by, message=message.message))
             case KickedMessage() | RoomClosedMessage():
                 self._evict(*self._eviction(message))
             case Error():
@@ -320,46 +343,26 @@ class Stay:
         """Raises `LinkLostError`."""
         self._login.send(SignalTo(to=to, leg=message))
 
+    def report_quality(self, quality: NetworkQualityChanged) -> None:
+        """For everybody's room_network_quality; while the link is lost it goes nowhere."""
+        with suppress(LinkLostError):
+            self._login.send(ReportQuality(uplink=quality.uplink, downlink=quality.downlink))
+
     async def request(self, operation: str, make: Callable[[int], ClientMessage]) -> None:
         """One confirmed request. Raises `RtcError` with the hub's code, or what the lost link makes of it."""
         if not self._connection.is_joined:
             raise NotJoinedError("not in a room", operation=operation, state=self._connection.state)
         await self._login.request(operation, make, Ok)
 
-    async def publish(self, stream: LocalStream) -> None:
-        """Others can ask for it from now on; on an error everything is as before."""
-        before = self.published.get(stream.name)
-        self._offer(stream.name, stream)
-        try:
-            await self._publish(stream)
-        except BaseException:
-            self._offer(stream.name, before)
-            raise
-
-    async def unpublish(self, name: StreamName) -> None:
-        self._offer(name, None)
-        await self._unpublish(name)
-
-    async def announce_mute(self, kind: Kind, muted: bool) -> None:
-        await self.request("mute", lambda request_id: SetMute(id=request_id, kind=kind, muted=muted))
-
-    async def _publish(self, stream: LocalStream) -> None:
-        self._announced.add(stream.name)
-        await self.request("publish", lambda request_id: Publish(id=request_id, stream=self._describe(stream)))
-
-    async def _unpublish(self, name: StreamName) -> None:
-        try:
-            await self.request("unpublish", lambda request_id: Unpublish(id=request_id, name=name))
-        except StreamNotFoundError:
-            logger.debug("the hub never heard of %s", name)
-        self._announced.discard(name)
-
-    def _offer(self, name: StreamName, stream: LocalStream | None) -> None:
-        if stream is None:
-            self.published.pop(name, None)
-        else:
-            self.published[name] = stream
-        self.media.publish(name, frozenset(stream.kinds) if stream is not None else frozenset())
+    async def set_role(self, role: Role) -> None:
+        await self.request("set_client_role", lambda request_id: SetRole(id=request_id, role=role))
+        self.role = role
+        self.ticket = replace(self.ticket, role=role)
+        if role == "audience":
+            self.own.rest()
+        self._emit(RoleChanged(role=role))
+        if role == "host":
+            await self.own.resume()
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(coroutine, name=name)

@@ -11,10 +11,23 @@ PUT_OUT = RtcError("put out", code=RtcErrorCode.KICKED)
 def test_a_ban_is_for_one_user_in_one_room() -> None:
     exclusions = Exclusions()
     exclusions.ban("attic", "anna")
-    exclusions.check_ban("cellar", "anna")
-    exclusions.check_ban("attic", "ben")
+    exclusions.check_ban("cellar", "anna", 0.0)
+    exclusions.check_ban("attic", "ben", 0.0)
     with pytest.raises(BannedError, match="attic"):
-        exclusions.check_ban("attic", "anna")
+        exclusions.check_ban("attic", "anna", 0.0)
+
+
+def test_a_ban_may_end_by_itself() -> None:
+    exclusions = Exclusions()
+    exclusions.ban("attic", "anna", until_s=60.0)
+    assert exclusions.banned("attic", 59.9) == ["anna"]
+    with pytest.raises(BannedError):
+        exclusions.check_ban("attic", "anna", 59.9)
+    exclusions.check_ban("attic", "anna", 60.0)
+    assert exclusions.banned("attic", 60.0) == []
+    exclusions.ban("attic", "anna", until_s=90.0)
+    exclusions.ban("attic", "anna")
+    assert exclusions.banned("attic", 1e9) == ["anna"]
 
 
 def test_a_session_is_told_until_its_time_is_over() -> None:

@@ -219,7 +219,7 @@ class HubLife(RuleBasedStateMachine):
         self.ask_in(self.pick(data), room, role, profile)
 
     def ask_in(self, connection: int, room: str, role: Role, profile: Profile) -> None:
-        is_banned = self.clients[connection].user_id in self.rooms.exclusions.banned(room)
+        is_banned = self.clients[connection].user_id in self.rooms.exclusions.banned(room, self.now_s)
         there = list(self.where.values()).count(room)
         error = self.say(connection, Join(id=2, room=room, role=role, profile=profile))
         if error is None:
@@ -298,7 +298,7 @@ class HubLife(RuleBasedStateMachine):
 
     @rule(room=st.sampled_from(ROOMS))
     def unban_everybody(self, room: str) -> None:
-        for user_id in self.rooms.exclusions.banned(room):
+        for user_id in self.rooms.exclusions.banned(room, self.now_s):
             self.rooms.exclusions.unban(room, user_id)
 
     @rule(room=st.sampled_from(ROOMS))
