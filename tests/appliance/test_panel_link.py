@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from appliance.config import parse
 from appliance.drivers import PanelDevices, hardware
 from appliance.panel_link import PanelLink
 from appliance.session import Session
+from appliance.unit_events import SetupModeChanged
+from hw import BUTTON_NAMES, ButtonEdge
+from hw.mock import MockButtons, MockLeds
 from tests.appliance.unit import MockDevices, new_session, running, until
 from tests.hw.test_panel import PtyPanel
 
@@ -139,3 +143,62 @@ def test_auto_is_gpio_on_a_raspberry_pi_only(monkeypatch: pytest.MonkeyPatch) ->
     assert hardware(config).panel is None
     monkeypatch.setattr("appliance.drivers.is_raspberry_pi", lambda: True)
     assert hardware(config).panel is not None
+
+
+class Fingers:
+    """Buttons whose edges have the time that the test gives them."""
+
+    def __init__(self) -> None:
+        self.sink: Callable[[ButtonEdge], None] | None = None
+
+    def start(self, sink: Callable[[ButtonEdge], None]) -> None:
+        self.sink = sink
+
+    def close(self) -> None:
+        self.sink = None
+
+
+async def test_both_buttons_ask_for_set_up_mode_and_then_for_the_factory_state() -> None:
+    session, bus = new_session(NOBODY, MockDevices(), auto_join=False)
+    leds, fingers, asked = MockLeds(), Fingers(), list[str]()
+
+    async def reset() -> None:
+        asked.append("reset")
+
+    panel = PanelDevices(leds, fingers)
+    link = PanelLink(panel, session, bus, on_setup=lambda: asked.append("setup"), on_reset=reset)
+    task = asyncio.create_task(link.run(), name="panel under test")
+    try:
+        await until(lambda: fingers.sink)
+        assert fingers.sink is not None
+        now_s = time.monotonic()
+        for button in BUTTON_NAMES:
+            fingers.sink(ButtonEdge(button, True, now_s - 10.5))
+        await until(lambda: asked == ["setup"])
+        await until(lambda: set(link.patterns.values()) == {"4hz"}, "the warning")
+        fingers.sink(ButtonEdge("mute", False, now_s - 0.2))
+        fingers.sink(ButtonEdge("call", False, now_s - 0.1))
+        await until(lambda: set(link.patterns.values()) != {"4hz"})
+        for button in BUTTON_NAMES:
+            fingers.sink(ButtonEdge(button, True, now_s))
+        fingers.sink(ButtonEdge("mute", False, now_s + 20.1))
+        await until(lambda: asked == ["setup", "setup", "reset"])
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_set_up_mode_is_shown() -> None:
+    session, bus = new_session(NOBODY, MockDevices(), auto_join=False)
+    link = PanelLink(PanelDevices(MockLeds(), MockButtons()), session, bus)
+    task = asyncio.create_task(link.run(), name="panel under test")
+    try:
+        await until(lambda: link.patterns["connection"] == "off")
+        for is_shown, pattern in ((True, "slow-pulse"), (False, "off")):
+            bus.publish(SetupModeChanged(phase="access-point", is_shown=is_shown))
+            await until(lambda: link.patterns["connection"] == pattern)  # noqa: B023
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
