@@ -77,7 +77,7 @@ async def test_what_is_wrong_changes_nothing(file: Path, changes: dict[str, int 
     store = await started(file)
     before = {path.name: path.read_bytes() for path in file.parent.iterdir()}
     with pytest.raises(ConfigError) as caught:
-        await store.change(changes)  # type: ignore[arg-type]
+        await store.change(changes)
     assert sorted(name for name, _ in caught.value.problems) == names
     assert {path.name: path.read_bytes() for path in file.parent.iterdir()} == before
     assert store.config.device.name == "Door"

@@ -20,16 +20,17 @@ from tests.appliance.unit import until
 class Clock:
     """Time as the watch sees it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now_s = 1000.0
-        monkeypatch.setattr(config_watch.time, "monotonic", lambda: self.now_s)
+    now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    fake = type("time", (), {"monotonic": staticmethod(lambda: 0.0)})
-    monkeypatch.setattr(config_watch, "time", fake)
-    return Clock(monkeypatch)
+    clock = Clock()
+    monkeypatch.setattr(config_watch, "time", clock)
+    return clock
 
 
 class Unit:

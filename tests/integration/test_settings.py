@@ -134,7 +134,8 @@ async def test_what_cannot_be_had_is_refused_before_it_is_saved(tmp_path: Path) 
         status, answer = await unit.send("PUT", "/api/config", {"video.fps": 0, "device.name": "", "no.key": 1})
         assert status == 422
         assert [problem["field"] for problem in answer["error"]["problems"]] == ["video.fps", "device.name", "no"]
-        for body in ({}, {"device": "x"}, {"device.name": {}}, {".": 1}):
+        bodies: list[dict[str, Any]] = [{}, {"device": "x"}, {"device.name": {}}, {".": 1}]
+        for body in bodies:
             assert (await unit.send("PUT", "/api/config", body))[0] == 400, body
         assert not (tmp_path / "demo.toml").exists()
     port = free_port()
