@@ -33,6 +33,7 @@ from appliance.room.events import (
     ConnectionState,
     ConnectionStateChanged,
     Kicked,
+    MuteForced,
     NetworkQuality,
     NetworkQualityChanged,
 )
@@ -146,6 +147,9 @@ class Session:
 
     async def set_muted(self, kind: Kind, muted: bool) -> None:
         """Move the gate at once, in a room or not; then tell the room."""
+        if not muted and self._client is not None and kind in self._client.forced_mutes:
+            logger.warning("%s stays muted: a host of the room muted it", kind)
+            return
         self._shut[kind] = muted
         if self._client is None or self.uplink is None:
             return
@@ -308,6 +312,11 @@ class Session:
                 self._stream_changed.set()
         elif isinstance(event, Kicked):
             self._kicked = event
+        elif isinstance(event, MuteForced) and event.muted:
+            self._shut[event.kind] = True
+            if self.devices is not None:
+                self.devices.follow_mute()
+            self._tell_mute()
         self._bus.publish(event)
 
     def _devices_changed(self) -> None:

@@ -130,6 +130,11 @@ class RoomClient(MemberClient):
         """Raises `RoleError` while a host has muted it."""
         await self._set_muted(kind, False)
 
+    @property
+    def forced_mutes(self) -> frozenset[Kind]:
+        """The kinds that a host of the room has muted: `unmute` is refused until a host lifts it."""
+        return frozenset(self._stay.forced_mutes) if self._stay is not None else frozenset()
+
     # --- the others' streams
 
     async def subscribe(self, stream: RemoteStream, audio: bool = True, video: bool = True) -> None:

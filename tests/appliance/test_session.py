@@ -127,6 +127,24 @@ async def test_mute_works_out_of_a_room_and_is_known_in_it() -> None:
             assert muted[0].user_id == "unit"
 
 
+async def test_a_host_of_the_room_mutes_the_unit_and_only_a_host_lifts_it() -> None:
+    async with hub_at() as (hub, url):
+        session, bus = new_session(url, MockDevices())
+        async with running(session):
+            await until(lambda: session.state is S.CONNECTED and session.has("audio"))
+            hub._perform(lambda _now_s: hub.rooms.force_mute("lobby", "unit", "audio", True, by="a host"))
+            await until(lambda: session.is_muted("audio"))
+            assert (told := bus.latest(MuteChanged)) is not None
+            assert told.audio
+            await session.toggle_mute()
+            assert session.is_muted("audio")
+            hub._perform(lambda _now_s: hub.rooms.force_mute("lobby", "unit", "audio", False))
+            await until(lambda: session._client is not None and not session._client.forced_mutes)
+            assert session.is_muted("audio")
+            await session.toggle_mute()
+            assert not session.is_muted("audio")
+
+
 async def test_a_mute_outlives_a_restart_of_the_session() -> None:
     session, _ = new_session("ws://127.0.0.1:9/hub/ws", MockDevices(), auto_join=False)
     async with running(session):
