@@ -6,6 +6,7 @@ import importlib
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from hw import AccessUnit, HardwareError, Picture
@@ -68,13 +69,17 @@ class Running:
         picam2.start()
 
     def close(self) -> None:
-        """May hang with the camera's driver."""
+        """May hang with the camera's driver.
+
+        picamera2's thread goes first: its `stop` would wait for ever for one that an error has ended.
+        """
         self._ended = True
         picam2, self._picam2 = self._picam2, None
         if picam2 is None:
             return
+        with suppress(RuntimeError):  # it did not get so far as to have one
+            picam2.stop_preview()
         try:
-            picam2.stop()
             if self._encoder is not None:
                 picam2.stop_encoder(self._encoder)
         finally:
@@ -156,5 +161,8 @@ def _captured_s(sensor_ns: int | None) -> float:
     return capture_time(None if sensor_ns is None else sensor_ns / 1e9, time.monotonic(), ahead_s)
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
+    """The first cause: picamera2 wraps what libcamera says in words that say nothing."""
+    while error.__cause__ is not None:
+        error = error.__cause__
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

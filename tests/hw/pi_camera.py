@@ -81,7 +81,7 @@ class Picamera2:
 
     def __init__(self, number: int) -> None:
         if self.busy:
-            raise RuntimeError("Camera __init__ sequence did not complete.")
+            raise RuntimeError("Camera __init__ sequence did not complete.") from RuntimeError("Device busy")
         self.number = number
         self.post_callback: Callable[[Request], None] = lambda request: None
         self.closed = False
@@ -128,12 +128,13 @@ class Picamera2:
                 self.encoder.encode(Picture(request.frame, sensor_ns / 1e9), sensor_ns // 1000)
             number += 1
 
-    def stop(self) -> None:
+    def stop_preview(self) -> None:
+        if self._thread.ident is None:
+            raise RuntimeError("No preview specified.")
         if self.hangs is not None:
             self.hangs.wait()
         self._stopped.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._thread.join()
 
     def stop_encoder(self, encoder: H264Encoder) -> None:
         encoder.vd.close()

@@ -182,7 +182,7 @@ def test_cameras_that_are_not_there(pi: Pi) -> None:
 
 def test_a_camera_that_is_busy(pi: Pi) -> None:
     pi.picamera2.busy = True
-    with no_new_threads(), pytest.raises(HardwareError, match=r"did not complete.*does another program use it"):
+    with no_new_threads(), pytest.raises(HardwareError, match=r"Device busy; does another program use it"):
         without_encoder().start(lambda _: None, lost_is_an_error)
     pi.picamera2.busy = False
     take(without_encoder(), 1)
