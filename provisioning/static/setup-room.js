@@ -89,8 +89,8 @@ async function submit() {
     }
     if (wanted.certificate === "other") throw blameField($("address"), _("setup.other_certificate"));
     if (wanted.certificate === "unreachable") throw blameField($("address"), _("setup.hub_unreachable"));
-    await save(wanted);
-    await join();
+    const before = (await call("/api/state")).connection.since;
+    await join(await save(wanted) ? before : "");
   } catch (error) {
     if (!(error instanceof Said)) throw error;
   }
@@ -104,13 +104,15 @@ function ask(wanted) {
   $("trusted").focus();
 }
 
+// Whether it is another room than before.
 async function save({ url, room, token, fingerprint }) {
   const settings = { "room.url": url, "room.room": room, "room.token": token, "room.fingerprint": fingerprint };
-  await call("/api/config", settings, { method: "PUT" });
+  const { applied } = await call("/api/config", settings, { method: "PUT" });
+  return applied.some((key) => key.startsWith("room."));
 }
 
-// The unit goes there now: wait until it is in, and say why if it is not.
-async function join() {
+// The unit goes there now: wait until it is in, and say why if it is not. What it was since `before` counts for nothing.
+async function join(before) {
   const thisVisit = visit;
   $("room-work").hidden = false;
   $("room-anyway").hidden = true;
@@ -120,7 +122,7 @@ async function join() {
     let last = null;
     while (thisVisit === visit && performance.now() < endMs) {
       const state = await call("/api/state").catch(() => null);
-      last = state && connection(state);
+      last = state && state.connection.since !== before ? connection(state) : null;
       $("room-work-words").textContent = last?.words ?? _("setup.joining_room");
       if (last?.tone === "good") {
         await hooks.next();

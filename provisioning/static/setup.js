@@ -97,8 +97,10 @@ async function start() {
   show(wanted(), { focus: false });
 }
 
-addEventListener("hashchange", () => setup && show(wanted()));
-addEventListener("popstate", () => setup && show(wanted()));
+addEventListener("hashchange", () => {
+  claim.takeCode();
+  if (setup) show(wanted());
+});
 for (const step of Object.values(steps)) step.wire?.({ next, refresh });
 wireReveals();
 start();
