@@ -27,6 +27,12 @@ _Line = Annotated[str, Meta(max_length=256, pattern=_PRINTABLE)]
 _Address = Annotated[
     str, Meta(max_length=64, pattern=r"^[0-9A-Fa-f.:]+\Z", extra={"allowed": "an IP address in quotes"})
 ]
+_HostName = Annotated[
+    str,
+    Meta(
+        max_length=253, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z", extra={"allowed": "a DNS name in quotes"}
+    ),
+]
 _StunUrl = Annotated[str, Meta(max_length=256, pattern=rf"^stuns?:{_HOST}\Z", extra={"allowed": '"stun:HOST:PORT"'})]
 _TurnUrl = Annotated[
     str,
@@ -84,7 +90,7 @@ class Room(_Section, frozen=True):
         str,
         Meta(
             pattern=r"^([0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){31})?\Z",
-            description="Trust a wss:// hub with this certificate and no other; the unit there says it at start.",
+            description="Trust a wss:// hub with this key and no other; the unit there says it at start.",
             extra={"allowed": 'a SHA-256 fingerprint, 32 pairs of hex digits with ":" between them, or empty'},
         ),
     ] = ""
@@ -233,9 +239,21 @@ class Web(_Section, frozen=True):
     ] = "0.0.0.0"
     port: Annotated[int, Meta(ge=0, le=65535, description="TCP port; 0: any free one.")] = 8080
     tls: Annotated[
-        Literal["self-signed", "off"],
-        Meta(description="Browsers give camera and microphone only to https and to localhost."),
+        Literal["self-signed", "own", "off"],
+        Meta(
+            description="Browsers give camera and microphone only to https and to localhost. "
+            "own: with `certificate` and `key`."
+        ),
     ] = "self-signed"
+    certificate: Annotated[
+        _Line,
+        Meta(description='File with the certificate and its chain in PEM, for tls "own"; a renewed one is taken over.'),
+    ] = ""
+    key: Annotated[_Line, Meta(description="File with the certificate's private key in PEM.")] = ""
+    host_names: Annotated[
+        tuple[_HostName, ...],
+        Meta(max_length=8, description="Further names that this unit answers to, beside its own and its addresses."),
+    ] = ()
 
 
 class Hub(_Section, frozen=True):
@@ -361,6 +379,9 @@ def _conflicts(config: Config) -> Iterator[tuple[Problem, set[tuple[str, ...]]]]
     def conflict(path: str, what: str, *others: str) -> tuple[Problem, set[tuple[str, ...]]]:
         return Problem(_path(path), path, what), {_path(path), *map(_path, others)}
 
+    if config.web.tls == "own" and not (config.web.certificate and config.web.key):
+        needed = '= "own"; it needs web.certificate and web.key'
+        yield conflict("web.tls", needed, "web.certificate", "web.key")
     if config.room.url == "hub:" and not config.hub.enabled:
         yield conflict("hub.enabled", '= false; room.url "hub:" needs it: set it to true or room.url', "room.url")
     if config.audio.driver == "file" and not config.audio.microphone_file:

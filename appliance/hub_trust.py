@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
+
+from appliance.tls import fingerprints_of_der
 
 TIMEOUT_S = 4.0
 
@@ -35,12 +36,15 @@ async def look_at(url: str, pinned: str = "") -> SeenHub:
     der = await _connect(host, port, context)
     if not der:
         return SeenHub("unreachable", pinned)
-    fingerprint = hashlib.sha256(der).digest().hex(":").upper()
+    try:
+        fingerprints = fingerprints_of_der(der)
+    except ValueError:
+        return SeenHub("unreachable", pinned)
     if pinned:
-        return SeenHub("pinned" if fingerprint == pinned else "other", pinned)
+        return SeenHub("pinned" if pinned.upper() in fingerprints else "other", pinned)
     if await _connect(host, port, await asyncio.to_thread(ssl.create_default_context)) is not None:
         return SeenHub("trusted")
-    return SeenHub("own", fingerprint)
+    return SeenHub("own", fingerprints[0])
 
 
 async def _connect(host: str, port: int, context: ssl.SSLContext | None) -> bytes | None:

@@ -17,6 +17,7 @@ from appliance.errors import ConfigError
 from appliance.hub.server import Hub
 from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import TokenSigner, load_or_create_secret
+from appliance.redact import hide
 from appliance.sdnotify import Notifier, feed_watchdog
 from appliance.serving import Listener
 from appliance.state_dir import TOKEN_SECRET_FILE
@@ -52,9 +53,7 @@ class Server:
         self.auth: Auth
         self.access: Access
         self.signer: TokenSigner
-        self.server_tls: ssl.SSLContext | None = None
-        self.client_tls: ssl.SSLContext | None = None
-        self.fingerprint = ""  # of the own certificate, where there is one
+        self.tls: tls.Tls | None = None
         self._state_dir = state_dir
 
     async def prepare(self) -> None:
@@ -67,18 +66,17 @@ class Server:
                 self.auth = await asyncio.to_thread(auth.load, self._state_dir, extra_tokens=(token,) if token else ())
             except (ClaimError, PasswordError) as exc:
                 raise ConfigError(str(exc)) from exc
+        claim, config = self.auth.claim, self.config
+        hide(claim.code, claim.code.replace("-", ""), claim.key, config.room.token, config.hub.turn_secret)
         self.access = Access(
             self.auth,
-            tls.host_names(),
+            tls.host_names() | set(self.config.web.host_names),
             loopback_only=self.is_demo,
             open_pages=self.is_demo,
         )
         self.signer = TokenSigner(await asyncio.to_thread(load_or_create_secret, self._state_dir / TOKEN_SECRET_FILE))
-        if self.config.web.tls == "self-signed":
-            self.server_tls, self.client_tls = await asyncio.to_thread(
-                tls.self_signed, self._state_dir, tls.host_names()
-            )
-            self.fingerprint = await asyncio.to_thread(tls.fingerprint, self._state_dir)
+        if self.config.web.tls != "off":
+            self.tls = await asyncio.to_thread(tls.of_unit, self._state_dir, self.config.web)
 
     def new_hub(self) -> Hub:
         hub = self.config.hub
@@ -103,10 +101,23 @@ class Server:
         try:
             if hub is not None:
                 await hub.start()
-            await self.listener.serve(application, self.server_tls, plain)
+            async with asyncio.TaskGroup() as tasks:
+                if self.tls is not None:
+                    tasks.create_task(self.tls.keep(), name="certificate")
+                await self.listener.serve(application, self.tls.server if self.tls is not None else None, plain)
         finally:
             if hub is not None:
                 await hub.close()
+
+    @property
+    def client_tls(self) -> ssl.SSLContext | None:
+        """For this unit as a guest of its own hub."""
+        return self.tls.client if self.tls is not None else None
+
+    @property
+    def fingerprint(self) -> str:
+        """What others pin; empty without TLS."""
+        return self.tls.fingerprint if self.tls is not None else ""
 
     @property
     def is_demo(self) -> bool:
@@ -114,7 +125,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        scheme = "https" if self.config.web.tls == "self-signed" else "http"
+        scheme = "http" if self.config.web.tls == "off" else "https"
         return f"{scheme}://{self._host}:{self.listener.port}"
 
     @property

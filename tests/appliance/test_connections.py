@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from appliance import connections, serving, tls
+from appliance.config import Web
 from appliance.connections import Places
 from appliance.serving import Listener
 from tests.appliance.unit import until
@@ -148,7 +149,7 @@ async def test_too_many_connections_of_one_address_are_refused_and_places_become
 async def test_a_handshake_has_its_time_and_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     places = Places()
     monkeypatch.setattr(serving, "Places", lambda: places)
-    server, _ = tls.self_signed(tmp_path, frozenset({"a"}))
+    server = tls.of_unit(tmp_path, Web()).server
     async with port(server) as connect:
         silent, _ = await connect()
         broken, writer = await connect()

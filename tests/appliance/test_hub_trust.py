@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from appliance import hub_trust, tls
+from appliance.config import Web
 from appliance.hub_trust import SeenHub, look_at
 from tests.integration.programs import free_port
 
@@ -36,7 +37,7 @@ async def listening(context: ssl.SSLContext | None) -> AsyncIterator[int]:
 
 
 async def test_a_units_own_certificate_is_shown_by_its_fingerprint(tmp_path: Path) -> None:
-    context, _client = tls.self_signed(tmp_path, frozenset({"unit.local"}))
+    context = tls.of_unit(tmp_path, Web(host_names=("unit.local",))).server
     fingerprint = tls.fingerprint(tmp_path)
     async with listening(context) as port:
         url = f"wss://127.0.0.1:{port}"
@@ -49,7 +50,7 @@ async def test_a_units_own_certificate_is_shown_by_its_fingerprint(tmp_path: Pat
 async def test_a_certificate_that_everybody_trusts_needs_no_pin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context, _client = tls.self_signed(tmp_path, frozenset({"unit.local"}))
+    context = tls.of_unit(tmp_path, Web(host_names=("unit.local",))).server
     trusting = ssl.create_default_context(cafile=str(tmp_path / tls.FILE_NAME))
     monkeypatch.setattr(ssl, "create_default_context", lambda: trusting)
     async with listening(context) as port:

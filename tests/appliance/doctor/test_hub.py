@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from appliance import tls
+from appliance.config import Web
 from appliance.doctor import hub as hub_check
 from appliance.doctor.finding import Finding
 from appliance.hub.server import Hub
@@ -61,7 +62,7 @@ async def test_clocks_that_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_certificates(tmp_path: Path) -> None:
-    server, _ = await asyncio.to_thread(tls.self_signed, tmp_path, frozenset({"porch"}))
+    server = (await asyncio.to_thread(tls.of_unit, tmp_path, Web())).server
     own, other = tls.fingerprint(tmp_path), ":".join(["AB"] * 32)
     async with a_hub(server) as address:
         trusted = await seen(f"wss://{address}", own)

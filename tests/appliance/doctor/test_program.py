@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 from appliance import tls
+from appliance.config import Web
 from appliance.doctor import program
 from provisioning.claim import FILE_NAME as CLAIM_FILE
 from provisioning.claim import load_or_create
@@ -15,7 +16,7 @@ from provisioning.password import OwnerPassword
 
 def test_certificate(tmp_path: Path) -> None:
     assert program.check_certificate(tmp_path).message.startswith("none yet")
-    tls.self_signed(tmp_path, frozenset({"porch"}))
+    tls.of_unit(tmp_path, Web())
     assert program.check_certificate(tmp_path).message == f"SHA-256 {tls.fingerprint(tmp_path)}"
     (tmp_path / tls.FILE_NAME).write_text("damaged")
     assert program.check_certificate(tmp_path).status == "failed"
