@@ -4,7 +4,12 @@
     |- web          the port: hub, API, pages; permanent
     |- session      the call, with its devices; permanent
     |- front-panel  LEDs and buttons; permanent
-    `- settings     looks whether new ones may stay; permanent
+    |- settings     looks whether new ones may stay; permanent
+    |- history      network quality of the last hour; permanent
+    |- network      the set-up network and the way into others; permanent
+    |- link-watch   tells the session of a network that changed; transient
+    |- mdns         announces page and hub, finds other hubs; permanent
+    `- improv       set-up through a USB cable; permanent
 
 They start in this order and end in the reverse one: the session leaves its room while the hub is still there.
 """
@@ -39,12 +44,14 @@ from appliance.events import Bus
 from appliance.factory_reset import FactoryReset
 from appliance.history import History
 from appliance.hub.pages import Pages
+from appliance.improv_unit import improv_child
 from appliance.invitation import Invitations
 from appliance.link_watch import LinkWatch, NetworkNews
 from appliance.live import Plan
 from appliance.log_ring import LogRing
 from appliance.media import aiortc_hooks
 from appliance.media.uplink import UplinkSettings
+from appliance.neighbors import Neighbors
 from appliance.onboarding import Onboarding
 from appliance.own_network import OwnNetwork
 from appliance.panel import PanelHardware
@@ -183,6 +190,7 @@ class _Unit(Server):
         self.own_network = lasting.own_network
         self.onboarding: Onboarding
         self.history: History
+        self.neighbors: Neighbors
         self.watch = ConfigWatch(self.store, lambda: self.supervisor.health(), lasting.restart.ask)
         self._other_room = asyncio.Event()
         self._other_panel = asyncio.Event()
@@ -204,6 +212,12 @@ class _Unit(Server):
         children.append(ChildSpec("history", self.history.run))
         children.append(ChildSpec("network", self.onboarding.run, health=lambda: self.onboarding.health))
         children.append(ChildSpec("link-watch", LinkWatch(self._network_changed).run, "transient"))
+        self.neighbors = Neighbors(lambda: self.config, self.listener, lambda: self.fingerprint, is_demo=self.is_demo)
+        children += self.neighbors.children()
+        if config.wifi.improv_port and not self.is_demo:
+            children.append(
+                await improv_child(config, self.listener.port, self.onboarding, self.auth.claim, self.store)
+            )
         self.supervisor = Supervisor("unit", children)
         self.store.apply = self._apply
         try:
@@ -216,7 +230,7 @@ class _Unit(Server):
         self.config = config
         new, kinds = self.devices, set[DeviceKind]()
         if not plan.parts <= {"name", "room", "country"}:
-            new = hardware(config)
+            new = await asyncio.to_thread(hardware, config)
         if "video" in plan.parts:
             kinds.add("camera")
         if "audio" in plan.parts:
@@ -337,7 +351,7 @@ class _Unit(Server):
     def _rooms(self) -> list[ApiRoute]:
         settings = ConfigApi(self.store, self.lasting.restart.ask, self.lasting.reset.ask)
         diagnostics = Diagnostics(self.session, self.history, self._state)
-        return [*settings.routes(), *diagnostics.routes(), *self.lasting.log.routes()]
+        return [*settings.routes(), *diagnostics.routes(), *self.lasting.log.routes(), *self.neighbors.routes()]
 
     def _setup_page(self) -> SetupPage:
         def addresses(status: NetworkStatus, request: web.Request) -> list[str]:
@@ -372,6 +386,7 @@ class _Unit(Server):
             panel=self._panel_hardware() is not None,
             leds=self.front_panel.patterns if self.front_panel is not None else {},
             health=self.supervisor.health(),
+            taken_back=self.store.notice.reason if self.store.notice is not None else None,
         )
 
     def _announce(self) -> None:
