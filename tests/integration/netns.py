@@ -59,7 +59,7 @@ class Namespace:
 
     def connector(self) -> aiohttp.TCPConnector:
         """For a ClientSession of a test outside: its connections start in this namespace."""
-        return aiohttp.TCPConnector(socket_factory=lambda info: self._socket(info[0], info[1], info[2]))
+        return aiohttp.TCPConnector(ssl=False, socket_factory=lambda info: self._socket(info[0], info[1], info[2]))
 
     def unplug(self) -> None:
         self._ip("link", "set", _INTERFACE, "down")

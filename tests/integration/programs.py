@@ -123,7 +123,12 @@ async def program(
     still runs."""
     state_dir.mkdir(parents=True, exist_ok=True)
     log = state_dir / "log"
-    environment = os.environ | {"STATE_DIRECTORY": str(state_dir), "ROOM_APPLIANCE_API_TOKEN": API_TOKEN, **environ}
+    environment = os.environ | {
+        "STATE_DIRECTORY": str(state_dir),
+        "ROOM_APPLIANCE_API_TOKEN": API_TOKEN,
+        "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={state_dir}/no-bus",  # this machine's network is none of its business
+        **environ,
+    }
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *(where.prefix if where is not None else ()),

@@ -88,7 +88,8 @@ async def system_bus(directory: Path) -> AsyncIterator[str]:
     try:
         assert daemon.stdout is not None
         async with asyncio.timeout(START_S):
-            yield (await daemon.stdout.readline()).decode().strip()
+            printed = await daemon.stdout.readline()
+        yield printed.decode().strip()
     finally:
         daemon.terminate()
         await daemon.wait()
