@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import logging
 import os
@@ -26,10 +27,13 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     After the first signal both have their default effect again, so that a second one ends the process at once, and a
     process still there after `STOP_TIMEOUT_S`, by a thread or a blocked loop, ends with status 1.
 
+    When it hangs, systemd's watchdog sends SIGABRT, and where each thread stands goes to stderr before the end.
+
     What was imported by now is here to stay, and the garbage collector looks at it no more: a full collection of the
     media libraries' 70 000 objects takes a tenth of a second, and no thread plays a sound meanwhile. What a leg leaves
     in cycles, megabytes of packets and cryptography, is so collected after each leg or two instead of after many.
     """
+    faulthandler.enable()
     gc.freeze()
     keep_pictures_apart()
     asyncio.run(_until_signal(main))

@@ -166,3 +166,20 @@ def test_what_was_imported_is_no_work_for_the_garbage_collector(start: type[Prog
     )
     program.expect("few")
     assert program.end() == (0, "")
+
+
+def test_a_loop_that_hangs_says_where_before_the_watchdog_ends_it(start: type[Program]) -> None:
+    program = start("""
+        def stuck():
+            say("up")
+            time.sleep(60)
+
+        async def main():
+            stuck()
+        process.run(main)
+    """)
+    program.expect("up")
+    program.signal(signal.SIGABRT)
+    status, errors = program.end()
+    assert status == -signal.SIGABRT
+    assert "in stuck" in errors
