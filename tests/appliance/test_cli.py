@@ -16,6 +16,7 @@ from appliance import __version__, cli
 from appliance.hub.tokens import TokenSigner, load_or_create_secret
 from appliance.state_dir import TOKEN_SECRET_FILE
 from provisioning.api_tokens import ApiTokens
+from provisioning.claim import load_or_create
 from tests.hw.test_files import write_sound
 
 MOCK = '[audio]\ndriver = "mock"\n[video]\ndriver = "mock"\n[gpio]\ndriver = "mock"\n'
@@ -152,6 +153,20 @@ def test_token_for_a_room_that_cannot_be(capsys: pytest.CaptureFixture[str]) -> 
     assert cli.main(["token", "--room", "a b"]) == 2
     [line] = errors(capsys)
     assert "room" in line
+
+
+def test_claim_code_prints_the_label_that_stays(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["claim-code"]) == 0
+    first = capsys.readouterr().out
+    picture = state / "label.png"
+    assert cli.main(["claim-code", "--qr", str(picture), "--terminal"]) == 0
+    assert capsys.readouterr().out.startswith(first)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    code = load_or_create(state).shown
+    assert f"claim code     {code}\n" in first
+    assert f".local:8080/setup#code={code}\n" in first
+    assert cli.main(["claim-code", "--qr", str(state / "label.gif")]) == 2
+    assert "--qr" in capsys.readouterr().err
 
 
 def test_api_token_is_good_for_the_api(state: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,6 +34,7 @@ from appliance.unit_events import MuteChanged
 from appliance.web import Unit, build
 from appliance.web_access import Access
 from hw.mock import MockButtons, MockLeds
+from provisioning.auth import Auth
 from provisioning.auth_routes import ClaimRequest, LoginRequest, TokenRequest
 from provisioning.http_json import BodyError, decode_body
 from provisioning.portal import Portal
@@ -57,6 +58,7 @@ class Site:
     leds: MockLeds
     buttons: MockButtons
     health: dict[str, Health]
+    auth: Auth
 
     @property
     def origin(self) -> str:
@@ -104,7 +106,7 @@ async def open_site(
     await server.start_server(shutdown_timeout=patience_s)
     async with TestClient(server) as http, running(session):
         await until(lambda: session.devices is not None and len(session.devices.working) == 3)
-        yield Site(http, session, bus, devices, leds, buttons, health)
+        yield Site(http, session, bus, devices, leds, buttons, health, auth)
 
 
 @pytest.fixture
@@ -383,6 +385,17 @@ async def test_a_silent_stream_is_kept_alive(site: Site, monkeypatch: pytest.Mon
     async with asyncio.timeout(5), site.http.get("/api/events", headers=TOKEN) as response:
         lines = [await response.content.readline() for _ in range(6)]
     assert lines.count(b": still here\n") == 2
+
+
+async def test_whoever_was_logged_out_hears_no_more(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_stream, "KEEP_ALIVE_S", 0.05)
+    async with site.http.get("/"):  # gives the cookie
+        pass
+    async with asyncio.timeout(5), site.http.get("/api/events") as response:
+        await response.content.readline()
+        site.auth.sessions.end_all()
+        site.bus.publish(PeerJoined(user_id="anna"))
+        assert b"anna" not in await response.content.read()  # it ends
 
 
 async def test_too_many_streams_are_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
