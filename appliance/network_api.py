@@ -13,6 +13,7 @@ from provisioning.http_routes import ApiRoute
 from provisioning.network import NetworkError, StaticAddress, WifiJoin, WifiNetwork
 
 _STATUS = {"invalid": 400, "not-found": 404}
+_BUSY = {409: "another attempt is under way"}
 _ABSENT = {503: "network set-up is not available here"}
 
 
@@ -62,7 +63,7 @@ class NetworkApi:
                 scope="read",
                 summary="Wi-Fi networks in reach; takes some seconds.",
                 answer=ScanAnswer,
-                errors=_ABSENT,
+                errors=_BUSY | _ABSENT,
             ),
             ApiRoute(
                 "POST",
@@ -73,7 +74,7 @@ class NetworkApi:
                 body=WifiJoin,
                 answer=AttemptAnswer,
                 status=202,
-                errors={409: "another attempt is under way", **_ABSENT},
+                errors=_BUSY | _ABSENT,
             ),
             ApiRoute(
                 "POST",
@@ -84,7 +85,7 @@ class NetworkApi:
                 body=EthernetRequest,
                 answer=AttemptAnswer,
                 status=202,
-                errors={409: "another attempt is under way", **_ABSENT},
+                errors=_BUSY | _ABSENT,
             ),
             ApiRoute(
                 "POST",
@@ -106,6 +107,8 @@ class NetworkApi:
             return answer(ScanAnswer(await self._onboarding.scan()))
         except NetworkError as exc:
             raise _error(exc) from exc
+        except BusyError as exc:
+            raise _busy(exc) from exc
 
     async def _connect(self, request: web.Request) -> web.Response:
         join = await read_body(request, WifiJoin, '{"ssid", "password", "hidden", "country", "static"}')
@@ -124,7 +127,7 @@ class NetworkApi:
         except NetworkError as exc:
             raise _error(exc) from exc
         except BusyError as exc:
-            raise ApiError(409, "busy", str(exc), retry_after_s=5.0) from exc
+            raise _busy(exc) from exc
         attempt = self._onboarding.last_attempt
         assert attempt is not None
         return answer(AttemptAnswer(attempt), 202)
@@ -140,3 +143,7 @@ class NetworkApi:
 
 def _error(exc: NetworkError) -> ApiError:
     return ApiError(_STATUS.get(exc.code, 503), exc.code, str(exc), exc.field)
+
+
+def _busy(exc: BusyError) -> ApiError:
+    return ApiError(409, "busy", str(exc), retry_after_s=5.0)

@@ -193,7 +193,8 @@ class Onboarding:
         self._memory.visits.touched(self._clock())
 
     async def scan(self) -> list[WifiNetwork]:
-        """Raises `NetworkError`."""
+        """Raises `NetworkError`, and `BusyError` while a network is joined."""
+        self._check_free()
         async with self._radio:
             return await self.network.scan()
 
@@ -299,8 +300,7 @@ class Onboarding:
             await self._keep_country(join.country)
 
     def _begin(self, what: Literal["wifi", "ethernet"], ssid: str | None) -> Attempt:
-        if self.is_joining:
-            raise BusyError("the unit is joining a network; wait until that is decided")
+        self._check_free()
         attempt = Attempt(what=what, ssid=ssid, state="joining", age_s=0.0)
         self._remember(attempt)
         return attempt
@@ -312,6 +312,10 @@ class Onboarding:
                 await self._carry_out(attempt, run)
 
         self._trying = asyncio.create_task(carry_out(), name="onboarding-attempt")
+
+    def _check_free(self) -> None:
+        if self.is_joining:
+            raise BusyError("the unit is joining a network; wait until that is decided")
 
     async def _carry_out(self, attempt: Attempt, run: Callable[[], Awaitable[None]]) -> None:
         try:

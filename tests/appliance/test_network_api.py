@@ -110,6 +110,7 @@ async def test_connect(site: Site, password: str, state: str, code: str | None) 
         409,
         {"error": {"code": "busy", "message": "the unit is joining a network; wait until that is decided"}},
     )
+    assert (await site.http.get("/api/network/scan")).status == 409
     await site.clock.advance(30)
     attempt = (await site.get())[1]["last_attempt"]
     assert attempt["state"] == state

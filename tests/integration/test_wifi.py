@@ -250,6 +250,19 @@ async def test_a_network_manager_that_comes_and_goes(tmp_path: Path) -> None:
         await network.close()
 
 
+async def test_a_bus_that_ends_is_said_and_found_again(tmp_path: Path) -> None:
+    async with network_manager(tmp_path, {"Home": {}}) as peer:
+        network = NetworkManagerNetwork(OWN, address=peer.address)
+        assert (await network.status()).available
+    async with asyncio.timeout(WAIT_S):
+        while (await network.status()).available:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # its end takes a moment to be seen
+    (tmp_path / "bus").unlink(missing_ok=True)
+    async with network_manager(tmp_path, {"Home": {}}):
+        assert [one.ssid for one in await network.scan()] == ["Home"]
+        await network.close()
+
+
 async def test_country_goes_to_wpa_supplicant(tmp_path: Path) -> None:
     name, path = "fi.w1.wpa_supplicant1", "/fi/w1/wpa_supplicant1"
     interface = f"{path}/Interfaces/0"
