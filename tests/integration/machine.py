@@ -108,13 +108,13 @@ def in_chroot(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 def fresh_root(directory: Path) -> Path:
     """A copy of Debian, to be changed at will."""
-    _require_tools()
+    require_tools()
     if sys.version_info[:2] not in _SUITES:
         pytest.skip(f"no Debian has Python {sys.version_info[0]}.{sys.version_info[1]}")
     suite, _ = _SUITES[sys.version_info[:2]]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "room-appliance-tests"
     name = hashlib.sha256(" ".join((*_PACKAGES, *_TRIMMED)).encode()).hexdigest()[:8]
-    debian = _cached(cache / f"{suite}-{name}", _build_root)
+    debian = cached(cache / f"{suite}-{name}", _build_root)
     root = directory / "root"
     subprocess.run(["cp", "--archive", "--reflink=auto", debian, root], check=True)
     return root
@@ -133,14 +133,16 @@ def wheels() -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "room-appliance-tests"
 
     def build(directory: Path) -> None:
-        _build([sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(directory), *wanted], directory)
+        build_or_skip(
+            [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(directory), *wanted], directory
+        )
 
-    return _cached(cache / f"wheels-{name}", build)
+    return cached(cache / f"wheels-{name}", build)
 
 
 def _build_root(directory: Path) -> None:
     suite, sound = _SUITES[sys.version_info[:2]]
-    _build(
+    build_or_skip(
         [
             "mmdebstrap",
             "--variant=minbase",
@@ -153,7 +155,7 @@ def _build_root(directory: Path) -> None:
     )
 
 
-def _build(command: Sequence[str], directory: Path) -> None:
+def build_or_skip(command: Sequence[str], directory: Path) -> None:
     """Without the network, or Debian's archive, there is no machine: that is no fault of what is tested."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_BUILD_S, check=False)
@@ -166,7 +168,7 @@ def _build(command: Sequence[str], directory: Path) -> None:
         pytest.skip(f"{command[0]} failed: {words}")
 
 
-def _cached(directory: Path, build: object) -> Path:
+def cached(directory: Path, build: object) -> Path:
     """Made by the first who asks; others wait for it."""
     assert callable(build)
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -207,7 +209,7 @@ def _children(process: int) -> list[int]:
         return []
 
 
-def _require_tools() -> None:
+def require_tools() -> None:
     for tool, package in (
         ("systemd-nspawn", "systemd-container"),
         ("mmdebstrap", "mmdebstrap"),
