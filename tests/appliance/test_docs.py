@@ -63,3 +63,16 @@ def test_links_in_the_documents_lead_somewhere() -> None:
     ):
         for target in re.findall(r"(?<!!)\[[^\]]*\]\((?!https?:)([^)#]+)", (ROOT / document).read_text()):
             assert ((ROOT / document).parent / target).exists(), f"{document}: {target}"
+
+
+def test_every_test_that_a_promise_of_security_names_is_there() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    file = ""
+    for name in re.findall(r"`((?:[a-z_]+/)*[a-z_/]*(?:\.py)?(?:::test_\w+\*?)?)`", text):
+        path, _, test = name.partition("::")
+        if not (test or path.endswith((".py", "/"))):
+            continue
+        file = path or file
+        assert (ROOT / "tests" / file).exists(), name
+        if test:
+            assert f"def {test.rstrip('*')}" in (ROOT / "tests" / file).read_text(), name
