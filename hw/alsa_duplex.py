@@ -306,7 +306,7 @@ class AlsaDuplex:
                 playback.stretch = Stretcher()
             samples = playback.stretch(samples, playback.drift.correction_ppm)
         if playback.pcm.write(samples):
-            playback.drift.restart()
+            playback.drift.ran_dry()
 
     def _switch(self, capture: _Capture) -> None:
         muted = capture.owner.muted

@@ -20,6 +20,7 @@ from hw import SAMPLE_RATE_HZ, HardwareError, Samples
 MAX_PPM = 300.0  # crystals are within 100 of what they claim; two of them within 200
 _ACQUIRE_HZ, _ACQUIRE_S = 0.02, 20.0  # the loop's first bandwidth; then it narrows with the time that it has run, to
 _TRACK_HZ = 0.005  # so slow: what is left of the steps of two sound servers moves the estimate by 2 ppm
+_REACQUIRE_S = 40.0  # after running dry it goes on with the bandwidth of this time
 _SETTLE_S = 2.0  # the first levels give the target
 _SMOOTH_S = 1.0  # each of two stages
 _JUMP_FRAMES = 480.0  # no drift takes the smoothed level so far: a queue was emptied or filled
@@ -68,6 +69,13 @@ class DriftLoop:
         if self._target is not None:
             self._target += frames
             self._smooth += frames
+
+    def ran_dry(self) -> None:
+        """The speaker had nothing to play: a new target, and half of an estimate that took sound away."""
+        if self.ppm < 0:
+            self.ppm /= 2
+            self._run_s = min(self._run_s, _REACQUIRE_S)
+        self.restart()
 
     def restart(self) -> None:
         """A queue was emptied or filled: a new target, the same estimate."""

@@ -19,6 +19,7 @@ DRIFT_PPM = 150.0
 TONE_HZ = 1000.0
 FOUND_S = 90.0  # it takes 25 s; a loaded machine that lets the speaker run dry begins again
 PURE_DB = 30.0
+TOO_MANY_XRUNS = 5  # no drift makes so many: with all of 450 ppm wrong a queue runs dry once in 45 s
 
 
 @pytest.mark.timeout(150)
@@ -47,6 +48,8 @@ def test_a_speaker_whose_clock_runs_fast(
                     pure_db = purity_db(record(1.0), TONE_HZ)
                     near = abs(duplex.speaker.drift_ppm - DRIFT_PPM) < 40 and pure_db > PURE_DB
                     near_s = near_s + 1 if near else 0.0
+                    if duplex.speaker.xruns > TOO_MANY_XRUNS:
+                        pytest.skip("this machine is too loaded to keep a speaker supplied")
                     assert time.monotonic() - started_s < FOUND_S, f"{duplex.speaker.drift_ppm:.0f} ppm {pure_db} dB"
         finally:
             duplex.speaker.close()

@@ -118,6 +118,25 @@ def test_a_restart_keeps_the_estimate_and_corrects_with_it() -> None:
     assert loop.correction_ppm == loop.ppm == pytest.approx(-120, abs=5)
 
 
+def test_after_running_dry_a_wrong_estimate_is_left_soon() -> None:
+    loop = DriftLoop()
+    Cards(-290.0).run(loop, 90)
+    for _ in range(3):  # what was learned was no drift: the queue runs dry with it
+        loop.ran_dry()
+        assert loop.correction_ppm == loop.ppm
+    assert abs(loop.ppm) < 50
+    estimates, levels = Cards(100.0).run(loop, 120)
+    assert all(abs(estimate - 100) < 20 for estimate in estimates[-1000:])
+    assert max(abs(level - levels[0]) for level in levels) < 240
+
+
+def test_what_was_written_too_much_ran_nothing_dry() -> None:
+    loop = DriftLoop()
+    Cards(150.0).run(loop, 90)
+    loop.ran_dry()
+    assert loop.correction_ppm == loop.ppm == pytest.approx(150, abs=5)
+
+
 @given(st.lists(st.floats(-1e6, 1e6), max_size=500), st.floats(0.001, 1.0))
 def test_no_level_makes_it_correct_more_than_its_limit(levels: list[float], step_s: float) -> None:
     loop = DriftLoop()
