@@ -33,6 +33,7 @@ bench: $(DEV_STAMP)
 # Debian's packages that the tests talk to; installed where this user may, named where not.
 peers:
 	@sh tests/peers.sh
+	@sh tests/npm_peers.sh
 
 # As root, on the machine that is to be the unit; again to upgrade. See systemd/install.sh.
 install:

@@ -13,6 +13,7 @@ else
     packages="chromium iproute2 nftables systemd pulseaudio pulseaudio-utils libasound2-plugins libfaketime"
     packages="$packages systemd-container mmdebstrap"  # these make and boot the machine for make install
     packages="$packages dbus-daemon python3-dbusmock network-manager-dev dnsmasq-base"  # NetworkManager without one
+    packages="$packages npm"  # fetches the browser's Improv client
     packages="$packages gcc libc6-dev python3-dev libasound2-dev"  # these build pyalsaaudio
     required=${CI:-false}
 fi
@@ -27,6 +28,7 @@ installed() {
         nftables) command -v nft || [ -x /usr/sbin/nft ] || [ -x /sbin/nft ] ;;
         dbus-daemon) command -v dbus-daemon ;;
         dnsmasq-base) command -v dnsmasq || [ -x /usr/sbin/dnsmasq ] ;;
+        npm) command -v npm ;;
         gcc) command -v gcc ;;
         pulseaudio) command -v pulseaudio ;;
         pulseaudio-utils) command -v pactl ;;
