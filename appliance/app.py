@@ -65,7 +65,7 @@ from appliance.setup_page import Finished, SetupPage
 from appliance.state import UnitState, describe
 from appliance.supervisor import ChildSpec, Supervisor
 from appliance.tls import pinned
-from appliance.web import Unit, build
+from appliance.web import MAX_BODY_BYTES, Unit, build
 from appliance.web_access import guard, set_headers
 from hw.mock import MockButtons, MockLeds
 from provisioning.http_json import answer
@@ -161,7 +161,7 @@ class _LoneHub(Server):
 
     async def _serve(self) -> None:
         hub = self.new_hub()
-        application = web.Application(middlewares=[guard(self.access)])
+        application = web.Application(middlewares=[guard(self.access)], client_max_size=MAX_BODY_BYTES)
         application.add_routes([*hub.routes(), web.get("/healthz", _healthy)])
         add_routes(application, hub.api_routes())
         application.on_response_prepare.append(set_headers)
