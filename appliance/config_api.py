@@ -5,6 +5,7 @@ Secrets go in and never come out: where one is set, its value reads "set".
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
@@ -235,7 +236,8 @@ class ConfigApi:
 
     async def _export(self, _request: web.Request) -> web.Response:
         headers = {"Content-Disposition": 'attachment; filename="room-appliance.toml"'}
-        return web.Response(text=self._store.export(), content_type="application/toml", headers=headers)
+        text = await asyncio.to_thread(self._store.export)
+        return web.Response(text=text, content_type="application/toml", headers=headers)
 
     async def _forget_notice(self, _request: web.Request) -> web.Response:
         await self._store.forget_notice()

@@ -99,11 +99,15 @@ class ConfigStore:
 
     async def replace(self, text: str, *, visitor: Visitor = "", was_online: bool = False) -> Plan:
         """Take `text` for the whole file, with the secrets it says nothing about. Raises like `change`."""
-        parse(text, "the imported settings")
-        return await self._replace(lambda old: with_secrets_of(text, old), visitor, was_online)
+
+        def make(old: str) -> str:
+            parse(text, "the imported settings")
+            return with_secrets_of(text, old)
+
+        return await self._replace(make, visitor, was_online)
 
     def export(self) -> str:
-        """The file without its secrets."""
+        """The file without its secrets. It parses: call it in a thread."""
         return without(self.text, SECRETS)
 
     async def keep(self) -> None:

@@ -20,7 +20,7 @@ from provisioning.http_json import BodyError, answer
 from provisioning.http_routes import ApiRoute
 
 
-class DeviceInfo(msgspec.Struct, frozen=True, kw_only=True):
+class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
     """`openings`: how often it was opened; `losses`: how often it worked and was lost. The last five are of a sound
     card: null of others."""
 
@@ -59,7 +59,7 @@ class DiagnosticsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     now_s: float
     up_s: float
     state: UnitState
-    devices: list[DeviceInfo]
+    devices: list[DeviceReport]
     legs: list[LegInfo]
     sounds: dict[str, AudioInStats]
     stages: dict[Stage, Summary]
@@ -119,10 +119,10 @@ class Diagnostics:
             history=self._history.since(after),
         )
 
-    def _devices(self) -> list[DeviceInfo]:
+    def _devices(self) -> list[DeviceReport]:
         devices = self._session.devices
         return [
-            DeviceInfo(
+            DeviceReport(
                 kind=one.kind,
                 device_id=one.device_id,
                 label=one.label,

@@ -83,15 +83,22 @@ class History:
 
     async def run(self) -> None:
         """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_loop(), name="history-loop-lag")
+            tasks.create_task(self._keep_sampling(), name="history-samples")
+
+    async def _watch_loop(self) -> None:
+        while True:
+            start_s = time.monotonic()
+            await asyncio.sleep(LAG_LOOK_S)
+            self._lag_s = max(self._lag_s, time.monotonic() - start_s - LAG_LOOK_S)
+
+    async def _keep_sampling(self) -> None:
         due_s = time.monotonic()
         while True:
             await self._sample()
             due_s = max(due_s + self.sample_s, time.monotonic())
-            while (left_s := due_s - time.monotonic()) > 0:
-                wait_s = min(LAG_LOOK_S, left_s)
-                start_s = time.monotonic()
-                await asyncio.sleep(wait_s)
-                self._lag_s = max(self._lag_s, time.monotonic() - start_s - wait_s)
+            await asyncio.sleep(due_s - time.monotonic())
 
     async def _sample(self) -> None:
         self.system = await asyncio.to_thread(self._read_system)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import deque
@@ -124,7 +125,9 @@ class LogRing(logging.Handler):
 
     async def _get_text(self, request: web.Request) -> web.Response:
         headers = {"Content-Disposition": 'attachment; filename="room-appliance.log"'}
-        return web.Response(text="".join(self.lines(_query(request))), content_type="text/plain", headers=headers)
+        query = _query(request)
+        text = await asyncio.to_thread(lambda: "".join(self.lines(query)))
+        return web.Response(text=text, content_type="text/plain", headers=headers)
 
 
 def _query(request: web.Request) -> LogQuery:

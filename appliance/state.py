@@ -81,6 +81,7 @@ class UnitState(msgspec.Struct, frozen=True, kw_only=True):
     network_quality: QualityInfo
     peers: tuple[PeerInfo, ...]
     leds: dict[str, str]
+    taken_back: str | None = None  # why settings were taken back, until somebody has read it
     health: dict[str, Any]  # `supervisor.Health`, which JSON schemas cannot say: words, or children and theirs
 
 
@@ -93,6 +94,7 @@ def describe(
     panel: bool,
     leds: Mapping[str, str],
     health: Mapping[str, Health],
+    taken_back: str | None = None,
 ) -> UnitState:
     """The unit as it is now."""
     return UnitState(
@@ -107,6 +109,7 @@ def describe(
         peers=tuple(_peer(user) for user in session.peers.values()),
         leds=dict(leds),
         health=dict(health),
+        taken_back=taken_back,
     )
 
 

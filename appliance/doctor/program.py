@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.config import Config, load
+from appliance.config_files import ConfigFiles
 from appliance.doctor.finding import Fact, Finding
 from appliance.errors import ConfigError, HookError
 from provisioning.claim import FILE_NAME as CLAIM_FILE
@@ -70,10 +71,18 @@ def check_state_dir(path: Path) -> Finding:
 def check_config(file: Path | None) -> tuple[Config, Finding]:
     if file is None:
         return Config(), Finding("configuration", "ok", "none given: every key has its default")
+    files = ConfigFiles(file)
     try:
-        return load(file), Finding("configuration", "ok", str(file))
+        config = load(file)
     except ConfigError as exc:
-        return Config(), Finding("configuration", "failed", str(exc), "correct these lines")
+        remedy = "correct these lines"
+        if files.read_good() is not None:
+            remedy += f"; without that the unit takes {files.good_file.name}, the last that worked"
+        return Config(), Finding("configuration", "failed", str(exc), remedy)
+    if (notice := files.read_memory().notice) is not None:
+        words = f"{file}: settings were taken back ({', '.join(notice.keys) or 'all'}): {notice.reason}"
+        return config, Finding("configuration", "warning", words, f"look into {files.rejected_file.name} beside it")
+    return config, Finding("configuration", "ok", str(file))
 
 
 def check_certificate(state_dir: Path) -> Finding:

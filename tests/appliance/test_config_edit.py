@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+
 import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.config import Config, parse
 from appliance.config_edit import SECRETS, edit, value_of, with_secrets_of, without
+from appliance.errors import ConfigError
 
 TEXT = """# our door
 [device]
@@ -50,12 +54,25 @@ def test_secrets_are_taken_out_and_carried_over() -> None:
     assert with_secrets_of("", "") == ""
 
 
+@given(st.text(max_size=60), st.sampled_from([TEXT, "", "[room]\n", "room = 3\n", "[[room]]\n"]))
+def test_any_text_is_edited_or_refused(text: str, old: str) -> None:
+    pairs: list[tuple[Callable[..., str], tuple[object, ...]]] = [
+        (edit, (text, {"room.token": "x", "device.name": None})),
+        (edit, (old + text, {"room.token": "x"})),
+        (without, (text, SECRETS)),
+        (with_secrets_of, (text, TEXT)),
+    ]
+    for work, arguments in pairs:
+        with suppress(ConfigError):
+            tomli.loads(work(*arguments))
+
+
 _NAMES = st.from_regex(r"\A[!-~ ]{1,64}\Z").filter(lambda name: name.isprintable())
 
 
 @given(_NAMES, st.integers(1, 60), st.lists(st.integers(0, 27), max_size=5, unique=True))
 def test_what_was_set_is_what_is_read(name: str, fps: int, leds: list[int]) -> None:
-    document = tomli.loads(edit(TEXT, {"device.name": name, "video.fps": fps, "gpio.quality_leds": leds}))
+    document = tomli.loads(edit(TEXT, {"device.name": name, "video.fps": fps, "gpio.quality_leds": [*leds]}))
     assert document["device"] == {"name": name}
     assert (document["video"]["fps"], document["gpio"]["quality_leds"]) == (fps, leds)
     assert document["room"] == {"token": "secret-token", "room": "hall"}

@@ -322,3 +322,21 @@ async def test_a_microphone_without_a_switch_is_muted_by_the_gate() -> None:
             await until(lambda: session.has("audio"))
             await session.set_muted("audio", True)
             assert session.is_muted("audio")
+
+
+async def test_devices_are_exchanged_for_others_and_for_none_without_a_word_of_a_loss() -> None:
+    ours, others = MockDevices(), MockDevices()
+    async with watching(ours.drivers) as watcher:
+        await until(lambda: watcher.devices.working == {"microphone", "camera", "speaker"})
+        others.microphone.device_id, others.camera.device_id = "microphone 2", "camera 2"
+        watcher.devices.replace(replace(others.drivers, camera=None), ("microphone", "camera"))
+        await until(
+            lambda: watcher.devices.microphone is not None and watcher.devices.microphone.device_id == "microphone 2"
+        )
+        await until(lambda: watcher.devices.working == {"microphone", "speaker"})
+        assert not watcher.devices.lost
+        watcher.devices.replace(others.drivers, ["camera"])
+        await until(lambda: "camera" in watcher.devices.working)
+        assert watcher.devices.camera is not None
+        assert watcher.devices.camera.device_id == "camera 2"
+        assert not [event for event in watcher.told if isinstance(event, StreamError)]

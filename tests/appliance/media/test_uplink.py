@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -296,3 +297,27 @@ async def test_closing_ends_taps_devices_and_threads(unit: Unit) -> None:
     unit.camera.show(1)  # a last picture of its thread
     with pytest.raises(RuntimeError):
         unit.uplink.tap("video", "vp8")
+
+
+async def test_other_settings_change_the_pictures_of_legs_that_are_there(unit: Unit) -> None:
+    tap = unit.uplink.tap("video", "vp8")
+    unit.camera.show(0)
+    width, height = vp8_size(await take(tap))
+    unit.uplink.change(replace(unit.uplink.settings, width=width // 2, height=height // 2))
+    unit.camera.show(1)
+    frame = await take(tap)
+    assert frame.keyframe
+    assert vp8_size(frame) == (width // 2, height // 2)
+    unit.uplink.change(replace(unit.uplink.settings, codec="vp8"))  # for legs to come: nothing is encoded anew
+    assert unit.uplink.video_codecs[0] == "vp8"
+    unit.camera.show(2)
+    assert not (await take(tap)).keyframe
+
+
+def vp8_size(frame: EncodedFrame) -> tuple[int, int]:
+    """Of a key frame: behind its start code (RFC 6386 section 9.1)."""
+    payload = frame.payloads[0]
+    at = payload.index(b"\x9d\x01\x2a") + 3
+    return int.from_bytes(payload[at : at + 2], "little") & 0x3FFF, int.from_bytes(
+        payload[at + 2 : at + 4], "little"
+    ) & 0x3FFF
