@@ -28,7 +28,7 @@ class User:
 
 
 def nodes(config: Config, kind: str, root: Path = Path("/")) -> list[Path]:
-    """The device files below `root` that the configured "camera", "sound" or "panel" needs, those that are there."""
+    """The device files below `root` that the configured "camera", "sound", "panel" or "improv" needs, if there."""
     video, audio, gpio, port = config.video, config.audio, config.gpio, config.panel.port
     patterns: tuple[str, ...] = ()
     if kind == "camera" and video.driver not in ("mock", "file", "none"):
@@ -36,6 +36,8 @@ def nodes(config: Config, kind: str, root: Path = Path("/")) -> list[Path]:
         patterns = (video.device,) if video.device.startswith("/dev/") else patterns
     elif kind == "sound" and audio.driver in ("alsa", "auto"):
         patterns = ("dev/snd/*",)
+    elif kind == "improv":
+        patterns = (config.wifi.improv_port,) if config.wifi.improv_port else ()
     elif kind == "panel" and port:
         patterns = (port,)
     elif kind == "panel" and (gpio.driver == "gpiozero" or (gpio.driver == "auto" and is_raspberry_pi())):
@@ -50,7 +52,7 @@ def check_permissions(config: Config, root: Path = Path("/")) -> Finding:
     may_open = _as_service(user) if user.uid == 0 and user.name == SERVICE_USER else _as_this_process
     if os.geteuid() == 0 and user.name != "root":
         may_open = _as_service(user)
-    wanted = [path for kind in ("camera", "sound", "panel") for path in nodes(config, kind, root)]
+    wanted = [path for kind in ("camera", "sound", "panel", "improv") for path in nodes(config, kind, root)]
     return judge([(path, path.stat()) for path in wanted], user, may_open)
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
 
+from provisioning.improv import Command, PacketType, State
 from provisioning.improv_serial import ImprovSerial
 from tests.integration.browser import chromium, open_page, problems
 from tests.integration.improv_browser import improv_page, require_client
+from tests.integration.programs import appliance, free_port
+from tests.integration.test_call import unit_config
 from tests.provisioning.improv_unit import Cable, MockUnit
 
 STEP_TIMEOUT_MS = 15_000
@@ -120,3 +124,30 @@ async def test_every_command_of_the_browsers_client(wired: tuple[Cable, MockUnit
     assert said["page"] == PAGE
     assert said["unknown"] == "UNKNOWN_RPC_COMMAND"
     assert unit.joined[-1].hidden, "it was in no scan"
+
+
+async def test_the_unit_answers_on_its_port(tmp_path: Path) -> None:
+    """As a program; a machine whose network is not the unit's to set up says that it has no Wi-Fi."""
+    cable, port = Cable(tmp_path / "ttyGS0"), free_port()
+    cable.plug_in()
+    more = f'[audio]\ndriver = "none"\n[video]\ndriver = "none"\n[wifi]\nimprov_port = "{cable.link}"\n'
+    try:
+        async with appliance(tmp_path / "unit", unit_config(port, more=more), port) as unit:
+            await unit.until(lambda state: state["health"].get("improv") == "ok")
+            async with asyncio.timeout(15):
+                kind = -1
+                while kind != PacketType.STATE:  # as clients do: the port may not be open yet
+                    cable.ask(Command.STATE)
+                    with suppress(AssertionError):
+                        kind, data = await cable.next(1.0)
+            assert data == bytes((State.STOPPED,))
+            cable.ask(Command.INFO)
+            while (info := await cable.next())[0] != PacketType.RESULT:
+                pass
+            assert b"room-appliance" in info[1]
+            cable.ask(Command.NAME, "Haustür".encode())
+            assert await cable.result() == ["Haustür"]
+            await unit.until(lambda state: state["device"]["name"] == "Haustür")
+            await unit.stop()
+    finally:
+        cable.unplug()

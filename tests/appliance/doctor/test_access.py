@@ -83,6 +83,8 @@ def test_device_files_of_a_configuration(tmp_path: Path) -> None:
     assert names('[gpio]\ndriver = "gpiozero"\n', "panel") == ["gpiochip0"]
     assert names('[panel]\nport = "/dev/ttyAMA0"\n', "panel") == ["ttyAMA0"]
     assert names('[gpio]\ndriver = "none"\n', "panel") == []
+    assert names('[wifi]\nimprov_port = "/dev/ttyAMA0"\n', "improv") == ["ttyAMA0"]
+    assert names('[wifi]\nimprov_port = ""\n', "improv") == []
 
 
 def test_who_has_a_file_open(tmp_path: Path) -> None:
