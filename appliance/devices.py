@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
 
+from appliance.device_monitor import listen
 from appliance.device_roll import KIND_OF, KINDS, DeviceKind, DeviceRoll, DeviceStats
 from appliance.events import Event
 from appliance.media.playout import Playout
@@ -351,27 +352,10 @@ class Devices:
     # --- what comes and goes on the machine
 
     async def _listen(self) -> None:
-        loop = asyncio.get_running_loop()
         while (monitor := self._drivers.monitor) is None:
             self._monitored.clear()
             await self._monitored.wait()
-
-        def sink(change: DeviceChange) -> None:
-            with suppress(RuntimeError):  # the loop is gone
-                loop.call_soon_threadsafe(self._take, change)
-
-        opening = asyncio.create_task(asyncio.to_thread(monitor.start, sink), name="device-changes-open")
-        try:
-            await asyncio.wait({opening})
-            if (error := opening.exception()) is not None:
-                if not isinstance(error, HardwareError):
-                    raise error
-                logger.info("%s; devices that come back are found by trying", error)
-                return
-            await asyncio.Event().wait()
-        finally:
-            await asyncio.gather(opening, return_exceptions=True)  # what was begun is closed
-            await asyncio.to_thread(monitor.close)
+        await listen(monitor, self._take)
 
     def _take(self, change: DeviceChange) -> None:
         kind = KIND_OF[change.kind]

@@ -120,6 +120,7 @@ async def test_others_live_on_while_one_is_restarted() -> None:
     async with running(supervisor), asyncio.timeout(5):
         await flaky.up.wait()
         assert journal == ["steady up", "flaky up"]
+        assert supervisor.restarts == {"flaky": 2}
 
 
 async def test_giving_up_names_the_child_and_stops_the_others() -> None:

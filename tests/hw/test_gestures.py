@@ -62,7 +62,7 @@ def test_a_stuck_button_ends_its_hold_and_leaves_the_other_one_alone(stuck: Butt
     gestures = Gestures()
     gestures.feed(ButtonEdge(stuck, True, 0.0))
     assert gestures.advance(STUCK_S - 1) == [HoldStart(stuck)]
-    assert gestures.stuck == ()
+    assert not gestures.stuck
     assert gestures.advance(STUCK_S) == [HoldEnd(stuck)]
     assert gestures.stuck == (stuck,)
     assert gestures.next_deadline_s() is None
@@ -72,7 +72,7 @@ def test_a_stuck_button_ends_its_hold_and_leaves_the_other_one_alone(stuck: Butt
     assert gestures.advance(330.0) == [HoldStart(other)]  # no chord: nobody holds both
     assert gestures.feed(ButtonEdge(other, False, 331.0)) == [HoldEnd(other)]
     assert gestures.feed(ButtonEdge(stuck, False, 400.0)) == []
-    assert gestures.stuck == ()
+    assert not gestures.stuck
     assert gestures.feed(ButtonEdge(stuck, True, 401.0)) == []
     assert gestures.feed(ButtonEdge(stuck, False, 401.1)) == [Press(stuck)]
 
