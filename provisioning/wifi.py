@@ -12,7 +12,6 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 
 from dbus_fast import Message, Variant
 
@@ -20,14 +19,12 @@ from provisioning.network import (
     AccessPoint,
     NetworkError,
     NetworkStatus,
-    Security,
     StaticAddress,
     WifiJoin,
     WifiNetwork,
 )
 from provisioning.network_check import check_join, check_static, ssid_bytes
 from provisioning.nm_api import (
-    ACCESS_POINT,
     BUS_NAME,
     CAPABLE_OF_ACCESS_POINT,
     CHECK_CONNECTIVITY,
@@ -35,13 +32,8 @@ from provisioning.nm_api import (
     DELETE,
     DEVICE,
     ETHERNET_TYPE,
-    GET_ALL_ACCESS_POINTS,
-    GET_SETTINGS,
-    LIST_PROFILES,
     NM,
     PATH,
-    REQUEST_SCAN,
-    SETTINGS_PATH,
     UPDATE,
     UPDATE_TO_DISK,
     WIFI_TYPE,
@@ -49,13 +41,13 @@ from provisioning.nm_api import (
 )
 from provisioning.nm_bus import CallError, Objects, Properties, ServiceBus
 from provisioning.nm_connect import activate, checkpoint, deactivate
+from provisioning.nm_look import find, look
+from provisioning.nm_profiles import known_networks, profiles
 from provisioning.nm_scan import merge
 from provisioning.nm_settings import (
     ETHERNET,
-    WIFI,
     access_point_profile,
     ethernet_profile,
-    known_ssid,
     wifi_profile,
 )
 from provisioning.nm_status import describe, devices, own_active
@@ -63,8 +55,6 @@ from provisioning.radio import count_stations, set_regulatory_country
 
 logger = logging.getLogger(__name__)
 
-SCAN_S = 10.0
-FRESH_S = 8.0  # NetworkManager refuses to scan again so soon
 JOIN_S = 45.0
 ROLL_BACK_S = 75  # by NetworkManager, without word from here: longer than a join may take
 ACCESS_POINT_S = 20.0
@@ -81,13 +71,6 @@ _MATCHES = (
     ),
     f"type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='{BUS_NAME}'",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    path: str
-    ssid: str
-    is_hidden: bool
 
 
 class NetworkManagerNetwork:
@@ -119,9 +102,9 @@ class NetworkManagerNetwork:
     async def scan(self) -> list[WifiNetwork]:
         objects = await self._objects()
         device = _wifi_device(objects)
-        known = await self._known()
+        known = await known_networks(self._bus)
         if own_active(objects) is None:  # an access point does not look around
-            self._seen = await self._look(device, tuple(ssid_bytes(one.ssid) for one in known if one.is_hidden))
+            self._seen = await look(self._bus, device, tuple(ssid_bytes(one.ssid) for one in known if one.is_hidden))
         wifi = describe(objects, self._own).connected("wifi")
         ssids = {one.ssid for one in known}
         return merge(self._seen, ssids, wifi.ssid if wifi is not None else None, self._own.ssid)
@@ -138,7 +121,7 @@ class NetworkManagerNetwork:
                 if join.country:
                     with suppress(NetworkError):  # a radio that keeps its old rules may join all the same
                         await self.set_country(join.country)
-                security = await self._find(device, join)
+                security, self._seen = await find(self._bus, device, join)
                 made, _ = await activate(
                     self._bus, wifi_profile(join, security), device, join.ssid, persist="memory", timeout_s=JOIN_S
                 )
@@ -148,15 +131,15 @@ class NetworkManagerNetwork:
             if was_up:
                 await self._raise_again()
             raise
-        for known in await self._known():
+        for known in await known_networks(self._bus):
             if known.ssid == join.ssid and known.path != made:  # with the old password
                 await self._bus.call(DELETE, known.path)
 
     async def known(self) -> tuple[str, ...]:
-        return tuple(sorted({known.ssid for known in await self._known()}))
+        return tuple(sorted({known.ssid for known in await known_networks(await self._ready())}))
 
     async def forget(self, ssid: str) -> None:
-        found = [known for known in await self._known() if known.ssid == ssid]
+        found = [known for known in await known_networks(await self._ready()) if known.ssid == ssid]
         if not found:
             raise NetworkError("not-found", f"{ssid!r} is not among the known networks", "ssid")
         for known in found:
@@ -176,7 +159,7 @@ class NetworkManagerNetwork:
             await self._check_connectivity()
             await self._bus.call(UPDATE, made, {}, UPDATE_TO_DISK, {})
         name = profile["connection"]["id"].value
-        for path, settings in await self._profiles():
+        for path, settings in await profiles(self._bus):
             connection = settings.get("connection", {})
             if path != made and connection.get("type") == ETHERNET and connection.get("id") == name:
                 await self._bus.call(DELETE, path)
@@ -193,7 +176,7 @@ class NetworkManagerNetwork:
         await self._enable_radio()
         device = _wifi_device(objects, CAPABLE_OF_ACCESS_POINT)
         with suppress(NetworkError):
-            self._seen = await self._look(device)  # what a person chooses from while the radio is busy
+            self._seen = await look(self._bus, device)  # what a person chooses from while the radio is busy
         await activate(
             self._bus,
             access_point_profile(self._own),
@@ -233,11 +216,14 @@ class NetworkManagerNetwork:
         self._status = None
         self._changed.set()
 
-    async def _objects(self) -> Objects:
+    async def _ready(self) -> ServiceBus:
         async with self._connecting:
             if not self._bus.is_connected:
                 await self._bus.connect(_MATCHES)
-        return await self._bus.objects()
+        return self._bus
+
+    async def _objects(self) -> Objects:
+        return await (await self._ready()).objects()
 
     async def _enable_radio(self) -> None:
         """Raspberry Pi OS keeps it off until somebody wants it."""
@@ -256,67 +242,6 @@ class NetworkManagerNetwork:
                 await self.start_access_point()
         except NetworkError as exc:
             logger.warning("the set-up network is not back: %s", exc)
-
-    async def _find(self, device: str, join: WifiJoin) -> Security | None:
-        """What the network wants; looks twice before it is not there. None: it hides itself."""
-        hidden = (ssid_bytes(join.ssid),) if join.hidden else ()
-        for _ in range(2):
-            self._seen = await self._look(device, hidden)
-            for network in merge(self._seen, (), None, None):
-                if network.ssid == join.ssid:
-                    if network.security == "unsupported":
-                        raise NetworkError("invalid", f"{join.ssid!r} wants more than a password", "ssid")
-                    if network.security != "open" and not join.password:
-                        raise NetworkError("bad-password", f"{join.ssid!r} wants a password", "password")
-                    return network.security
-            if join.hidden:
-                return None
-        raise NetworkError("not-found", f"{join.ssid!r} is not in reach", "ssid")
-
-    async def _look(self, device: str, hidden: tuple[bytes, ...] = ()) -> list[Properties]:
-        """Scan, wait until that is done, and give the access points."""
-        scanned = asyncio.Event()
-
-        def on_signal(message: Message) -> None:
-            if message.path == device and message.member == "PropertiesChanged" and "LastScan" in message.body[1]:
-                scanned.set()
-
-        stop = self._bus.listen(on_signal)
-        try:
-            last_ms = await self._bus.get(device, WIRELESS, "LastScan")
-            age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - last_ms / 1000
-            options = {"ssids": Variant("aay", list(hidden))} if hidden else {}
-            is_needed = hidden or last_ms < 0 or age_s > FRESH_S
-            with suppress(CallError):  # one is under way: its end is as good
-                await self._bus.call(REQUEST_SCAN, device, options)
-                is_needed = True
-            if is_needed:
-                with suppress(TimeoutError):  # what is known by then is told
-                    async with asyncio.timeout(SCAN_S):
-                        await scanned.wait()
-            (paths,) = await self._bus.call(GET_ALL_ACCESS_POINTS, device)
-        finally:
-            stop()
-        objects = await self._bus.objects()
-        return [objects[path][ACCESS_POINT] for path in paths if ACCESS_POINT in objects.get(path, {})]
-
-    async def _known(self) -> list[_Known]:
-        found = []
-        for path, settings in await self._profiles():
-            ssid = known_ssid(settings)
-            if ssid is not None:
-                found.append(_Known(path, ssid, bool(settings[WIFI].get("hidden", False))))
-        return found
-
-    async def _profiles(self) -> list[tuple[str, dict[str, Properties]]]:
-        await self._objects()
-        (paths,) = await self._bus.call(LIST_PROFILES, SETTINGS_PATH)
-        found = []
-        for path in paths:
-            with suppress(CallError):  # deleted meanwhile
-                (settings,) = await self._bus.call(GET_SETTINGS, path)
-                found.append((str(path), settings))
-        return found
 
 
 def _wifi_device(objects: Objects, capabilities: int = 0) -> str:

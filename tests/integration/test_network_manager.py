@@ -31,6 +31,7 @@ from provisioning.network import AccessPoint, InterfaceStatus, NetworkError, Sta
 from provisioning.nm_api import GET_SETTINGS, SETTINGS, SETTINGS_PATH, Method
 from provisioning.nm_bus import ServiceBus, plain
 from provisioning.nm_connect import activate
+from provisioning.nm_profiles import profiles
 from provisioning.nm_settings import Profile, access_point_profile, ethernet_profile, wifi_profile
 from provisioning.setup_network import ADDRESS
 from provisioning.wifi import NetworkManagerNetwork
@@ -165,8 +166,8 @@ async def test_dhcp_and_static_addresses_are_kept(site: Site, tmp_path: Path) ->
         await site.network.set_ethernet(StaticAddress(address="2001:db8::5/64", dns=("2001:db8::1",)))
         wired = await site.comes_to("2001:db8::5/64")
         assert "2001:db8::1" in wired.dns
-    profiles = [settings for _, settings in await site.network._profiles() if "802-3-ethernet" in settings]
-    assert len(profiles) == 1  # the latest alone
+    kept = [settings for _, settings in await profiles(site.network._bus) if "802-3-ethernet" in settings]
+    assert len(kept) == 1  # the latest alone
 
 
 async def test_no_answer_to_dhcp_is_said_and_taken_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,8 +177,8 @@ async def test_no_answer_to_dhcp_is_said_and_taken_back(site: Site, monkeypatch:
         await site.network.set_ethernet(None)
     assert caught.value.code == "no-address"
     await site.comes_to("10.77.0.9/24")
-    profiles = [settings for _, settings in await site.network._profiles() if "802-3-ethernet" in settings]
-    assert [settings["ipv4"]["method"] for settings in profiles] == ["manual"]
+    kept = [settings for _, settings in await profiles(site.network._bus) if "802-3-ethernet" in settings]
+    assert [settings["ipv4"]["method"] for settings in kept] == ["manual"]
 
 
 async def test_a_wish_given_up_is_taken_back(site: Site) -> None:
@@ -262,7 +263,7 @@ async def test_a_phone_in_the_set_up_network_is_led_to_the_page(site: Site) -> N
         async with asyncio.timeout(WAIT_S):
             while await site.wired() is not None:
                 await site.network.wait_changed()
-        assert not [s for _, s in await site.network._profiles() if s["connection"]["id"] == "Room appliance cable"]
+        assert not [s for _, s in await profiles(site.network._bus) if s["connection"]["id"] == "Room appliance cable"]
 
 
 class Everywhere(AbstractResolver):
