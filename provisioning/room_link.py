@@ -4,6 +4,8 @@
     wss://HOST:8080, ws://HOST, HOST:8080      a hub's address; the room, and the token it asks for, stand beside it
     TOKEN                                      alone: it says the room, and the address stands beside it
 
+The whole link is as good as its token where a token is asked for.
+
 A token is read, never trusted: only its hub can tell whether it is good.
 """
 
@@ -47,6 +49,8 @@ class RoomLink(msgspec.Struct, frozen=True, kw_only=True):
 def parse_room_link(text: str, *, room: str = "", token: str = "") -> RoomLink:
     """`room` and `token` as typed beside `text`; what the link itself says wins. Raises `RoomLinkError`."""
     text, room, token = text.strip(), room.strip(), token.strip()
+    if "#token=" in token:
+        token = parse_qs(token.partition("#")[2], max_num_fields=16)["token"][0]
     if not text:
         raise RoomLinkError("no-address", "an address or an invitation link is needed", "address")
     if len(text) > MAX_TEXT:

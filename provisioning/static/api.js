@@ -8,7 +8,7 @@ export class Refused extends Error {
     super(message);
     this.status = status;
     this.code = code;
-    this.field = field;
+    this.field = field ?? "";
     this.problems = problems;
   }
 }

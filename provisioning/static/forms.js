@@ -5,10 +5,16 @@ import { _, has } from "./words.js";
 
 const SPINNER_MS = 300; // what takes less needs no spinner
 
-// Words for a refusal in the reader's language where we have them, else the unit's own.
-export function errorWords(error) {
-  const key = `common.error_${error.code ?? ""}`;
-  return error instanceof Refused && error.code && has(key) ? _(key) : words(error);
+const VALUE_CODES = new Set(["bad-request", "invalid", "settings"]); // say that a value is wrong, not what about it
+
+// Words for a refusal in the reader's language where we have them, else the unit's own. `about`: the form, whose fields
+// have words of their own (`setup.bad_wifi_password`).
+export function errorWords(error, about = "") {
+  if (!(error instanceof Refused)) return words(error);
+  const keys = [`common.error_${error.code}`];
+  if (VALUE_CODES.has(error.code)) keys.push(`setup.bad_${about}_${error.field.replace(".", "_")}`);
+  const key = keys.find(has);
+  return key ? _(key) : words(error);
 }
 
 export function problem(input, text) {
@@ -29,13 +35,13 @@ export function clear(form) {
 export function blame(form, error, fields = {}) {
   const input = error instanceof Refused ? fields[error.field] : undefined;
   if (input) {
-    problem(input, errorWords(error));
+    problem(input, errorWords(error, form.dataset.about));
     input.focus();
     return;
   }
   const general = form.querySelector("[data-problem]");
   general.hidden = false;
-  general.textContent = errorWords(error);
+  general.textContent = errorWords(error, form.dataset.about);
 }
 
 // `work` with the button at rest and turning; one at a time.

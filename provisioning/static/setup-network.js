@@ -200,6 +200,7 @@ async function ended(status, last) {
   const form = $("join-wifi");
   const { code, message, field } = last.error;
   const error = new Refused(409, {
+    code: code === "invalid" ? code : "",
     message: code === "failed" || code === "invalid" ? message : _(`setup.network_${code}`),
     field: code === "bad-password" ? "password" : field,
   });

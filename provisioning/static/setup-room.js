@@ -25,6 +25,7 @@ function paint() {
   $("link-field").hidden = place !== "link";
   $("token-field").hidden = place === "own" || (place === "link" && !byHand);
   $("room-field").hidden = place === "link" && !byHand;
+  $("token-hint").textContent = _(place === "link" ? "setup.token_hint" : "setup.token_hint_hub");
   $("by-hand").hidden = byHand;
   if (place !== "link") stopScan?.();
   untrust();
@@ -33,6 +34,12 @@ function paint() {
 function showByHand() {
   byHand = true;
   paint();
+}
+
+// The room of a hub that was found stands in its announcement.
+function suggest() {
+  const chosen = form.querySelector("input[name=where]:checked");
+  $("room").value = chosen?.dataset.room || chosenRoom.room;
 }
 
 function untrust() {
@@ -51,9 +58,9 @@ async function find(thisVisit) {
     const item = $("hub-template").content.firstElementChild.cloneNode(true);
     const input = item.querySelector("input");
     input.value = hub.url;
-    input.dataset.fingerprint = hub.fingerprint ?? "";
+    input.dataset.room = hub.room;
     item.querySelector("strong").textContent = hub.name;
-    item.querySelector("small").textContent = hub.url;
+    item.querySelector("small").textContent = _("setup.hub_found", { room: hub.room, address: new URL(hub.url).host });
     return item;
   }));
 }
@@ -171,6 +178,7 @@ export function wire({ next }) {
   form.addEventListener("change", (event) => {
     if (event.target.name !== "where") return;
     clear(form);
+    suggest();
     paint();
   });
   for (const id of ["address", "room", "token"]) {

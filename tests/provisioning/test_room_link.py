@@ -48,6 +48,11 @@ T = token(sub="", room="attic")
             RoomLink(url="wss://hub.example:9000", room="r", token=T),
         ),
         ("ws://hub.example/hub/ws", {"token": T}, RoomLink(url="ws://hub.example", room="attic", token=T)),
+        (
+            "wss://hub.example:9000",
+            {"token": f"https://hub.example:9000/join/attic#token={T}"},
+            RoomLink(url="wss://hub.example:9000", room="attic", token=T),
+        ),
         ("kitchen.local", {"room": "r"}, RoomLink(url="wss://kitchen.local:8080", room="r")),
         ("kitchen.local:81/", {"room": "r"}, RoomLink(url="wss://kitchen.local:81", room="r")),
         ("kitchen.local/join/r", {}, RoomLink(url="wss://kitchen.local:8080", room="r")),
