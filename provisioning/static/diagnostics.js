@@ -3,7 +3,7 @@
 import { call, words } from "./api.js";
 import { draw, HOUR_S, roundTop, spanOf } from "./diagnostics-chart.js";
 import { followLog, restartLog, wireLog } from "./diagnostics-log.js";
-import { connection, qualityWord } from "./state.js";
+import { connection, displayName, qualityWord } from "./state.js";
 import { _, has, language } from "./words.js";
 
 const LOOK_MS = 3000;
@@ -87,7 +87,8 @@ function showDevices({ devices }) {
   );
 }
 
-function showCalls({ legs }) {
+function showCalls({ legs, state }) {
+  const names = new Map(state.peers.map((peer) => [peer.user_id, displayName(peer)]));
   $("no-legs").hidden = legs.length > 0;
   $("legs").closest(".scroll").hidden = !legs.length;
   $("legs").replaceChildren(
@@ -96,7 +97,7 @@ function showCalls({ legs }) {
       const sent = leg.packets + leg.packets_lost;
       const lost = sent ? `${number((100 * leg.packets_lost) / sent, 1)} %` : "–";
       row.append(
-        element("th", leg.user_id || "–", { scope: "row" }),
+        element("th", names.get(leg.user_id) ?? (leg.user_id || "–"), { scope: "row" }),
         ...[_(`diagnostics.${leg.direction}`), kbps(leg.bps), lost, ms(leg.rtt_ms), ms(leg.jitter_ms), number(leg.packets)].map((text) => element("td", text)),
       );
       return row;
@@ -157,6 +158,7 @@ function showHistory({ now_s: nowS, history, sample_s: sampleS, up_s: upS }) {
     heat: { lines: [line((sample) => sample.temperature_c)], top: 100, now: newest?.temperature_c ? `${number(newest.temperature_c, 1)} °C` : "–" },
     lag: { lines: [line((sample) => sample.loop_lag_ms)], top: roundTop(values("loop_lag_ms"), 10), now: newest && ms(newest.loop_lag_ms) },
   };
+  $("heat").closest("figure").hidden = samples.every((sample) => sample.temperature_c === null);
   for (const [id, { lines, top, steps, now }] of Object.entries(charts)) {
     draw($(id), lines, { top, steps, gapS, spanS });
     const scale = { quality: "", heat: "100 °C", rates: kbps(top) }[id] ?? ms(top);

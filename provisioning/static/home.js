@@ -38,8 +38,9 @@ function gate(id, name, works, shut) {
 
 function show() {
   const now = connection(state);
-  $("problem").hidden = !now.detail;
-  text($("problem"), now.detail);
+  const problem = [now.detail, state.taken_back && _("home.taken_back")].filter(Boolean).join(" ");
+  $("problem").hidden = !problem;
+  text($("problem"), problem);
   text($("now-title"), state.device.name);
   text($("status"), now.words);
   $("dot").dataset.tone = now.tone;

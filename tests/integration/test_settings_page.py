@@ -31,6 +31,14 @@ async def page_of(tmp_path: Path, path: str, **context: Any) -> AsyncIterator[tu
         assert problems[page] == []
 
 
+def quiet(port: int) -> str:
+    """A unit without devices."""
+    return (
+        '[audio]\ndriver = "none"\n[video]\ndriver = "none"\n[gpio]\ndriver = "none"\n'
+        f'[web]\nhost = "127.0.0.1"\nport = {port}\ntls = "off"\n'
+    )
+
+
 async def open_section(page: Page, section: str) -> None:
     await page.locator(f"#section-{section} > summary").click()
 
@@ -116,13 +124,27 @@ async def test_what_needs_a_restart_gets_it_with_one_button(tmp_path: Path) -> N
         problems[page].clear()  # the browser notes that the unit was away
 
 
+async def test_the_page_follows_the_unit_to_another_port(tmp_path: Path) -> None:
+    port, next_port = free_port(), free_port()
+    async with appliance(tmp_path, quiet(port), port) as unit, chromium() as browser:
+        headers = {"Authorization": unit.http.headers["Authorization"]}
+        page = await open_page(browser, f"{unit.url}/settings", extra_http_headers=headers)
+        await expect(page.locator("#keys")).to_be_visible()
+        await open_section(page, "web")
+        await page.locator("#key-web-port").fill(str(next_port))
+        await page.locator("#save").click()
+        await page.locator("#restart").click()
+        await expect(page.locator("#moved-to")).to_have_attribute("href", f"http://127.0.0.1:{next_port}/settings")
+        await page.wait_for_url(f"http://127.0.0.1:{next_port}/settings")
+        await expect(page.locator("#trial")).to_be_visible()
+        await expect(page.locator("#trial")).to_be_hidden(timeout=20_000)  # somebody is there: it stays
+        assert f"port = {next_port}" in (tmp_path / "config.good.toml").read_text()
+        problems[page].clear()  # the browser notes that the unit was away
+
+
 async def test_settings_that_were_taken_back_are_told(tmp_path: Path) -> None:
     port = free_port()
-    text = (
-        '[audio]\ndriver = "none"\n[video]\ndriver = "none"\n[gpio]\ndriver = "none"\n'
-        f'[web]\nhost = "127.0.0.1"\nport = {port}\ntls = "off"\n'
-    )
-    async with appliance(tmp_path, text, port) as unit, chromium() as browser:
+    async with appliance(tmp_path, quiet(port), port) as unit, chromium() as browser:
         await unit.send("PUT", "/api/config", {"web.host": "192.0.2.77"})
         await unit.post("/api/restart")
         await unit.until(lambda _: (tmp_path / "config.rejected.toml").exists())
