@@ -124,7 +124,7 @@ def run(mode: str) -> dict[str, Any]:
 
         lost: list[str] = []
         camera.start(take, lambda error, lost=lost: lost.append(str(error)))  # type: ignore[misc]
-        enough.wait(3)
+        enough.wait(1 if mode == "dies" else 20)
         closing_s = time.monotonic()
         camera.close()
         took_s = time.monotonic() - closing_s

@@ -32,7 +32,7 @@ OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": WHEELS}
 
 _SUITES = {(3, 11): ("bookworm", "libasound2"), (3, 13): ("trixie", "libasound2t64")}  # whose Python runs our wheels
 _PACKAGES = ("systemd", "systemd-sysv", "dbus", "udev", "python3-venv", "make")
-_TRIMMED = ("/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/man/*")
+TRIMMED = ("/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/man/*")
 _BUILD_S, _BOOT_S = 400, 30
 
 
@@ -113,7 +113,7 @@ def fresh_root(directory: Path) -> Path:
         pytest.skip(f"no Debian has Python {sys.version_info[0]}.{sys.version_info[1]}")
     suite, _ = _SUITES[sys.version_info[:2]]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "room-appliance-tests"
-    name = hashlib.sha256(" ".join((*_PACKAGES, *_TRIMMED)).encode()).hexdigest()[:8]
+    name = hashlib.sha256(" ".join((*_PACKAGES, *TRIMMED)).encode()).hexdigest()[:8]
     debian = cached(cache / f"{suite}-{name}", _build_root)
     root = directory / "root"
     subprocess.run(["cp", "--archive", "--reflink=auto", debian, root], check=True)
@@ -146,7 +146,7 @@ def _build_root(directory: Path) -> None:
         [
             "mmdebstrap",
             "--variant=minbase",
-            *(f"--dpkgopt=path-exclude={path}" for path in _TRIMMED),
+            *(f"--dpkgopt=path-exclude={path}" for path in TRIMMED),
             f"--include={','.join((*_PACKAGES, sound))}",
             suite,
             str(directory),

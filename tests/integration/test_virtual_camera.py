@@ -1,6 +1,6 @@
 """The Pi's camera driver on the real picamera2 and libcamera, whose virtual camera stands where no camera is.
 
-They live in a Debian of their own (sid's, where libcamera has that camera), 600 MB, made once in a minute or two and
+They live in a Debian of their own (sid's, where libcamera has that camera), 700 MB, made once in a minute or two and
 kept in $XDG_CACHE_HOME/room-appliance-tests.
 """
 
@@ -19,12 +19,14 @@ from typing import Any
 
 import pytest
 
-from tests.integration.machine import CHECKOUT, build_or_skip, cached, require_tools
+from tests.integration.machine import CHECKOUT, TRIMMED, build_or_skip, cached, require_tools
 
 pytestmark = pytest.mark.timeout(600)  # the first one may have to make Debian
 
 PACKAGES = ("python3-libcamera", "libcamera-ipa", "python3-av", "python3-numpy", "python3-pil")
 FROM_PYPI = ("picamera2==0.3.38", "videodev2==0.0.4", "piexif==1.1.3")
+CLOSE_S = 1.5  # a second, on a loaded machine
+AGE_S = 1.0
 VIRTUAL = """%YAML 1.1
 ---
 "Virtual0":
@@ -39,7 +41,8 @@ VIRTUAL = """%YAML 1.1
 
 
 def build(directory: Path) -> None:
-    options = ["--variant=minbase", f"--include={','.join(PACKAGES)}"]
+    trimmed = [f"--dpkgopt=path-exclude={path}" for path in TRIMMED]
+    options = ["--variant=minbase", *trimmed, f"--include={','.join(PACKAGES)}"]
     unstable = ["--aptopt=Acquire::Check-Valid-Until false"]  # a mirror that stands still is as good
     build_or_skip(["mmdebstrap", *options, *unstable, "sid", str(directory)], directory)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(directory / "opt/lib")]
@@ -91,12 +94,12 @@ def test_pictures_with_the_sensors_times_twice_over(ran: Any) -> None:
     for opening in report["openings"]:
         assert opening["device_id"] == "Virtual0"
         assert opening["lost"] == []
-        assert opening["close_s"] < 1.0
+        assert opening["close_s"] < CLOSE_S
         assert len(opening["items"]) == 20
         for item in opening["items"]:
             assert (item["type"], item["size"], item["format"]) == ("Picture", [1280, 720], "yuv420p")
             assert len(item["luma"]) >= 6  # bars of different brightness
-            assert 0 <= item["age_s"] < 0.5
+            assert 0 <= item["age_s"] < AGE_S
 
 
 def test_units_of_an_encoder_with_the_sensors_times(ran: Any) -> None:
@@ -106,11 +109,11 @@ def test_units_of_an_encoder_with_the_sensors_times(ran: Any) -> None:
     assert [item["type"] for item in second["items"][1:5]] == ["Picture", "AccessUnit"] * 2
     for opening in (first, second):
         assert opening["lost"] == []
-        assert opening["close_s"] < 1.0
+        assert opening["close_s"] < CLOSE_S
         units = [item for item in opening["items"] if item["type"] == "AccessUnit"]
         assert units[0]["keyframe"]
         assert {unit["head"][:8] for unit in units} == {"00000001"}
-        assert all(0 <= unit["age_s"] < 0.5 for unit in units)
+        assert all(0 <= unit["age_s"] < AGE_S for unit in units)
     assert "encoding in software" not in log
 
 
@@ -118,4 +121,4 @@ def test_a_thread_of_picamera2_that_an_error_has_ended_is_closed(ran: Any) -> No
     report, log = ran("dies")
     assert "the device is gone" in log
     assert [opening["items"] for opening in report["openings"]] == [[], []]
-    assert all(opening["close_s"] < 1.0 for opening in report["openings"])
+    assert all(opening["close_s"] < CLOSE_S for opening in report["openings"])
