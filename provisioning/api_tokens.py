@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ import msgspec
 
 from provisioning.http_routes import Scope
 from provisioning.private_file import locked, write_private
+
+logger = logging.getLogger(__name__)
 
 FILE_NAME = "api-tokens.json"
 GIVEN_ID = "given"  # of the token that the environment gave
@@ -56,7 +59,7 @@ class ApiTokens:
         self._saved_s = float("-inf")
 
     def find(self, token: str) -> ApiToken | None:
-        """The good one that `token` is, or None. Raises `ApiTokenError`."""
+        """The good one that `token` is, or None."""
         digest = _digest(token)
         self._refresh()
         found = [known for known in (*self._extra, *self._stored) if hmac.compare_digest(digest, known.digest)]
@@ -138,19 +141,20 @@ class ApiTokens:
         self._stored = tuple(tokens)
 
     def _refresh(self) -> None:
+        """A file that cannot be read lets nobody in by it; the owner's password still does."""
         if self._path is None:
             return
         try:
             status = self._path.stat()
             stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
-            if stamp != self._stamp:
-                self._stored, self._stamp = tuple(_read(self._path)), stamp
+            if stamp == self._stamp:
+                return
+            self._stored, self._stamp = (), stamp
+            self._stored = tuple(_read(self._path))
         except FileNotFoundError:
             self._stored, self._stamp = (), None
-        except OSError as exc:
-            raise ApiTokenError(f"{self._path}: {exc.strerror}") from exc
-        except msgspec.DecodeError as exc:
-            raise ApiTokenError(f"{self._path}: {exc}") from exc
+        except (OSError, msgspec.DecodeError) as exc:
+            logger.error("%s: %s; no API token is good: delete it and make new ones", self._path, exc)
 
 
 def new_token() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from provisioning import claim as claims
@@ -27,16 +27,18 @@ class Auth:
     sessions: Sessions
     tokens: ApiTokens
     attempts: Attempts
+    _saving: asyncio.Lock = field(default_factory=asyncio.Lock)  # else an older snapshot may be written last
 
     async def save(self) -> None:
-        """Keep who is signed in. A disk that refuses is logged: then a restart signs out, and nothing worse."""
-        now_s = time.monotonic()
-        try:
-            await asyncio.to_thread(self.sessions.save, self.sessions.snapshot(now_s))
-            if self.tokens.is_due(now_s):
-                await asyncio.to_thread(self.tokens.save_used, now_s)
-        except (OSError, ApiTokenError) as exc:
-            logger.warning("who is signed in cannot be kept: %s", exc)
+        """Keep who is signed in. A disk that refuses is logged: a restart then goes by what was kept before."""
+        async with self._saving:
+            now_s = time.monotonic()
+            try:
+                await asyncio.to_thread(self.sessions.save, self.sessions.snapshot(now_s))
+                if self.tokens.is_due(now_s):
+                    await asyncio.to_thread(self.tokens.save_used, now_s)
+            except (OSError, ApiTokenError) as exc:
+                logger.warning("who is signed in cannot be kept: %s", exc)
 
     @property
     def is_due(self) -> bool:

@@ -7,6 +7,7 @@ session id, and the one that the browser came with ends: nobody can hand a victi
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from typing import Annotated, Literal
@@ -22,6 +23,8 @@ from provisioning.http_routes import ApiRoute, Scope
 from provisioning.password import PasswordBusyError, PasswordError, checked
 from provisioning.session_cookie import give_session, session_id_of, take_session_back
 from provisioning.visitor import visitor
+
+logger = logging.getLogger(__name__)
 
 _Secret = Annotated[str, msgspec.Meta(max_length=1024)]
 _TOO_MANY = "too many attempts; Retry-After says when to try again"
@@ -183,7 +186,7 @@ class AuthRoutes:
         _check(wish.password, "password")
         self._attempt(request)
         if not self._auth.claim.matches(wish.code):
-            raise ApiError(403, "wrong-code", "this is not the claim code of this unit", "code")
+            raise _wrong(request, 403, "wrong-code", "this is not the claim code of this unit", "code")
         async with self._claiming:
             if not self._auth.claim.is_open(time.monotonic()):
                 raise ApiError(403, "claimed", "somebody else was faster: this unit has an owner")
@@ -203,11 +206,11 @@ class AuthRoutes:
         if wish.token:
             token = self._auth.tokens.find(wish.token)
             if token is None:
-                raise ApiError(401, "unauthorized", "this is no API token of this unit", "token")
+                raise _wrong(request, 401, "unauthorized", "this is no API token of this unit", "token")
             self._auth.attempts.succeeded(_address(request), time.monotonic())
             return await self._signed_in(request, token.scope, token_id=token.id)
         if not await self._verify(wish.password):
-            raise ApiError(401, "unauthorized", "this is not the owner's password", "password")
+            raise _wrong(request, 401, "unauthorized", "this is not the owner's password", "password")
         self._auth.attempts.succeeded(_address(request), time.monotonic())
         return await self._signed_in(request, "admin")
 
@@ -232,7 +235,7 @@ class AuthRoutes:
         _check(wish.new, "new")
         self._attempt(request)
         if not await self._verify(wish.current):
-            raise ApiError(403, "wrong-password", "this is not the owner's password", "current")
+            raise _wrong(request, 403, "wrong-password", "this is not the owner's password", "current")
         self._auth.attempts.succeeded(_address(request), time.monotonic())
         await self._set_password(wish.new)
         self._auth.sessions.end_all()
@@ -305,6 +308,12 @@ class AuthRoutes:
 
 def _address(request: web.Request) -> str:
     return request.remote or ""
+
+
+def _wrong(request: web.Request, status: int, code: str, message: str, field: str) -> ApiError:
+    """A guess that was wrong; who reads the log may want to know."""
+    logger.warning("a wrong guess from %s: %s", _address(request), message)
+    return ApiError(status, code, message, field)
 
 
 def _check(password: str, field: str) -> None:

@@ -90,10 +90,16 @@ def test_a_state_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         ApiTokens(tmp_path / "file" / "state").create("", "read")
 
 
-def test_a_damaged_file_lets_nobody_in_and_is_named(tmp_path: Path) -> None:
-    (tmp_path / FILE_NAME).write_text('[{"id": 1}]')
-    tokens = ApiTokens(tmp_path)
-    with pytest.raises(ApiTokenError, match=FILE_NAME):
-        tokens.find("anything")
+@pytest.mark.parametrize("damage", [b"", b'[{"id": 1}]', b"\xff", b"{}"])
+def test_a_damaged_file_lets_nobody_in_and_is_named_once(
+    tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokens = ApiTokens(tmp_path, extra=("given",))
+    _, token = tokens.create("", "admin")
+    (tmp_path / FILE_NAME).write_bytes(damage)
+    assert tokens.find(token) is None
+    assert tokens.find(token) is None
+    assert tokens.find("given") is not None
+    assert len([record for record in caplog.records if FILE_NAME in record.getMessage()]) == 1
     with pytest.raises(ApiTokenError, match="delete it"):
         tokens.create("", "read")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -283,7 +284,9 @@ async def test_a_log_in_needs_one_of_password_and_token(owner: Browser, body: di
 # --- guesses
 
 
-async def test_guesses_are_slowed_down_and_told_when_to_try_again(owner: Browser) -> None:
+async def test_guesses_are_slowed_down_and_told_when_to_try_again(
+    owner: Browser, caplog: pytest.LogCaptureFixture
+) -> None:
     for guess in ("password", "12345678", "admin"):
         assert await owner.log_in(guess) == 401
     async with owner.http.post("/api/auth/login", json={"password": PASSWORD}) as response:
@@ -291,3 +294,48 @@ async def test_guesses_are_slowed_down_and_told_when_to_try_again(owner: Browser
         assert int(response.headers["Retry-After"]) in (1, 2)
     async with owner.http.post("/api/auth/login", json={"token": "good"}) as response:
         assert response.status == 429
+    wrong = [record.getMessage() for record in caplog.records if "wrong guess" in record.getMessage()]
+    assert wrong == ["a wrong guess from 127.0.0.1: this is not the owner's password"] * 3
+
+
+# --- what is kept
+
+
+async def test_what_was_decided_last_is_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two visitors at once: the first one's writing is slow, and yet the second one's stands at the end."""
+    auth = await claimed(new_auth(tmp_path))
+    auth.sessions.begin("admin", time.monotonic())
+    slow, write, is_first = threading.Event(), auth.sessions.save, True
+
+    def save(snapshot: bytes) -> None:
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            slow.wait(5)
+        write(snapshot)
+
+    monkeypatch.setattr(auth.sessions, "save", save)
+    first = asyncio.create_task(auth.save(), name="first")
+    await asyncio.sleep(0)
+    auth.sessions.end_all()
+    second = asyncio.create_task(auth.save(), name="second")
+    await asyncio.sleep(0)
+    slow.set()
+    await asyncio.gather(first, second)
+    assert (tmp_path / "sessions.json").read_bytes() == b"[]"
+
+
+async def test_a_disk_that_refuses_lets_the_owner_in_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    auth = await claimed(new_auth(tmp_path))
+
+    def refuse(_snapshot: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(auth.sessions, "save", refuse)
+    async with door(auth) as http:
+        owner = Browser(http)
+        assert await owner.log_in() == 200
+        assert await owner.signed_in()
+    assert "cannot be kept" in caplog.text
