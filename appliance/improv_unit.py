@@ -12,7 +12,8 @@ from appliance.addresses import addresses_of, page_addresses
 from appliance.config import Config
 from appliance.config_store import ConfigStore
 from appliance.errors import ConfigError
-from appliance.onboarding import BusyError, Onboarding
+from appliance.joining import BusyError
+from appliance.onboarding import Onboarding
 from appliance.supervisor import ChildSpec
 from appliance.system_stats import read_system_stats
 from provisioning.claim import Claim
@@ -60,7 +61,7 @@ class ImprovOnUnit:
 
     async def join(self, join: WifiJoin) -> None:
         try:
-            await self._onboarding.join(join)
+            await self._onboarding.joining.join(join)
         except BusyError as exc:
             raise NetworkError("failed", str(exc)) from exc
 

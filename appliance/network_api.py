@@ -7,7 +7,9 @@ from collections.abc import Callable
 import msgspec
 from aiohttp import web
 
-from appliance.onboarding import Attempt, BusyError, NetworkInfo, Onboarding
+from appliance.joining import BusyError
+from appliance.network_info import Attempt, NetworkInfo
+from appliance.onboarding import Onboarding
 from provisioning.http_json import ApiError, answer, read_body
 from provisioning.http_routes import ApiRoute
 from provisioning.network import NetworkError, StaticAddress, WifiJoin, WifiNetwork
@@ -112,11 +114,11 @@ class NetworkApi:
 
     async def _connect(self, request: web.Request) -> web.Response:
         join = await read_body(request, WifiJoin, '{"ssid", "password", "hidden", "country", "static"}')
-        return await self._begun(lambda: self._onboarding.start_join(join))
+        return await self._begun(lambda: self._onboarding.joining.start_join(join))
 
     async def _ethernet(self, request: web.Request) -> web.Response:
         wish = await read_body(request, EthernetRequest, '{"static": {"address", "gateway", "dns"} or null}')
-        return await self._begun(lambda: self._onboarding.start_ethernet(wish.static))
+        return await self._begun(lambda: self._onboarding.joining.start_ethernet(wish.static))
 
     async def _begun(self, start: Callable[[], None]) -> web.Response:
         status = await self._onboarding.network.status()
@@ -128,7 +130,7 @@ class NetworkApi:
             raise _error(exc) from exc
         except BusyError as exc:
             raise _busy(exc) from exc
-        attempt = self._onboarding.last_attempt
+        attempt = self._onboarding.joining.last
         assert attempt is not None
         return answer(AttemptAnswer(attempt), 202)
 

@@ -13,84 +13,21 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Literal
-
-import msgspec
 
 from appliance.events import Event
+from appliance.joining import Joining
+from appliance.network_info import AccessPointInfo, Memory, NetworkInfo
 from appliance.unit_events import SetupModeChanged
 from provisioning import setup_mode
 from provisioning.claim import Claim
-from provisioning.network import (
-    Connectivity,
-    InterfaceStatus,
-    Network,
-    NetworkError,
-    NetworkStatus,
-    StaticAddress,
-    WifiJoin,
-    WifiNetwork,
-)
-from provisioning.network_check import check_join, check_static
+from provisioning.network import Network, NetworkError, NetworkStatus, WifiNetwork
 from provisioning.setup_mode import Action, Facts, Phase, State
-from provisioning.visits import Visits
 
 logger = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 5.0  # at the network, when nothing told of a change
 ABSENT_S = 30.0  # the same where there is no network service
 SETTLE_S = 0.2  # changes come in bursts
-GOODBYE_S = 1.0  # for the answer to reach the phone before the access point goes
-
-
-class AttemptError(msgspec.Struct, frozen=True, kw_only=True):
-    code: str
-    message: str
-    field: str | None = None
-
-
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """The last wish to change the network, and what became of it. `age_s`: since it was asked or, at last, decided."""
-
-    what: Literal["wifi", "ethernet"]
-    ssid: str | None
-    state: Literal["joining", "joined", "failed"]
-    age_s: float
-    addresses: tuple[str, ...] = ()  # of the unit in the network it joined
-    error: AttemptError | None = None
-
-
-class AccessPointInfo(msgspec.Struct, frozen=True, kw_only=True):
-    ssid: str
-    address: str
-    devices: int | None
-
-
-class NetworkInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What `GET /api/network` answers."""
-
-    available: bool
-    message: str
-    connectivity: Connectivity
-    interfaces: tuple[InterfaceStatus, ...]
-    known: tuple[str, ...]
-    setup_mode: str  # `setup_mode.Phase`
-    access_point: AccessPointInfo | None
-    last_attempt: Attempt | None
-
-
-@dataclass(slots=True)
-class Memory:
-    """What outlives a composition of the unit: a phone in the access point is not thrown out by a new setting."""
-
-    state: State = field(default_factory=State)
-    attempt: tuple[Attempt, float] | None = None
-    visits: Visits = field(default_factory=Visits)
-
-
-class BusyError(Exception):
-    """Another wish is under way."""
 
 
 class Onboarding:
@@ -118,12 +55,10 @@ class Onboarding:
         self._country = country
         self._clock = clock
         self._sleep = sleep
-        self._keep_country = keep_country
-        self._memory = memory or Memory()
-        self._reach: bool | None = None
-        self._trying: asyncio.Task[None] | None = None
-        self._radio = asyncio.Lock()  # one wish at a time
         self._wake = asyncio.Event()
+        self._memory = memory or Memory()
+        self.joining = Joining(network, self._memory, self._attempt_changed, keep_country, clock=clock, sleep=sleep)
+        self._reach: bool | None = None
         self._told = ""  # the last warning, told once
         self._published: SetupModeChanged | None = None
 
@@ -143,13 +78,6 @@ class Onboarding:
     def health(self) -> str:
         return f"degraded: {self._told}" if self._told and self.is_available else "ok"
 
-    @property
-    def last_attempt(self) -> Attempt | None:
-        if self._memory.attempt is None:
-            return None
-        attempt, at_s = self._memory.attempt
-        return msgspec.structs.replace(attempt, age_s=round(self._clock() - at_s, 1))
-
     async def info(self) -> NetworkInfo:
         status = await self.network.status()
         own, devices = status.access_point, None
@@ -166,7 +94,7 @@ class Onboarding:
             known=known,
             setup_mode=self.phase.value,
             access_point=None if own is None else AccessPointInfo(ssid=own.ssid, address=own.address, devices=devices),
-            last_attempt=self.last_attempt,
+            last_attempt=self.joining.last,
         )
 
     # --- what people wish
@@ -194,30 +122,13 @@ class Onboarding:
 
     async def scan(self) -> list[WifiNetwork]:
         """Raises `NetworkError`, and `BusyError` while a network is joined."""
-        self._check_free()
-        async with self._radio:
+        self.joining.check_free()
+        async with self.joining.radio:
             return await self.network.scan()
-
-    async def join(self, join: WifiJoin) -> None:
-        """Into a network, for good. Raises `NetworkError`, and `BusyError`; cancelled, all is as before."""
-        check_join(join)
-        attempt = self._begin("wifi", join.ssid)
-        await self._carry_out(attempt, lambda: self._connect(join))
-
-    def start_join(self, join: WifiJoin) -> None:
-        """`join` without waiting for its end, which `last_attempt` tells. Raises only for what cannot be begun."""
-        check_join(join)
-        self._start(self._begin("wifi", join.ssid), lambda: self._connect(join))
-
-    def start_ethernet(self, static: StaticAddress | None) -> None:
-        """A static address for the wired network or, None, DHCP again; like `start_join`."""
-        if static is not None:
-            check_static(static)
-        self._start(self._begin("ethernet", None), lambda: self.network.set_ethernet(static))
 
     async def forget(self, ssid: str) -> None:
         """Raises `NetworkError`."""
-        async with self._radio:
+        async with self.joining.radio:
             await self.network.forget(ssid)
         self._wake.set()
 
@@ -231,9 +142,7 @@ class Onboarding:
                 wait_s = await self._step()
                 await self._pause(wait_s)
         finally:
-            if self._trying is not None:
-                self._trying.cancel()
-                await asyncio.gather(self._trying, return_exceptions=True)
+            await self.joining.give_up()
 
     async def _step(self) -> float:
         """Look, decide, act; gives how long nothing will happen by itself."""
@@ -269,16 +178,12 @@ class Onboarding:
             known=bool(known),
             reach=self._reach,
             busy=is_up and self._memory.visits.is_busy(now_s),
-            joining=self.is_joining,
+            joining=self.joining.is_under_way,
         )
-
-    @property
-    def is_joining(self) -> bool:
-        return self._memory.attempt is not None and self._memory.attempt[0].state == "joining"
 
     async def _act(self, action: Action) -> None:
         logger.info("set-up network: %s", action.value)
-        async with self._radio:
+        async with self.joining.radio:
             try:
                 match action:
                     case Action.RAISE:
@@ -293,53 +198,6 @@ class Onboarding:
                 self._warn(str(exc), logging.WARNING)
             else:
                 self._told = ""
-
-    async def _connect(self, join: WifiJoin) -> None:
-        await self.network.connect(join)
-        if join.country and self._keep_country is not None:
-            await self._keep_country(join.country)
-
-    def _begin(self, what: Literal["wifi", "ethernet"], ssid: str | None) -> Attempt:
-        self._check_free()
-        attempt = Attempt(what=what, ssid=ssid, state="joining", age_s=0.0)
-        self._remember(attempt)
-        return attempt
-
-    def _start(self, attempt: Attempt, run: Callable[[], Awaitable[None]]) -> None:
-        async def carry_out() -> None:
-            await self._sleep(GOODBYE_S)
-            with suppress(NetworkError):
-                await self._carry_out(attempt, run)
-
-        self._trying = asyncio.create_task(carry_out(), name="onboarding-attempt")
-
-    def _check_free(self) -> None:
-        if self.is_joining:
-            raise BusyError("the unit is joining a network; wait until that is decided")
-
-    async def _carry_out(self, attempt: Attempt, run: Callable[[], Awaitable[None]]) -> None:
-        try:
-            async with self._radio:
-                await run()
-            status = await self.network.status()
-        except NetworkError as exc:
-            error = AttemptError(code=exc.code, message=str(exc), field=exc.field or None)
-            self._remember(msgspec.structs.replace(attempt, state="failed", error=error))
-            logger.warning("not joined: %s", exc)
-            raise
-        except asyncio.CancelledError:
-            error = AttemptError(code="timeout", message="it was given up")
-            self._remember(msgspec.structs.replace(attempt, state="failed", error=error))
-            raise
-        interface = status.connected(attempt.what)
-        addresses = interface.addresses if interface is not None else ()
-        self._remember(msgspec.structs.replace(attempt, state="joined", addresses=addresses))
-        logger.info("joined %s", attempt.ssid or attempt.what)
-
-    def _remember(self, attempt: Attempt) -> None:
-        self._memory.attempt = attempt, self._clock()
-        self._tell()
-        self._wake.set()
 
     async def _set_country(self) -> None:
         """Once the radio is there; the kernel forgets it at each start."""
@@ -371,8 +229,12 @@ class Onboarding:
                 task.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
 
+    def _attempt_changed(self) -> None:
+        self._tell()
+        self._wake.set()
+
     def _tell(self) -> None:
-        attempt = self._memory.attempt[0] if self._memory.attempt is not None else None
+        attempt = self.joining.last
         event = SetupModeChanged(
             phase=self.phase.value,
             is_shown=self.is_shown,

@@ -6,7 +6,7 @@ import logging
 import socket
 from contextlib import suppress
 
-from appliance.onboarding import Memory
+from appliance.network_info import Memory
 from provisioning.captive import CaptivePortal
 from provisioning.mock_network import MockNetwork
 from provisioning.network import Network

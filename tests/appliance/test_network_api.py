@@ -134,7 +134,7 @@ async def test_what_cannot_be_is_refused_with_its_field(site: Site, body: Any, f
     status, answer = await site.post("connect", body)
     assert status == 400
     assert answer["error"].get("field") == field
-    assert site.onboarding.last_attempt is None
+    assert site.onboarding.joining.last is None
 
 
 async def test_ethernet(site: Site) -> None:

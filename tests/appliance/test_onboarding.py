@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from appliance.events import Event
-from appliance.onboarding import GOODBYE_S, BusyError, Memory, Onboarding
+from appliance.joining import GOODBYE_S, BusyError
+from appliance.network_info import Memory
+from appliance.onboarding import Onboarding
 from appliance.unit_events import SetupModeChanged
 from provisioning.claim import Claim, new_secrets
 from provisioning.mock_network import MockNetwork, MockWifi
@@ -169,13 +171,13 @@ async def test_a_join_answers_first_and_remembers_how_it_went() -> None:
     unit = Unit(MockWifi("Home", 80))
     async with unit.running() as onboarding:
         await unit.clock.advance(20)
-        onboarding.start_join(WifiJoin(ssid="Home", password="anything else", country="DE"))
-        assert onboarding.last_attempt is not None
-        assert onboarding.last_attempt.state == "joining"
+        onboarding.joining.start_join(WifiJoin(ssid="Home", password="anything else", country="DE"))
+        assert onboarding.joining.last is not None
+        assert onboarding.joining.last.state == "joining"
         await unit.clock.advance(GOODBYE_S / 2)
         assert await unit.is_up  # the answer is on its way to the phone
         await unit.clock.advance(10)
-        attempt = onboarding.last_attempt
+        attempt = onboarding.joining.last
         assert (attempt.ssid, attempt.state, attempt.error) == ("Home", "joined", None)
         assert attempt.addresses == ("198.51.100.23/24",)
         assert attempt.age_s > 0
@@ -187,11 +189,11 @@ async def test_the_phone_that_lost_the_access_point_reads_why_when_it_is_back() 
     unit = Unit(MockWifi("Home", 80))
     async with unit.running() as onboarding:
         await unit.clock.advance(20)
-        onboarding.start_join(WifiJoin(ssid="Home", password="wrong one"))
+        onboarding.joining.start_join(WifiJoin(ssid="Home", password="wrong one"))
         await unit.clock.advance(2)
         assert not await unit.is_up
         with pytest.raises(BusyError):
-            onboarding.start_join(WifiJoin(ssid="Home", password="anything else"))
+            onboarding.joining.start_join(WifiJoin(ssid="Home", password="anything else"))
         await unit.clock.advance(20)
         assert await unit.is_up
         info = await onboarding.info()
@@ -207,35 +209,35 @@ async def test_a_wish_that_cannot_be_is_refused_at_once() -> None:
     unit = Unit()
     async with unit.running() as onboarding:
         with pytest.raises(NetworkError, match="8 to 63"):
-            onboarding.start_join(WifiJoin(ssid="Home", password="short"))
+            onboarding.joining.start_join(WifiJoin(ssid="Home", password="short"))
         with pytest.raises(NetworkError, match="no address"):
-            onboarding.start_ethernet(StaticAddress(address="here"))
-    assert onboarding.last_attempt is None
+            onboarding.joining.start_ethernet(StaticAddress(address="here"))
+    assert onboarding.joining.last is None
 
 
 async def test_join_for_those_who_wait_for_its_end() -> None:
     unit = Unit(MockWifi("Home", 80), MockWifi("Dull", 50, dhcp="none"))
     async with unit.running() as onboarding:
-        joining = asyncio.create_task(onboarding.join(WifiJoin(ssid="Home", password="anything else")))
+        joining = asyncio.create_task(onboarding.joining.join(WifiJoin(ssid="Home", password="anything else")))
         await unit.clock.advance(10)
         await joining
-        joining = asyncio.create_task(onboarding.join(WifiJoin(ssid="Dull", password="anything else")))
+        joining = asyncio.create_task(onboarding.joining.join(WifiJoin(ssid="Dull", password="anything else")))
         await unit.clock.advance(5)
         joining.cancel()  # as Improv does after 25 s
         with pytest.raises(asyncio.CancelledError):
             await joining
         assert await unit.ssid() == "Home"
-        assert onboarding.last_attempt is not None
-        assert onboarding.last_attempt.state == "failed"
+        assert onboarding.joining.last is not None
+        assert onboarding.joining.last.state == "failed"
 
 
 async def test_ethernet() -> None:
     unit = Unit(ethernet=True)
     async with unit.running() as onboarding:
-        onboarding.start_ethernet(StaticAddress(address="192.0.2.99/24"))
+        onboarding.joining.start_ethernet(StaticAddress(address="192.0.2.99/24"))
         await unit.clock.advance(10)
-        assert onboarding.last_attempt is not None
-        assert onboarding.last_attempt.addresses == ("192.0.2.99/24",)
+        assert onboarding.joining.last is not None
+        assert onboarding.joining.last.addresses == ("192.0.2.99/24",)
 
 
 async def test_forget() -> None:
@@ -263,11 +265,11 @@ async def test_an_attempt_under_way_at_the_end_is_given_up() -> None:
     unit = Unit(HOME, MockWifi("Dull", 50, dhcp="none"))
     async with unit.running() as onboarding:
         await unit.clock.advance(1)
-        onboarding.start_join(WifiJoin(ssid="Dull", password="anything else"))
+        onboarding.joining.start_join(WifiJoin(ssid="Dull", password="anything else"))
         await unit.clock.advance(10)
     assert await unit.ssid() == "Home"
-    assert onboarding.last_attempt is not None
-    assert onboarding.last_attempt.state == "failed"
+    assert onboarding.joining.last is not None
+    assert onboarding.joining.last.state == "failed"
 
 
 async def test_the_country_is_set_when_the_radio_is_there() -> None:
@@ -320,3 +322,25 @@ async def test_an_access_point_that_does_not_come_up_is_tried_at_leisure(caplog:
         assert onboarding.health.startswith("degraded: this unit's Wi-Fi")
     assert 5 < len(unit.network.calls) < 25
     assert caplog.text.count("cannot be an access point") == 1
+
+
+class Broken(MockNetwork):
+    """A bug on the way into a network."""
+
+    async def connect(self, join: WifiJoin) -> None:
+        raise ZeroDivisionError
+
+
+async def test_a_bug_in_a_join_does_not_lock_it_for_good(caplog: pytest.LogCaptureFixture) -> None:
+    unit = Unit()
+    unit.network = Broken((), ethernet=True, clock=unit.clock.now, sleep=unit.clock.sleep)
+    unit.onboarding = unit.composed()
+    async with unit.running() as onboarding:
+        for _ in range(2):
+            onboarding.joining.start_join(WifiJoin(ssid="Home", password="anything else"))
+            await unit.clock.advance(5)
+            attempt = onboarding.joining.last
+            assert attempt is not None
+            assert attempt.error is not None
+            assert (attempt.state, attempt.error.code) == ("failed", "failed")
+    assert "ZeroDivisionError" in caplog.text
