@@ -86,6 +86,8 @@ fi
 systemctl enable --quiet room-appliance.service room-appliance-portal.socket
 if [ -d /run/systemd/system ]; then
     systemctl daemon-reload
-    systemctl restart room-appliance-portal.socket room-appliance.service
+    systemctl stop room-appliance.service # its socket starts only while it does not run
+    systemctl restart room-appliance-portal.socket
+    systemctl start room-appliance.service
 fi
 say "done. Settings: /var/lib/room-appliance/config.toml; what may be wrong: sudo room-appliance doctor"

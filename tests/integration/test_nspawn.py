@@ -104,6 +104,7 @@ def test_lgpio_and_whatever_else_writes_beside_itself_has_a_place(unit: Machine)
     process = main_pid(unit)
     environment = unit.run("cat", f"/proc/{process}/environ").split("\0")
     assert "LG_WD=/run/room-appliance" in environment
+    assert {"LISTEN_FDS=1", "LISTEN_FDNAMES=portal"} <= set(environment)  # port 80 of the set-up network
     assert unit.run("readlink", f"/proc/{process}/cwd").strip() == "/run/room-appliance"
     assert unit.run("stat", "--format=%U", "/run/room-appliance").strip() == "room-appliance"
 
@@ -202,7 +203,7 @@ def test_a_process_that_hangs_is_replaced_by_the_watchdog(unit: Machine) -> None
     unit.run("systemctl", "kill", "--signal=STOP", "--kill-whom=main", SERVICE)
     until(lambda: main_pid(unit) not in ("0", process), "another process", 10)
     until(lambda: shown(unit, "ActiveState") == "active", "active again")
-    assert "watchdog" in unit.run("journalctl", f"--unit={SERVICE}", "--lines=30").lower()
+    assert "watchdog" in unit.run("journalctl", f"--unit={SERVICE}", "--lines=200").lower()
 
 
 PEER = """
