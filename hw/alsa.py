@@ -21,6 +21,7 @@ import numpy as np
 
 from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, HardwareError, Samples
 from hw.alsa_cards import control_device, pick_control
+from hw.alsa_log import silence
 
 Direction = Literal["capture", "playback"]
 
@@ -48,6 +49,7 @@ def library() -> ModuleType:
         raise HardwareError(f"sound cards need pyalsaaudio: {remedy}") from exc
     if not hasattr(alsaaudio.PCM, "avail"):
         raise HardwareError(f"this pyalsaaudio is too old, 0.11 is needed: {remedy}")
+    silence()
     module: ModuleType = alsaaudio
     return module
 
