@@ -21,7 +21,7 @@ from provisioning.http_json import answer
 from provisioning.http_routes import ApiRoute
 from provisioning.mdns import Announcement, Mdns
 
-GOODBYE_S = 1.5  # to take back what was announced, three times over: half a second
+GOODBYE_S = 0.5  # to take back what was announced
 
 
 class HubTold(msgspec.Struct, frozen=True):

@@ -33,7 +33,7 @@ def nodes(config: Config, kind: str, root: Path = Path("/")) -> list[Path]:
     patterns: tuple[str, ...] = ()
     if kind == "camera" and video.driver not in ("mock", "file", "none"):
         patterns = ("dev/video*",) if video.driver == "v4l2" else ("dev/video*", "dev/media*", "dev/dma_heap/*")
-        patterns = (video.device,) if video.device.startswith("/dev/") else patterns
+        patterns = (video.device,) if video.device.startswith("/") else patterns
     elif kind == "sound" and audio.driver in ("alsa", "auto"):
         patterns = ("dev/snd/*",)
     elif kind == "improv":
@@ -49,9 +49,7 @@ def nodes(config: Config, kind: str, root: Path = Path("/")) -> list[Path]:
 def check_permissions(config: Config, root: Path = Path("/")) -> Finding:
     """Root asks for the service's user, who is to open them, where there is one."""
     user = _user()
-    may_open = _as_service(user) if user.uid == 0 and user.name == SERVICE_USER else _as_this_process
-    if os.geteuid() == 0 and user.name != "root":
-        may_open = _as_service(user)
+    may_open = _as_service(user) if user.uid != os.geteuid() else _as_this_process
     wanted = [path for kind in ("camera", "sound", "panel", "improv") for path in nodes(config, kind, root)]
     return judge([(path, path.stat()) for path in wanted], user, may_open)
 

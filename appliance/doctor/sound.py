@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from appliance.chime import NOTES_HZ, chime
 from appliance.devices import FIRST_DELIVERY_S
 from appliance.doctor.finding import Fact, Finding
 from appliance.doctor.person import Person
@@ -16,12 +17,8 @@ from hw.level import dbov
 
 RECORD_S = 1.0
 ECHO_S = 0.5  # until what was played is heard: buffers of the card and the way through the air
-TONES_HZ = (880.0, 1175.0, 1480.0)  # not one another's harmonics, and far from the hum of the mains
-TONE_S = 0.25
 REMEDY = 'plug it in or mend it, or change [audio] driver and device; driver "none" does without'
 
-_AMPLITUDE = 6000
-_FADE_S = 0.02
 _FAINT_DBOV = -85.0
 _CLIPPED = 0.001  # of the samples
 _HEARD_DB = 12.0  # over what was there before
@@ -128,11 +125,11 @@ def judge_recording(device_id: str, samples: Samples) -> Finding:
 
 
 def _play(speaker: Speaker, ear: _Ear | None, before: Samples | None, person: Person, timeout_s: float) -> Finding:
-    mouth = _Mouth(chime())
-    length_s = len(TONES_HZ) * TONE_S
+    samples = chime_samples()
+    mouth = _Mouth(samples)
     try:
         speaker.start(mouth.next, mouth.over.put)
-        error = mouth.over.get(timeout=timeout_s + 2 * length_s)
+        error = mouth.over.get(timeout=timeout_s + 2 * samples.size / SAMPLE_RATE_HZ)
         if error is None:
             time.sleep(ECHO_S)
     except HardwareError as exc:
@@ -167,28 +164,24 @@ def judge_chime(device_id: str, pace: float, heard_back: bool | None, person_hea
     return Finding("speaker", "ok", words, facts=facts)
 
 
-def chime() -> Samples:
-    """Three tones, each faded in and out; int16 at 48 kHz, whole blocks."""
-    count = round(TONE_S * SAMPLE_RATE_HZ)
-    fade = round(_FADE_S * SAMPLE_RATE_HZ)
-    shape = np.minimum(1.0, np.minimum(np.arange(count), np.arange(count)[::-1]) / fade)
-    turns = 2 * np.pi * np.arange(count) / SAMPLE_RATE_HZ
-    samples = np.concatenate([_AMPLITUDE * shape * np.sin(tone_hz * turns) for tone_hz in TONES_HZ]).astype(np.int16)
+def chime_samples() -> Samples:
+    """The chime, in whole blocks."""
+    samples = (chime() * 32_767).astype(np.int16)
     return np.append(samples, np.zeros(-samples.size % BLOCK_FRAMES, np.int16))
 
 
 def heard(before: Samples, after: Samples) -> bool:
-    """Whether each tone of the chime stands out of `after` as it does not out of `before`."""
+    """Whether each note of the chime stands out of `after` as it does not out of `before`."""
     return all(
-        _strongest(after, tone_hz) > _strongest(before, tone_hz) * 10 ** (_HEARD_DB / 10) + 1.0 for tone_hz in TONES_HZ
+        _strongest(after, note_hz) > _strongest(before, note_hz) * 10 ** (_HEARD_DB / 10) + 1.0 for note_hz in NOTES_HZ
     )
 
 
-def _strongest(samples: Samples, tone_hz: float) -> float:
-    """The power at `tone_hz` in the 0.1 s where it is strongest."""
+def _strongest(samples: Samples, note_hz: float) -> float:
+    """The power at `note_hz` in the 0.1 s where it is strongest."""
     count = samples.size // _WINDOW
     if not count:
         return 0.0
     windows = samples[: count * _WINDOW].reshape(count, _WINDOW) * np.hanning(_WINDOW)
-    wave = np.exp(-2j * np.pi * tone_hz * np.arange(_WINDOW) / SAMPLE_RATE_HZ)
+    wave = np.exp(-2j * np.pi * note_hz * np.arange(_WINDOW) / SAMPLE_RATE_HZ)
     return float(np.max(np.abs(windows @ wave) ** 2)) / _WINDOW

@@ -77,6 +77,12 @@ async def test_two_units_find_each_other_and_lose_the_one_that_ends() -> None:
     assert threading.active_count() <= threads + 2  # of asyncio's pool
 
 
+async def test_its_end_holds_up_nothing() -> None:
+    async with unit(lambda: PORCH):
+        start_s = time.monotonic()
+    assert time.monotonic() - start_s < 0.3
+
+
 async def test_page_is_announced_as_any_browser_of_services_reads_it() -> None:
     async with unit(lambda: PORCH):
         other = AsyncZeroconf(interfaces=list(LOOPBACK))
