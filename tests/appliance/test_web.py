@@ -182,6 +182,7 @@ async def test_a_page_of_the_demo_may_use_the_api_by_its_cookie(site: Site) -> N
         {"Origin": "null"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://[::1"},
     ],
 )
 async def test_pages_of_other_sites_change_nothing(site: Site, headers: dict[str, str]) -> None:
@@ -205,7 +206,21 @@ async def test_without_open_pages_the_owners_pages_send_strangers_to_the_login()
             assert response.status == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "door.local", "192.168.1.4", "127.0.0.1.evil.example", ""])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "door.local",
+        "192.168.1.4",
+        "127.0.0.1.evil.example",
+        "",
+        "127.0.0.1:80, evil.example",
+        "127.0.0.1:80@evil.example",
+        "127.0.0.1:port",
+        "[::1",
+        "localhost/",
+    ],
+)
 async def test_the_demo_answers_to_loopback_names_only(site: Site, host: str) -> None:
     async with site.http.get("/", headers={"Host": host}) as response:
         assert response.status == 403
