@@ -81,7 +81,7 @@ def test_a_clock_that_starts_in_1970_is_no_reason_to_end_in_1980(
         def now(cls, tz: datetime.tzinfo | None = None) -> Past:
             return cls(1970, 1, 1, tzinfo=tz)
 
-    monkeypatch.setattr(certificate.datetime, "datetime", Past)
+    monkeypatch.setattr(datetime, "datetime", Past)
     keep(tmp_path / "tls.pem", ["porch"], [])
     monkeypatch.undo()
     made = x509.load_pem_x509_certificate((tmp_path / "tls.pem").read_bytes())
