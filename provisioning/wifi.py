@@ -45,6 +45,7 @@ from provisioning.nm_look import find, look
 from provisioning.nm_profiles import known_networks, profiles
 from provisioning.nm_scan import merge
 from provisioning.nm_settings import (
+    ACCESS_POINT_UUID,
     ETHERNET,
     access_point_profile,
     ethernet_profile,
@@ -115,9 +116,9 @@ class NetworkManagerNetwork:
         device = _wifi_device(objects)
         was_up = own_active(objects) is not None
         try:
+            await self._enable_radio()
+            await self.stop_access_point()  # before: a roll-back would bring it back as a profile for ever
             async with checkpoint(self._bus, device, ROLL_BACK_S):
-                await self._enable_radio()
-                await self.stop_access_point()
                 if join.country:
                     with suppress(NetworkError):  # a radio that keeps its old rules may join all the same
                         await self.set_country(join.country)
@@ -171,8 +172,7 @@ class NetworkManagerNetwork:
 
     async def start_access_point(self) -> None:
         objects = await self._objects()
-        if own_active(objects) is not None:
-            await self.stop_access_point()  # of a program that died: its key may be another one
+        await self.stop_access_point()  # of a program that died: its key may be another one
         await self._enable_radio()
         device = _wifi_device(objects, CAPABLE_OF_ACCESS_POINT)
         with suppress(NetworkError):
@@ -191,6 +191,10 @@ class NetworkManagerNetwork:
         active = own_active(await self._objects())
         if active is not None:
             await deactivate(self._bus, active, STOP_S)
+        for path, settings in await profiles(self._bus):  # it goes by itself, but for one that was rolled back
+            if settings.get("connection", {}).get("uuid") == ACCESS_POINT_UUID:
+                with suppress(CallError):
+                    await self._bus.call(DELETE, path)
 
     async def stations(self) -> int | None:
         objects = await self._objects()
@@ -236,10 +240,8 @@ class NetworkManagerNetwork:
             await self._bus.call(CHECK_CONNECTIVITY, PATH)
 
     async def _raise_again(self) -> None:
-        """NetworkManager's roll-back brings the access point back too, if its profile outlived it."""
         try:
-            if own_active(await self._objects()) is None:
-                await self.start_access_point()
+            await self.start_access_point()
         except NetworkError as exc:
             logger.warning("the set-up network is not back: %s", exc)
 

@@ -16,7 +16,7 @@ import socket
 import struct
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -30,7 +30,7 @@ from provisioning.captive import CaptivePortal, captive
 from provisioning.network import AccessPoint, InterfaceStatus, NetworkError, StaticAddress, WifiJoin
 from provisioning.nm_api import GET_SETTINGS, SETTINGS, SETTINGS_PATH, Method
 from provisioning.nm_bus import ServiceBus, plain
-from provisioning.nm_connect import activate
+from provisioning.nm_connect import activate, checkpoint, deactivate
 from provisioning.nm_profiles import profiles
 from provisioning.nm_settings import Profile, access_point_profile, ethernet_profile, wifi_profile
 from provisioning.setup_network import ADDRESS
@@ -219,6 +219,34 @@ async def test_it_takes_every_profile_of_ours(site: Site, profile: Profile) -> N
     bus.close()
 
 
+def set_up_network() -> Profile:
+    """The access point's profile for a cable."""
+    own = access_point_profile(OWN)
+    made = ethernet_profile(None, "cable") | {"ipv4": own["ipv4"], "ipv6": own["ipv6"]}
+    made["connection"] |= {"autoconnect": Variant("b", False), "uuid": own["connection"]["uuid"]}
+    return made
+
+
+async def test_nothing_is_left_of_a_set_up_network_that_was_rolled_back(site: Site) -> None:
+    """NetworkManager adds its profile again, for good: nobody could raise it a second time."""
+    device = nm_status.devices(await site.network._objects(), VETH_TYPE)[0]
+    bus = site.network._bus
+    for _ in range(2):
+        await activate(bus, set_up_network(), device, "own", persist="volatile", timeout_s=WAIT_S, is_bound=True)
+        active = nm_status.own_active(await bus.objects())
+        assert active is not None
+        with suppress(ConnectionAbortedError):
+            async with checkpoint(bus, device, 30):
+                await deactivate(bus, active, WAIT_S)
+                raise ConnectionAbortedError("as if a join had failed")
+        async with asyncio.timeout(WAIT_S):
+            while nm_status.own_active(await bus.objects()) is None:
+                await site.network.wait_changed()
+        await site.network.stop_access_point()
+        uuids = [settings["connection"]["uuid"] for _, settings in await profiles(bus)]
+        assert nm_settings.ACCESS_POINT_UUID not in uuids
+
+
 async def test_a_phone_in_the_set_up_network_is_led_to_the_page(site: Site) -> None:
     """The access point's shared mode over a cable: DHCP with option 114, names, port 80; down with its program."""
     with portal_socket(site.unit) as listening:
@@ -261,9 +289,12 @@ async def test_a_phone_in_the_set_up_network_is_led_to_the_page(site: Site) -> N
         await runner.cleanup()
         bus.close()
         async with asyncio.timeout(WAIT_S):
-            while await site.wired() is not None:
-                await site.network.wait_changed()
-        assert not [s for _, s in await profiles(site.network._bus) if s["connection"]["id"] == "Room appliance cable"]
+            while "Room appliance cable" in await names(site.network):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)  # of profiles nothing is told
+
+
+async def names(network: NetworkManagerNetwork) -> list[str]:
+    return [settings["connection"]["id"] for _, settings in await profiles(network._bus)]
 
 
 class Everywhere(AbstractResolver):
