@@ -33,7 +33,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     media libraries' 70 000 objects takes a tenth of a second, and no thread plays a sound meanwhile. What a leg leaves
     in cycles, megabytes of packets and cryptography, is so collected after each leg or two instead of after many.
     """
-    faulthandler.enable()
+    faulthandler.enable(file=2)  # stderr itself, whatever stands in for it in Python
     gc.freeze()
     keep_pictures_apart()
     asyncio.run(_until_signal(main))
