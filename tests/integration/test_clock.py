@@ -16,7 +16,6 @@ import pytest
 from tests.integration.browser import write_tone
 from tests.integration.programs import Unit, appliance, free_port
 from tests.integration.sound_and_picture import until_played
-from tests.integration.test_call import run_command, token_for
 
 DAY_S = 86_400
 YEAR_S = 365 * DAY_S
