@@ -28,11 +28,11 @@ from dbus_fast import Variant
 from provisioning import nm_settings, nm_status, wifi
 from provisioning.captive import CaptivePortal, captive
 from provisioning.network import AccessPoint, InterfaceStatus, NetworkError, StaticAddress, WifiJoin
-from provisioning.nm_api import GET_SETTINGS, SETTINGS, SETTINGS_PATH, Method
+from provisioning.nm_api import GET_SETTINGS, PROFILE, SETTINGS, SETTINGS_PATH, UPDATE, UPDATE_TO_DISK, Method
 from provisioning.nm_bus import ServiceBus, plain
 from provisioning.nm_connect import activate, checkpoint, deactivate
 from provisioning.nm_profiles import profiles
-from provisioning.nm_settings import Profile, access_point_profile, ethernet_profile, wifi_profile
+from provisioning.nm_settings import WIFI_SECURITY, Profile, access_point_profile, ethernet_profile, wifi_profile
 from provisioning.setup_network import ADDRESS
 from provisioning.wifi import NetworkManagerNetwork
 from tests.integration.netns import Namespace, cable
@@ -204,7 +204,7 @@ async def test_a_wish_given_up_is_taken_back(site: Site) -> None:
     ],
 )
 async def test_it_takes_every_profile_of_ours(site: Site, profile: Profile) -> None:
-    """There is no radio to raise them on; it checks all that is in them when they are added."""
+    """There is no radio to raise them on; it checks all that is in them when they are added, and saves them whole."""
     add = Method(SETTINGS, "AddConnectionUnsaved", "a{sa{sv}}", "o")
     bus = ServiceBus(address=site.address)
     await bus.connect()
@@ -216,6 +216,11 @@ async def test_it_takes_every_profile_of_ours(site: Site, profile: Profile) -> N
             assert settings[section]["method"] == values["method"]
         else:
             assert {key: settings[section].get(key, secretless[key]) for key in secretless} == secretless
+    await bus.call(UPDATE, path, {}, UPDATE_TO_DISK, {})
+    assert await bus.get(path, PROFILE, "Unsaved") is False
+    if WIFI_SECURITY in profile:  # saved with its password
+        (kept,) = await bus.call(Method(PROFILE, "GetSecrets", "s", "a{sa{sv}}"), path, WIFI_SECURITY)
+        assert kept[WIFI_SECURITY]["psk"] == profile[WIFI_SECURITY]["psk"].value
     bus.close()
 
 
