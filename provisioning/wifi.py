@@ -1,7 +1,7 @@
 """The network of a machine that NetworkManager looks after, over D-Bus.
 
-    connect   access point down -> scan -> checkpoint [ profile in memory -> up -> connectivity -> profile to disk ]
-                                               `-> anything else: rolled back, access point up again
+    connect   access point down -> checkpoint [ scan -> profile in memory -> up -> connectivity -> profile to disk ]
+                                              `-> anything else: rolled back, access point up again
 
 A profile reaches the disk only after it worked; a program that dies on the way is rolled back by NetworkManager itself.
 """
