@@ -72,7 +72,6 @@ class ConfigWatch:
                 if await self._store.take_back(verdict.reason):
                     self._restart()
                     await asyncio.Event().wait()  # the composition ends
-                logger.warning("no settings to go back to, though %s", verdict.reason)
-                await self._store.changed.wait()
-                return
+                logger.warning("there are no good settings to go back to, though %s", verdict.reason)
+                watch = Watch(time.monotonic())
             await asyncio.sleep(self._look_s)

@@ -87,6 +87,25 @@ async def test_a_child_that_restarts_again_and_again_is_not_well(tmp_path: Path,
         assert "not well" in unit.store.notice.reason
 
 
+async def test_first_settings_are_watched_until_they_are_good(tmp_path: Path, clock: Clock) -> None:
+    store = ConfigStore(tmp_path / "c.toml")
+    await store.begin()
+    unit = Unit(store)
+    unit.health = "failed: no port"
+    task = asyncio.create_task(unit.watch.run(), name="watch under test")
+    for _ in range(3):
+        await asyncio.sleep(0.02)
+        clock.now_s += 95
+    unit.health = "ok"
+    await asyncio.sleep(0.02)
+    clock.now_s += 11
+    await until(lambda: store.trial is None)
+    assert unit.restarts == 0
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
 async def test_a_network_that_does_not_come_back_takes_them_back(tmp_path: Path, clock: Clock) -> None:
     async with watched(tmp_path / "c.toml", was_online=True) as unit:
         unit.online = False
