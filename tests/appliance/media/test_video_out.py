@@ -200,6 +200,17 @@ def test_key_frames_are_asked_of_a_camera_at_most_every_interval_and_until_one_c
     assert camera.requests == 4
 
 
+def test_a_camera_that_does_not_listen_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    camera, now_s = Camera(), 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
+    camera.deliver(AccessUnit(KEY, True, now_s))
+    camera.out.request_keyframe()
+    for number in range(1, 50):
+        now_s = 100.0 + number / 30
+        camera.deliver(AccessUnit(DELTA, False, now_s))
+    assert camera.requests == 3
+
+
 def test_the_bit_rate_reaches_the_camera_and_each_one_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     camera, now_s = Camera(), 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now_s)
