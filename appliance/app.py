@@ -20,7 +20,6 @@ import asyncio
 import logging
 import re
 import socket
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -56,6 +55,7 @@ from appliance.onboarding import Onboarding
 from appliance.own_network import OwnNetwork
 from appliance.panel import PanelHardware
 from appliance.panel_link import PanelLink
+from appliance.process import say
 from appliance.room.options import RoomOptions
 from appliance.sdnotify import Notifier, passed_sockets
 from appliance.server import CLOSE_S, DemoOwner, Server
@@ -65,11 +65,9 @@ from appliance.setup_page import Finished, SetupPage
 from appliance.state import UnitState, describe
 from appliance.supervisor import ChildSpec, Supervisor
 from appliance.tls import pinned
-from appliance.web import MAX_BODY_BYTES, Unit, build
-from appliance.web_access import guard, set_headers
+from appliance.web import Unit, build
 from hw.mock import MockButtons, MockLeds
-from provisioning.http_json import answer
-from provisioning.http_routes import ApiRoute, add_routes
+from provisioning.http_routes import ApiRoute
 from provisioning.network import NetworkStatus
 from provisioning.portal import Portal
 from provisioning.visitor import visitor
@@ -132,40 +130,6 @@ def _listener(config: Config, last: Listener | None) -> Listener:
         with suppress(ConfigError):
             return Listener(host, last.port)
     return Listener(host, port)
-
-
-async def run_hub(config: Config, *, state_dir: Path) -> None:
-    """Be a hub, and nothing else, until cancelled. Raises like `run`."""
-    listener, notifier = Listener(config.web.host, config.web.port), Notifier()
-    try:
-        await _LoneHub(config, listener, state_dir).run(notifier)
-    finally:
-        notifier.stopping()
-        notifier.close()
-        listener.close()
-
-
-class _LoneHub(Server):
-    def __init__(self, config: Config, listener: Listener, state_dir: Path) -> None:
-        super().__init__(config, listener, state_dir)
-
-    async def run(self, notifier: Notifier) -> None:
-        await self.prepare()
-        supervisor = Supervisor("hub", [ChildSpec("web", self._serve)])
-        await self.supervise(supervisor, self._announce, notifier)
-
-    def _announce(self) -> None:
-        _say(f"hub {self.url.replace('http', 'ws', 1)}/hub/ws")
-        if self.fingerprint:
-            _say(f"  fingerprint          SHA-256 {self.fingerprint}")
-
-    async def _serve(self) -> None:
-        hub = self.new_hub()
-        application = web.Application(middlewares=[guard(self.access)], client_max_size=MAX_BODY_BYTES)
-        application.add_routes([*hub.routes(), web.get("/healthz", _healthy)])
-        add_routes(application, hub.api_routes())
-        application.on_response_prepare.append(set_headers)
-        await self.serve(hub, application)
 
 
 class _Unit(Server):
@@ -391,30 +355,21 @@ class _Unit(Server):
 
     def _announce(self) -> None:
         room = self.config.room.room
-        _say(f"Room appliance {__version__} at {self.url}/")
+        say(f"Room appliance {__version__} at {self.url}/")
         if self.config.hub.enabled:
-            _say(f"  join from a browser  {self.url}/join/{room}")
+            say(f"  join from a browser  {self.url}/join/{room}")
         if self._panel_hardware() is not None:
-            _say(f"  front panel          {self.url}/panel")
+            say(f"  front panel          {self.url}/panel")
         if self.fingerprint:
-            _say(f"  fingerprint          SHA-256 {self.fingerprint}")
+            say(f"  fingerprint          SHA-256 {self.fingerprint}")
         if self.demo_owner is not None:
-            _say(f"  API token            {self.demo_owner.api_token}")
-            _say(f"  claim code           {self.auth.claim.code}")
-            _say("Ctrl-C ends it.")
+            say(f"  API token            {self.demo_owner.api_token}")
+            say(f"  claim code           {self.auth.claim.code}")
+            say("Ctrl-C ends it.")
         elif not self.auth.claim.is_claimed:
-            _say(f"  no owner yet         {self.url}/setup; room-appliance claim-code shows the code")
-
-
-async def _healthy(_request: web.Request) -> web.Response:
-    return answer({"status": "ok"})
+            say(f"  no owner yet         {self.url}/setup; room-appliance claim-code shows the code")
 
 
 def _slug(name: str) -> str:
     """A user id out of a device's name."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64] or "appliance"
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

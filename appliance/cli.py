@@ -90,10 +90,10 @@ def _look_into(file: str, option: str, kind: Literal["video", "audio"]) -> None:
 
 
 def _hub(options: argparse.Namespace) -> int:
-    from appliance import app
+    from appliance import lone_hub
 
     config = _config(options)
-    process.run(lambda: app.run_hub(config, state_dir=state_dir()))
+    process.run(lambda: lone_hub.run_hub(config, state_dir=state_dir()))
     return 0
 
 

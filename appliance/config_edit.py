@@ -33,7 +33,7 @@ def edit(text: str, changes: Changes) -> str:
             continue
         if not isinstance(document.get(section), dict):
             document[section] = tomlkit.table()
-        document[section][key] = value  # type: ignore[index]
+        document[section][key] = value
     return tomlkit.dumps(document)
 
 

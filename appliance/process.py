@@ -73,3 +73,9 @@ def _end() -> None:
     sys.stderr.write(f"room-appliance: not stopped within {STOP_TIMEOUT_S} s, ended by force\n")
     sys.stderr.flush()
     os._exit(1)
+
+
+def say(line: str) -> None:
+    """To whoever started the program."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -16,11 +16,12 @@ import aiohttp
 import psutil
 import pytest
 
-from appliance.app import run, run_hub
+from appliance.app import run
 from appliance.config import Config, parse
 from appliance.config_store import ConfigStore, with_values
 from appliance.demo import DemoOptions, demo_keys
 from appliance.errors import ConfigError
+from appliance.lone_hub import run_hub
 
 MOCK = (
     '[audio]\ndriver = "mock"\n[video]\ndriver = "mock"\n[gpio]\ndriver = "mock"\n[web]\nhost = "127.0.0.1"\nport = 0\n'

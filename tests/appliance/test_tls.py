@@ -16,10 +16,10 @@ import pytest
 from cryptography import x509
 
 from appliance import certificate, tls
-from appliance.app import run_hub
 from appliance.config import Config, Web, parse
 from appliance.errors import ConfigError, RtcError
 from appliance.hub.tokens import TokenSigner, load_or_create_secret
+from appliance.lone_hub import run_hub
 from appliance.room.client import RoomClient
 from appliance.room.options import RoomOptions
 from tests.appliance.unit import until
