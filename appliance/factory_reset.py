@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 FORGET_S = 5.0  # for the network service to forget all networks
 MARK = "factory-reset"
+HUB_STORE = "hub.sqlite3"  # SQLite may keep files beside it
 FORGOTTEN = (
     password.FILE_NAME,
     sessions.FILE_NAME,
@@ -34,6 +35,7 @@ FORGOTTEN = (
     TOKEN_SECRET_FILE,
     tls.FILE_NAME,
     FINISHED_FILE,
+    *(f"{HUB_STORE}{ending}" for ending in ("", "-wal", "-shm", "-journal")),
 )
 
 
