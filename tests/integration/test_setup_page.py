@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, Request, Route, expect
+import pytest_asyncio
+from playwright.async_api import Browser, Page, Request, Route, expect
 
 from tests.integration.axe import violations
 from tests.integration.browser import chromium, open_page, problems
 from tests.integration.programs import Unit, appliance, demo, free_port
 
-pytestmark = [pytest.mark.chromium, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.chromium, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
@@ -42,6 +43,29 @@ host = "127.0.0.1"
 port = {port}
 tls = "{tls}"
 """
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def one_browser() -> AsyncIterator[Browser]:
+    async with chromium() as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser(one_browser: Browser) -> AsyncIterator[Browser]:
+    """One process for all; what a test opened is closed after it."""
+    yield one_browser
+    for context in one_browser.contexts:
+        await context.close()
+    problems.clear()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def in_its_room(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Unit]:
+    """A demo for tests that change nothing."""
+    async with demo(tmp_path_factory.mktemp("demo")) as unit:
+        await unit.connected()
+        yield unit
 
 
 @asynccontextmanager
@@ -96,9 +120,11 @@ def only_from(page: Page, unit: Unit) -> list[str]:
     [(PHONE, "light", "en-US", "Ready"), (DESKTOP, "dark", "zh-CN", "一切就绪")],
     ids=["phone", "desktop-chinese"],
 )
-async def test_the_whole_wizard(tmp_path: Path, screen: dict[str, Any], scheme: str, language: str, title: str) -> None:
+async def test_the_whole_wizard(
+    tmp_path: Path, browser: Browser, screen: dict[str, Any], scheme: str, language: str, title: str
+) -> None:
     """On the demo, whose network is a mock: a wrong password first, then the right one. Every step is accessible."""
-    async with demo(tmp_path) as unit, chromium() as browser:
+    async with demo(tmp_path) as unit:
         page = await open_page(browser, f"{unit.url}/login", color_scheme=scheme, locale=language, **screen)
         strange = only_from(page, unit)
         await page.goto(f"{unit.url}/setup")
@@ -152,8 +178,8 @@ async def test_the_whole_wizard(tmp_path: Path, screen: dict[str, Any], scheme: 
         assert problems[page] == []
 
 
-async def test_a_new_unit_is_claimed_by_its_label(tmp_path: Path) -> None:
-    async with new_unit(tmp_path) as unit, chromium() as browser:
+async def test_a_new_unit_is_claimed_by_its_label(tmp_path: Path, browser: Browser) -> None:
+    async with new_unit(tmp_path) as unit:
         code = await claim_code(tmp_path)
         page = await open_page(browser, f"{unit.url}/", **PHONE)
         assert page.url == f"{unit.url}/setup"
@@ -220,8 +246,8 @@ async def test_a_new_unit_is_claimed_by_its_label(tmp_path: Path) -> None:
         await page.wait_for_url(f"{unit.url}/")
 
 
-async def test_where_the_login_leads_to_is_never_another_site(tmp_path: Path) -> None:
-    async with demo(tmp_path) as unit, chromium() as browser:
+async def test_where_the_login_leads_to_is_never_another_site(tmp_path: Path, browser: Browser) -> None:
+    async with demo(tmp_path) as unit:
         for target in ("//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"):
             page = await open_page(browser, f"{unit.url}/login?next={target}")
             await page.route("**/api/auth/login", lambda route: route.fulfill(json={}))
@@ -231,8 +257,8 @@ async def test_where_the_login_leads_to_is_never_another_site(tmp_path: Path) ->
             await page.context.close()
 
 
-async def test_the_phone_is_told_what_to_do_when_the_set_up_network_goes_away(tmp_path: Path) -> None:
-    async with demo(tmp_path) as unit, chromium() as browser:
+async def test_the_phone_is_told_what_to_do_when_the_set_up_network_goes_away(tmp_path: Path, browser: Browser) -> None:
+    async with demo(tmp_path) as unit:
         page = await open_page(browser, f"{unit.url}/setup#network", **PHONE)
         await page.locator("#networks button").first.click(timeout=STEP_MS)
         await page.fill("#psk", "wrong one")
@@ -260,8 +286,8 @@ async def test_the_phone_is_told_what_to_do_when_the_set_up_network_goes_away(tm
         assert (await unit.get("/api/network"))["last_attempt"]["state"] == "joined"
 
 
-async def test_a_hidden_network_with_a_fixed_address(tmp_path: Path) -> None:
-    async with demo(tmp_path) as unit, chromium() as browser:
+async def test_a_hidden_network_with_a_fixed_address(tmp_path: Path, browser: Browser) -> None:
+    async with demo(tmp_path) as unit:
         page = await open_page(browser, f"{unit.url}/setup#network", **DESKTOP)
         await page.locator("#networks button").last.click(timeout=STEP_MS)
         await page.click("#join-wifi button[type=submit]")
@@ -282,13 +308,11 @@ async def test_a_hidden_network_with_a_fixed_address(tmp_path: Path) -> None:
         assert (wifi["ssid"], wifi["addresses"]) == ("Hidden", ["192.168.7.20/24"])
 
 
-async def test_into_the_room_of_another_unit_that_has_a_certificate_of_its_own(tmp_path: Path) -> None:
+async def test_into_the_room_of_another_unit_that_has_a_certificate_of_its_own(
+    tmp_path: Path, browser: Browser
+) -> None:
     """The link from one unit's home page, pasted into another one's set-up."""
-    async with (
-        new_unit(tmp_path / "host", tls="self-signed") as host,
-        demo(tmp_path / "guest") as guest,
-        chromium() as browser,
-    ):
+    async with new_unit(tmp_path / "host", tls="self-signed") as host, demo(tmp_path / "guest") as guest:
         link = (await host.post("/api/invitation"))["url"]
         page = await open_page(browser, f"{guest.url}/setup#room", **DESKTOP)
         await choose_room(page)
@@ -313,8 +337,8 @@ async def test_into_the_room_of_another_unit_that_has_a_certificate_of_its_own(t
         assert state["user_id"].startswith("guest-")
 
 
-async def test_a_room_that_cannot_be_joined_is_said(tmp_path: Path) -> None:
-    async with demo(tmp_path / "host") as host, demo(tmp_path / "guest") as guest, chromium() as browser:
+async def test_a_room_that_cannot_be_joined_is_said(tmp_path: Path, browser: Browser) -> None:
+    async with demo(tmp_path / "host") as host, demo(tmp_path / "guest") as guest:
         await host.connected()
         page = await open_page(browser, f"{guest.url}/setup#room", **PHONE)
         await choose_room(page)
@@ -329,9 +353,9 @@ async def test_a_room_that_cannot_be_joined_is_said(tmp_path: Path) -> None:
         await guest.connected()
 
 
-async def test_a_hub_that_was_found_and_the_invitation_of_its_home_page(tmp_path: Path) -> None:
+async def test_a_hub_that_was_found_and_the_invitation_of_its_home_page(tmp_path: Path, browser: Browser) -> None:
     """What mDNS finds is `test_neighbors`' business; here it is what a person does with it."""
-    async with demo(tmp_path / "host") as host, demo(tmp_path / "guest") as guest, chromium() as browser:
+    async with demo(tmp_path / "host") as host, demo(tmp_path / "guest") as guest:
         link = (await host.post("/api/invitation"))["url"]
         page = await open_page(browser, f"{guest.url}/login", locale="zh-CN", **PHONE)
         hub = {"name": "Host", "url": host.url.replace("http", "ws"), "room": "lobby", "fingerprint": ""}
@@ -350,7 +374,7 @@ async def test_a_hub_that_was_found_and_the_invitation_of_its_home_page(tmp_path
 
 
 @pytest.mark.parametrize("reads_codes", [True, False])
-async def test_an_invitation_scanned_by_the_phone(tmp_path: Path, reads_codes: bool) -> None:
+async def test_an_invitation_scanned_by_the_phone(tmp_path: Path, browser: Browser, reads_codes: bool) -> None:
     """Chromium on Linux has no BarcodeDetector: a stand-in of it sees a code in the third picture of the camera."""
     link = "https://192.168.1.20:8080/join/attic#token=a.b.c"
     detector = f"""
@@ -363,7 +387,7 @@ async def test_an_invitation_scanned_by_the_phone(tmp_path: Path, reads_codes: b
             }}
         }};
     """
-    async with demo(tmp_path) as unit, chromium() as browser:
+    async with demo(tmp_path) as unit:
         context = await browser.new_context(permissions=["camera"], **PHONE)
         if reads_codes:
             await context.add_init_script(detector)
@@ -380,8 +404,8 @@ async def test_an_invitation_scanned_by_the_phone(tmp_path: Path, reads_codes: b
         assert await page.evaluate("document.getElementById('scanner-video').srcObject === null")
 
 
-async def test_by_keyboard_alone(tmp_path: Path) -> None:
-    async with demo(tmp_path) as unit, chromium() as browser:
+async def test_by_keyboard_alone(tmp_path: Path, browser: Browser) -> None:
+    async with demo(tmp_path) as unit:
         page = await open_page(browser, f"{unit.url}/setup", **DESKTOP)
         await step(page, "name")
         await page.keyboard.press("Tab")
@@ -411,13 +435,12 @@ async def test_by_keyboard_alone(tmp_path: Path) -> None:
         await tab_to(page, "done-address")
 
 
-@pytest.mark.parametrize("screen", [PHONE, DESKTOP], ids=["phone", "desktop"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_every_page_is_accessible(tmp_path: Path, screen: dict[str, Any], scheme: str) -> None:
-    async with demo(tmp_path) as unit, chromium() as browser:
-        await unit.connected()
-        for path in ("/", "/panel", "/login", "/setup", "/settings", "/diagnostics", "/join/lobby"):
-            page = await open_page(browser, unit.url + path, color_scheme=scheme, **screen)
+@pytest.mark.parametrize("path", ["/", "/panel", "/login", "/setup", "/settings", "/diagnostics", "/join/lobby"])
+async def test_every_page_is_accessible(in_its_room: Unit, browser: Browser, path: str) -> None:
+    unit = in_its_room
+    for screen, language in ((PHONE, "zh-CN"), (DESKTOP, "en-US")):
+        for scheme in ("light", "dark"):
+            page = await open_page(browser, unit.url + path, color_scheme=scheme, locale=language, **screen)
             await page.wait_for_load_state("networkidle" if path in ("/login", "/settings") else "load")
             assert (path, await violations(page)) == (path, [])
             assert (path, await too_small(page)) == (path, [])
@@ -425,8 +448,8 @@ async def test_every_page_is_accessible(tmp_path: Path, screen: dict[str, Any], 
             await page.context.close()
 
 
-async def test_the_language_is_switched_and_remembered(tmp_path: Path) -> None:
-    async with demo(tmp_path) as unit, chromium() as browser:
+async def test_the_language_is_switched_and_remembered(tmp_path: Path, browser: Browser) -> None:
+    async with demo(tmp_path) as unit:
         page = await open_page(browser, f"{unit.url}/setup", locale="en-US")
         await expect(page.locator("html")).to_have_attribute("lang", "en")
         await step(page, "name")
