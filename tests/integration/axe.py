@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
+from importlib import resources
 
-import axe_playwright_python
 from playwright.async_api import Page
 
 _TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -13,7 +12,7 @@ _TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 
 @functools.cache
 def _source() -> str:
-    return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+    return resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 
 
 async def violations(page: Page) -> list[str]:
@@ -23,6 +22,4 @@ async def violations(page: Page) -> list[str]:
     found = await page.evaluate(
         "async (tags) => (await axe.run(document, {runOnly: tags, resultTypes: ['violations']})).violations", _TAGS
     )
-    return [
-        f"{rule['id']}: {node['html'][:160]}: {node['failureSummary']}" for rule in found for node in rule["nodes"]
-    ]
+    return [f"{rule['id']}: {node['html'][:160]}: {node['failureSummary']}" for rule in found for node in rule["nodes"]]
