@@ -20,8 +20,13 @@ function element(tag, properties = {}, ...children) {
 const isList = (info) => info.max_items !== null;
 const shown = (value) => (Array.isArray(value) ? value.join(", ") : value === null ? "" : String(value));
 
+function unitOf({ unit }) {
+  return has(`settings.unit_${unit}`) ? _(`settings.unit_${unit}`) : unit;
+}
+
 function bounds(info) {
-  const { minimum: from, maximum: to, unit } = info;
+  const { minimum: from, maximum: to } = info;
+  const unit = unitOf(info);
   const words = [];
   if (isList(info)) words.push(_("settings.list_of", { count: info.max_items }));
   if (info.type === "integer" && from !== null) words.push(_("settings.range", { from, to, unit }).trim());
@@ -64,7 +69,7 @@ export class Field {
     const badge = info.fixed ? _("settings.fixed") : info.live ? "" : _("settings.needs_restart");
     const label = element("label", { htmlFor: id, textContent: labelOf(this.name) });
     const box = info.type === "boolean" ? element("div", { className: "switch" }, this.input, element("span", { textContent: help })) : null;
-    const unit = info.unit && !box ? element("span", { className: "soft", textContent: info.unit }) : null;
+    const unit = info.unit && !box ? element("span", { className: "soft", textContent: unitOf(info) }) : null;
     this.clear = info.secret ? element("button", { type: "button", className: "button quiet", textContent: _("settings.secret_clear") }) : null;
     this.clear?.setAttribute("aria-label", `${_("settings.secret_clear")}: ${label.textContent}`);
     this.clear?.addEventListener("click", () => {

@@ -97,7 +97,8 @@ function goTo(field) {
   const fold = field.root.closest("details");
   fold.hidden = false;
   fold.open = true;
-  field.input.focus();
+  field.input.focus({ preventScroll: true });
+  field.input.scrollIntoView({ block: "center" });
 }
 
 function blameAll(error) {
