@@ -16,6 +16,7 @@ from appliance.config import Config
 from appliance.errors import ConfigError
 from appliance.hub.server import Hub
 from appliance.hub.settings import HubSettings
+from appliance.hub.store import FILE_NAME as HUB_STORE_FILE
 from appliance.hub.tokens import TokenSigner, load_or_create_secret
 from appliance.redact import hide
 from appliance.sdnotify import Notifier, feed_watchdog
@@ -91,7 +92,12 @@ class Server:
             demo_tokens=self.is_demo,
             token_ttl_s=hub.token_ttl,
         )
-        return Hub(settings, self.signer, is_api_token=self._is_admin if hub.admin else None)
+        return Hub(
+            settings,
+            self.signer,
+            is_api_token=self._is_admin if hub.admin else None,
+            store_path=self._state_dir / HUB_STORE_FILE,
+        )
 
     def _is_admin(self, token: str) -> bool:
         known = self.auth.tokens.find(token)

@@ -2,6 +2,7 @@
 
     GET    /admin/rooms                                   {"rooms": [ROOM, ...]}
     GET    /admin/rooms/{room}                            ROOM, with its members and bans
+    PUT    /admin/rooms/{room}                            a room that is there with nobody in it; {"profile": ...}
     DELETE /admin/rooms/{room}                            disband: RoomClosed to everybody
     POST   /admin/rooms/{room}/members/{user}/{kick|ban|remove}
     POST   /admin/rooms/{room}/members/{user}/{mute|unmute}      {"kind": "audio" or "video"}
@@ -26,7 +27,7 @@ from appliance.errors import InvalidArgumentError, RtcError, RtcErrorCode
 from appliance.hub.room import Room
 from appliance.hub.rooms import Eviction, Rooms
 from appliance.hub.seat import Output, Seat
-from appliance.room.signaling_base import Kind
+from appliance.room.signaling_base import Kind, Profile, RoomId
 from provisioning.http_json import answer, error_response
 from provisioning.http_routes import ApiRoute, Method
 from provisioning.visitor import visitor
@@ -54,6 +55,10 @@ class MuteRequest(Message):
     kind: Kind = "audio"
 
 
+class RoomRequest(msgspec.Struct, forbid_unknown_fields=True):
+    profile: Profile = "rtc"
+
+
 class RoomInfo(msgspec.Struct):
     """`members` as the room's messages describe them, with `session_id` and `link`: "up" or "lost"."""
 
@@ -62,6 +67,7 @@ class RoomInfo(msgspec.Struct):
     capacity: int
     members: list[dict[str, Any]]
     banned: list[str]
+    kept: bool  # there with nobody in it
 
 
 class RoomList(msgspec.Struct):
@@ -76,7 +82,7 @@ class Admin:
         rooms: Rooms,
         capacity: int,
         is_api_token: Callable[[str], bool],
-        perform: Callable[[Callable[[float], list[Output]]], None],
+        perform: Callable[[Callable[[float], list[Output]]], Awaitable[None]],
     ) -> None:
         self._rooms = rooms
         self._capacity = capacity
@@ -90,6 +96,14 @@ class Admin:
         return [
             self._route("GET", "/admin/rooms", self._list, "The rooms with their members.", gives=RoomList),
             self._route("GET", room, self._get, "A room, its members and bans.", gives=RoomInfo, errors=missing),
+            self._route(
+                "PUT",
+                room,
+                self._keep,
+                "Make a room that is there with nobody in it.",
+                body=RoomRequest,
+                errors={400: "the room has another profile and members in it"},
+            ),
             self._route("DELETE", room, self._disband, "Disband a room.", body=Message, errors=missing),
             self._route(
                 "POST",
@@ -159,33 +173,54 @@ class Admin:
             raise RtcError(f"there is no room {name!r}", code=RtcErrorCode.PEER_NOT_FOUND)
         return answer(self._describe(room))
 
+    async def _keep(self, request: web.Request) -> web.Response:
+        name = request.match_info["room"]
+        try:
+            msgspec.convert(name, RoomId)
+        except msgspec.ValidationError as exc:
+            raise InvalidArgumentError(f"room {name!r}: {exc}") from exc
+        body = await _body(request, RoomRequest)
+
+        def keep(_now_s: float) -> list[Output]:
+            self._rooms.keep_room(name, body.profile)
+            return []
+
+        await self._perform(keep)
+        return web.Response(status=204)
+
     async def _disband(self, request: web.Request) -> web.Response:
         message = (await _body(request, Message)).message
-        self._perform(lambda _now_s: self._rooms.disband(request.match_info["room"], message))
+        await self._perform(lambda _now_s: self._rooms.disband(request.match_info["room"], message))
         return web.Response(status=204)
 
     async def _evict(self, request: web.Request) -> web.Response:
         body = await _body(request, EvictionRequest)
         room, user = request.match_info["room"], request.match_info["user"]
         how: Any = request.match_info["how"]
-        self._perform(lambda now_s: self._rooms.evict(room, user, how, body.message, now_s, ban_s=body.seconds))
+        await self._perform(lambda now_s: self._rooms.evict(room, user, how, body.message, now_s, ban_s=body.seconds))
         return web.Response(status=204)
 
     async def _mute(self, request: web.Request) -> web.Response:
         body = await _body(request, MuteRequest)
         room, user = request.match_info["room"], request.match_info["user"]
         muted = request.match_info["how"] == "mute"
-        self._perform(lambda _now_s: self._rooms.force_mute(room, user, body.kind, muted, message=body.message))
+        await self._perform(lambda _now_s: self._rooms.force_mute(room, user, body.kind, muted, message=body.message))
         return web.Response(status=204)
 
     async def _unban(self, request: web.Request) -> web.Response:
-        self._rooms.exclusions.unban(request.match_info["room"], request.match_info["user"])
+        room, user = request.match_info["room"], request.match_info["user"]
+
+        def unban(_now_s: float) -> list[Output]:
+            self._rooms.exclusions.unban(room, user)
+            return []
+
+        await self._perform(unban)
         return web.Response(status=204)
 
     def _describe(self, room: Room) -> RoomInfo:
         members = [_describe(seat) for seat in room.seats.values()]
         banned = self._rooms.exclusions.banned(room.name, time.monotonic())
-        return RoomInfo(room.name, room.profile, self._capacity, members, banned)
+        return RoomInfo(room.name, room.profile, self._capacity, members, banned, room.name in self._rooms.kept_rooms)
 
 
 def _describe(seat: Seat) -> dict[str, Any]:

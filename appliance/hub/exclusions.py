@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from appliance.errors import BannedError, RtcError, RtcErrorCode
+from appliance.hub.changes import BanLifted, BanSet, Change
 
 MAX_FAREWELLS = 4096  # sessions that are remembered
 
@@ -16,19 +18,28 @@ class _Farewell:
 
 
 class Exclusions:
-    def __init__(self) -> None:
+    def __init__(self, record: Callable[[Change], None], wall_s: Callable[[], float]) -> None:
+        """`record` keeps a change over restarts; `wall_s` gives seconds since 1970."""
+        self._record = record
+        self._wall_s = wall_s
         self._bans: dict[tuple[str, str], float | None] = {}  # (room, user id): monotonic end, None: for good
         self._farewells: dict[str, _Farewell] = {}  # by session, oldest first
 
-    def ban(self, room_name: str, user_id: str, until_s: float | None = None) -> None:
-        """Until `until_s` (monotonic), or for good; the last word counts."""
-        self._bans[room_name, user_id] = until_s
+    def ban(self, room_name: str, user_id: str, now_s: float, for_s: float | None = None) -> None:
+        """For so long, or for good; the last word counts."""
+        self._bans[room_name, user_id] = None if for_s is None else now_s + for_s
+        self._record(BanSet(room_name, user_id, None if for_s is None else self._wall_s() + for_s))
+
+    def restore(self, ban: BanSet, now_s: float) -> None:
+        until_s = None if ban.until is None else now_s + ban.until - self._wall_s()
+        self._bans[ban.room, ban.user_id] = until_s
 
     def unban(self, room_name: str, user_id: str) -> None:
         """Raises PEER_NOT_FOUND."""
         if (room_name, user_id) not in self._bans:
             raise RtcError(f"{user_id!r} is not banned from {room_name!r}", code=RtcErrorCode.PEER_NOT_FOUND)
         del self._bans[room_name, user_id]
+        self._record(BanLifted(room_name, user_id))
 
     def banned(self, room_name: str, now_s: float) -> list[str]:
         return sorted(
@@ -43,7 +54,8 @@ class Exclusions:
     def _holds(self, room_name: str, user_id: str, now_s: float) -> bool:
         until_s = self._bans.get((room_name, user_id), 0.0)
         if until_s is not None and until_s <= now_s:
-            self._bans.pop((room_name, user_id), None)
+            if self._bans.pop((room_name, user_id), None) is not None:
+                self._record(BanLifted(room_name, user_id))
             return False
         return True
 

@@ -15,7 +15,7 @@ Choices of this hub:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,8 +60,10 @@ class _Open:
 class Invitations(Feature):
     requests = (SendInvitation, CancelInvitation, AnswerInvitation, InvitationAck)
 
-    def __init__(self, seats: Mapping[str, Seat]) -> None:
+    def __init__(self, seats: Mapping[str, Seat], missed: Callable[[str, str, str, str], None]) -> None:
+        """`missed(callee, caller, the caller's name, content)` is told of each that its callee has missed."""
         self._seats = seats
+        self._missed = missed
         self._open: dict[_Key, _Open] = {}
         self._ended: dict[_Key, InvitationState] = {}  # oldest first
         self._buckets: dict[Seat, TokenBucket] = {}
@@ -92,6 +94,7 @@ class Invitations(Feature):
         answered = seat.to(Ok(id=request.id))
         if callee is None:
             self._remember(key, "failed")
+            self._missed(request.to, seat.user_id, seat.user_name, request.content)
             gone = _changed(key, request.to, "failed", outgoing=True, failure="peer-offline")
             return [*answered, *seat.to(gone)]
         if sum(one.callee is callee for one in self._open.values()) >= MAX_OPEN:
@@ -119,7 +122,9 @@ class Invitations(Feature):
     def _cancel(self, seat: Seat, request: CancelInvitation) -> list[Output]:
         key = (seat.user_id, request.invitation)
         _check_size(request.content)
-        self._find(key)
+        one = self._find(key)
+        if not request.answered:
+            self._miss(one)
         return [*seat.to(Ok(id=request.id)), *self._end(key, "canceled", content=request.content)]
 
     def seated(self, seat: Seat, now_s: float, *, resumed: bool) -> list[Output]:
@@ -133,6 +138,8 @@ class Invitations(Feature):
     def unseated(self, seat: Seat, now_s: float) -> list[Output]:
         self._buckets.pop(seat, None)
         mine = [key for key, one in self._open.items() if seat in (one.caller, one.callee)]
+        for key in mine:
+            self._miss(self._open[key])
         return [output for key in mine for output in self._end(key, "failed", failure="peer-offline", but=seat)]
 
     def next_deadline_s(self) -> float | None:
@@ -140,11 +147,16 @@ class Invitations(Feature):
 
     def expire(self, now_s: float) -> list[Output]:
         late = [(key, one) for key, one in self._open.items() if one.deadline_s() <= now_s]
+        for _, one in late:
+            self._miss(one)
         return [
             output
             for key, one in late
             for output in self._end(key, "failed", failure="expired" if one.received else "peer-no-response")
         ]
+
+    def _miss(self, one: _Open) -> None:
+        self._missed(one.callee.user_id, one.caller.user_id, one.caller.user_name, one.content)
 
     def _find(self, key: _Key) -> _Open:
         if key in self._ended:

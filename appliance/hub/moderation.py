@@ -39,7 +39,7 @@ class Moderation(Feature):
 
     def receive(self, seat: Seat, message: Any, now_s: float) -> list[Output]:
         room = self._moderated(seat)
-        answered = seat.to(Ok(id=message.id))
+        answered = seat.to(Ok(id=message.id), durable=True)
         if isinstance(message, Disband):
             return [*answered, *self._acts.disband(room.name, message.message)]
         if message.user_id == seat.user_id:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from appliance.errors import InvalidArgumentError, RateLimitError
+from appliance.hub.changes import Change, MessageKept, MessagesTaken
 from appliance.hub.feature import Feature
 from appliance.hub.seat import Output, Seat
 from appliance.room.bucket import TokenBucket
@@ -28,29 +29,31 @@ MAX_KEPT_OF_ONE = 100  # messages that wait for one user
 MAX_WAITING_USERS = 256
 
 
-class Mailbox(Protocol):
-    """Where messages wait for the next login of `to`."""
+class Mailbox:
+    """Where messages wait for the next login of their receiver; `record` keeps a change over restarts."""
 
-    def put(self, to: str, message: PeerMessageReceived) -> bool:
-        """Whether there was room for it."""
-
-    def take(self, to: str) -> list[PeerMessageReceived]:
-        """All of them, oldest first; then there are none."""
-
-
-class MemoryMailbox:
-    def __init__(self) -> None:
+    def __init__(self, record: Callable[[Change], None]) -> None:
+        self._record = record
         self._waiting: dict[str, list[PeerMessageReceived]] = {}
 
     def put(self, to: str, message: PeerMessageReceived) -> bool:
+        """Whether there was room for it."""
         waiting = self._waiting.get(to, [])
         if len(waiting) >= MAX_KEPT_OF_ONE or (not waiting and len(self._waiting) >= MAX_WAITING_USERS):
             return False
-        self._waiting[to] = [*waiting, message]
+        self.restore(to, message)
+        self._record(MessageKept(to, message))
         return True
 
+    def restore(self, to: str, message: PeerMessageReceived) -> None:
+        self._waiting.setdefault(to, []).append(message)
+
     def take(self, to: str) -> list[PeerMessageReceived]:
-        return self._waiting.pop(to, [])
+        """All of them, oldest first; then there are none."""
+        if to not in self._waiting:
+            return []
+        self._record(MessagesTaken(to))
+        return self._waiting.pop(to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class PeerMessages(Feature):
         )
         if receiver is None or receiver.connection is None:
             stored = request.offline and self._mailbox.put(request.to, push)
-            return seat.to(PeerMessageSent(id=request.id, delivered=False, stored=stored))
+            return seat.to(PeerMessageSent(id=request.id, delivered=False, stored=stored), durable=True)
         self._pending[push.message] = _Pending(seat, receiver, request.id, now_s + ACK_S)
         return receiver.to(push)
 
@@ -117,7 +120,8 @@ class PeerMessages(Feature):
                     text=kept.text,
                     server_ts_ms=kept.server_ts_ms,
                     offline=True,
-                )
+                ),
+                durable=True,
             )
         ]
 

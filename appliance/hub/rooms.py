@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from appliance.errors import (
     AlreadyJoinedError,
+    InvalidStateError,
     LeaveReason,
     NotJoinedError,
     RoleError,
@@ -30,12 +31,14 @@ from appliance.errors import (
     ServiceUnavailableError,
     TokenInvalidError,
 )
+from appliance.hub.changes import BanSet, CallMissed, Change, Changes, MessageKept, RoomDropped, RoomKept
 from appliance.hub.exclusions import Exclusions
 from appliance.hub.feature import Feature
 from appliance.hub.invitations import Invitations
 from appliance.hub.logins import Logins, check_text
+from appliance.hub.missed_calls import MissedCalls
 from appliance.hub.moderation import Moderation
-from appliance.hub.peer_messages import Mailbox, MemoryMailbox, PeerMessages
+from appliance.hub.peer_messages import Mailbox, PeerMessages
 from appliance.hub.presence import Presence
 from appliance.hub.room import Room
 from appliance.hub.room_quality import RoomQualities
@@ -44,7 +47,7 @@ from appliance.hub.settings import HubSettings
 from appliance.hub.token_life import TokenLife
 from appliance.hub.tokens import Claims
 from appliance.room.signaling import ClientMessage
-from appliance.room.signaling_base import Kind, Role
+from appliance.room.signaling_base import Kind, Profile, Role
 from appliance.room.signaling_login import Error, Login, Logout, Ok, Ping, Pong, SetUserName
 from appliance.room.signaling_room import (
     IceServer,
@@ -83,10 +86,14 @@ class Rooms:
         ice_servers: Callable[[str], tuple[IceServer, ...]] = lambda _user_id: (),
         make_secret: Callable[[], str] = lambda: secrets.token_urlsafe(24),
         wall_s: Callable[[], float] = time.time,
-        mailbox: Mailbox | None = None,
     ) -> None:
         self.rooms: dict[str, Room] = {}
-        self.exclusions = Exclusions()
+        self.kept_rooms: dict[str, Profile] = {}  # those that are there with nobody in them
+        self.changes: Changes = []  # what must be remembered; whoever writes it down takes it out
+        self._record = self.changes.append
+        self.exclusions = Exclusions(self._record, wall_s)
+        self._mailbox = Mailbox(self._record)
+        self._missed_calls = MissedCalls(self._record, wall_s)
         self._settings = settings
         self._verify = verify
         self._ice_servers = ice_servers
@@ -97,8 +104,9 @@ class Rooms:
             TokenLife(verify, wall_s, settings.token_grace_s, self._logins.put_off),
             Moderation(self),
             RoomQualities(),
-            Invitations(self.seats),
-            PeerMessages(self.seats, mailbox or MemoryMailbox(), wall_s, make_secret),
+            Invitations(self.seats, self._missed_calls.add),
+            self._missed_calls,
+            PeerMessages(self.seats, self._mailbox, wall_s, make_secret),
         )
         self._deciders: dict[type[Any], Feature] = {
             request: feature for feature in self._features for request in feature.requests
@@ -108,6 +116,22 @@ class Rooms:
     def seats(self) -> dict[str, Seat]:
         """Who is logged in, by user id."""
         return self._logins.seats
+
+    def restore(self, changes: Iterable[Change], now_s: float) -> None:
+        """Become what a hub was that had made these changes; before anybody connects."""
+        for change in changes:
+            match change:
+                case BanSet():
+                    self.exclusions.restore(change, now_s)
+                case MessageKept():
+                    self._mailbox.restore(change.to, change.message)
+                case CallMissed():
+                    self._missed_calls.restore(change.callee, change.call)
+                case RoomKept():
+                    self.kept_rooms[change.room] = change.profile
+                    self.rooms[change.room] = Room(change.room, change.profile)
+                case _:
+                    raise AssertionError(f"{change} is no fact")
 
     # --- from the connections
 
@@ -164,7 +188,7 @@ class Rooms:
         if seat is None and how != "ban":
             raise RtcError(f"nobody called {user_id!r} is in room {room_name!r}", code=RtcErrorCode.PEER_NOT_FOUND)
         if how == "ban":
-            self.exclusions.ban(room_name, user_id, None if ban_s is None else now_s + ban_s)
+            self.exclusions.ban(room_name, user_id, now_s, ban_s)
         if seat is None:
             return []
         kicked = Kicked(reason=reason, message=message, code=left, login_ends=how == "ban")
@@ -182,11 +206,28 @@ class Rooms:
             raise RtcError(f"nobody called {user_id!r} is in room {room_name!r}", code=RtcErrorCode.PEER_NOT_FOUND)
         return room.force_mute(seat, kind, muted, by, message)
 
+    def keep_room(self, room_name: str, profile: Profile) -> None:
+        """A room that is there with nobody in it, until it is disbanded. Raises `InvalidStateError` for one of another
+        profile with members in it, `ServiceUnavailableError` when there are too many.
+        """
+        room = self.rooms.get(room_name)
+        if room is not None and room.profile != profile and room.seats:
+            raise InvalidStateError(f"room {room_name!r} has the profile {room.profile} and members in it")
+        if room is None and len(self.rooms) >= self._settings.max_rooms:
+            raise ServiceUnavailableError(f"this hub has {len(self.rooms)} rooms and takes no more")
+        if room is None or room.profile != profile:
+            self.rooms[room_name] = Room(room_name, profile)
+        if self.kept_rooms.get(room_name) != profile:
+            self.kept_rooms[room_name] = profile
+            self._record(RoomKept(room_name, profile))
+
     def disband(self, room_name: str, message: str) -> list[Output]:
         """RoomClosed to everybody in it, and nothing else. Raises PEER_NOT_FOUND when there is no such room."""
         room = self.rooms.pop(room_name, None)
         if room is None:
             raise RtcError(f"there is no room {room_name!r}", code=RtcErrorCode.PEER_NOT_FOUND)
+        if self.kept_rooms.pop(room_name, None) is not None:
+            self._record(RoomDropped(room_name))
         outputs: list[Output] = []
         for seat in room.seats.values():
             outputs += seat.tell(RoomClosed(room=room_name, message=message))
@@ -286,7 +327,7 @@ class Rooms:
         if room is None:
             return []
         outputs = room.leave(seat, reason, message)
-        if not room.seats:
+        if not room.seats and room.name not in self.kept_rooms:
             del self.rooms[room.name]
         return outputs
 

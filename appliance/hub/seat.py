@@ -17,10 +17,11 @@ MAX_MISSED = 16  # messages kept for a lost link
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send `message` on `connection`."""
+    """Send `message` on `connection`; `durable`: once the changes of this step are on the disk."""
 
     connection: int
     message: HubMessage
+    durable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,9 @@ class Seat:
             user_id=self.user_id, user_name=self.user_name, role=self.role, streams=tuple(self.streams.values())
         )
 
-    def to(self, message: HubMessage) -> list[Output]:
+    def to(self, message: HubMessage, *, durable: bool = False) -> list[Output]:
         """`message` for this user; nothing while its link is lost: state, which the resume brings anyhow."""
-        return [] if self.connection is None else [Send(self.connection, message)]
+        return [] if self.connection is None else [Send(self.connection, message, durable)]
 
     def tell(self, message: HubMessage) -> list[Output]:
         """Like `to`, for what must be heard: while the link is lost it is kept for the resume, the oldest go first."""

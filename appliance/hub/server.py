@@ -14,6 +14,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 from aiohttp import web
 
@@ -23,9 +24,11 @@ from appliance.hub.connection import GOING_AWAY, Connection
 from appliance.hub.logins import GUEST_PREFIX
 from appliance.hub.origins import is_loopback_host, is_same_origin
 from appliance.hub.pages import Pages
+from appliance.hub.recorder import Recorder
 from appliance.hub.rooms import Rooms
 from appliance.hub.seat import Output, Send
 from appliance.hub.settings import HubSettings
+from appliance.hub.store import HubStore, StoreError
 from appliance.hub.token_clock import TokenClock
 from appliance.hub.tokens import Claims, TokenSigner, check
 from appliance.hub.turn import ice_servers
@@ -43,8 +46,14 @@ class Hub:
     """One room server. `is_api_token` opens /admin; without it there is no /admin."""
 
     def __init__(
-        self, settings: HubSettings, signer: TokenSigner, *, is_api_token: Callable[[str], bool] | None = None
+        self,
+        settings: HubSettings,
+        signer: TokenSigner,
+        *,
+        is_api_token: Callable[[str], bool] | None = None,
+        store_path: Path | None = None,
     ) -> None:
+        """`store_path`: where it remembers bans, messages, missed calls and rooms over its restarts; None: nowhere."""
         self.id = secrets.token_urlsafe(12)  # changes with each start: clients tell a new hub from a lost link
         self.rooms = Rooms(
             settings,
@@ -70,6 +79,9 @@ class Hub:
         self._addresses: Counter[str] = Counter()
         self._arrivals: dict[str, TokenBucket] = {}  # by address, the latest last
         self._last_number = 0
+        self._store_path = store_path
+        self._store: HubStore | None = None
+        self._recorder: Recorder
         self._clock: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._closing = False
@@ -88,6 +100,13 @@ class Hub:
 
     async def start(self) -> None:
         self._pages = await asyncio.to_thread(Pages)
+        if self._store_path is not None:
+            try:
+                self._store = await HubStore.open(self._store_path)
+                self.rooms.restore(await self._store.load(), time.monotonic())
+            except StoreError as exc:
+                logger.error("the hub remembers nothing over its restarts: %s", exc)
+        self._recorder = Recorder(self._store, self._send)
         self._clock = asyncio.create_task(self._tick(), name="hub-clock")
 
     async def close(self) -> None:
@@ -108,6 +127,10 @@ class Hub:
         if self._clock is not None:
             self._clock.cancel()
             await asyncio.gather(self._clock, return_exceptions=True)
+            await self._recorder.close()
+        if self._store is not None:
+            await self._store.close()
+            self._store = None
 
     # --- WebSockets
 
@@ -161,12 +184,23 @@ class Hub:
     def _receive(self, number: int, message: ClientMessage) -> None:
         self._perform(lambda now_s: self.rooms.receive(number, message, now_s))
 
-    def _perform(self, change: Callable[[float], list[Output]]) -> None:
-        """Make a change now and send what it causes."""
-        self._apply(change(time.monotonic()))
+    def _perform(self, change: Callable[[float], list[Output]]) -> asyncio.Future[None]:
+        """Make a change now and send what it causes; done when what must be remembered of it is on the disk."""
+        done = self._apply(change(time.monotonic()))
         self._changed.set()
+        return done
 
-    def _apply(self, outputs: list[Output]) -> None:
+    def _apply(self, outputs: list[Output]) -> asyncio.Future[None]:
+        at_once: list[Output] = []
+        durable: list[Output] = []
+        for output in outputs:
+            (durable if isinstance(output, Send) and output.durable else at_once).append(output)
+        self._send(at_once)
+        changes = list(self.rooms.changes)
+        self.rooms.changes.clear()
+        return self._recorder.record(changes, durable)
+
+    def _send(self, outputs: list[Output]) -> None:
         last: tuple[HubMessage, str] | None = None
         for output in outputs:
             connection = self._connections.get(output.connection)

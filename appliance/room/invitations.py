@@ -30,9 +30,13 @@ from appliance.room.signaling_login import (
     MAX_INVITATION_BYTES,
     AnswerInvitation,
     CancelInvitation,
+    ClearMissedInvitations,
     InvitationAck,
     InvitationChanged,
     InvitationFailure,
+    ListMissedInvitations,
+    MissedInvitation,
+    MissedInvitations,
     Ok,
     SendInvitation,
 )
@@ -95,9 +99,11 @@ class LocalInvitation(_Invitation):
         """Raises `InvitationEndedError` when it was sent already, `NotLoggedInError`, `RateLimitError`."""
         await self._invitations.send(self)
 
-    async def cancel(self, content: str = "") -> None:
-        """Raises `InvitationEndedError` unless it is open (IL26)."""
-        await self._invitations.cancel(self, content)
+    async def cancel(self, content: str = "", *, answered: bool = False) -> None:
+        """`answered`: somebody else took the call, so the callee has not missed it. Raises `InvitationEndedError`
+        unless it is open (IL26).
+        """
+        await self._invitations.cancel(self, content, answered=answered)
 
 
 class RemoteInvitation(_Invitation):
@@ -163,15 +169,26 @@ class Invitations:
                 invitation.state = "FAILURE"
             raise
 
-    async def cancel(self, invitation: LocalInvitation, content: str) -> None:
+    async def cancel(self, invitation: LocalInvitation, content: str, *, answered: bool) -> None:
         if invitation.invitation_id not in self._local:
             raise InvitationEndedError(f"it is {invitation.state}", operation="cancel")
         _check(content, "cancel")
         await self._login.request(
             "cancel",
-            lambda request_id: CancelInvitation(id=request_id, invitation=invitation.invitation_id, content=content),
+            lambda request_id: CancelInvitation(
+                id=request_id, invitation=invitation.invitation_id, content=content, answered=answered
+            ),
             Ok,
         )
+
+    async def missed(self) -> tuple[MissedInvitation, ...]:
+        missed = await self._login.request(
+            "get_missed_calls", lambda request_id: ListMissedInvitations(id=request_id), MissedInvitations
+        )
+        return missed.calls
+
+    async def clear_missed(self) -> None:
+        await self._login.request("clear_missed_calls", lambda request_id: ClearMissedInvitations(id=request_id), Ok)
 
     async def answer(self, invitation: RemoteInvitation, response: str, *, accept: bool) -> None:
         operation = "accept" if accept else "refuse"

@@ -22,7 +22,16 @@ from appliance.errors import RtcError, rtc_error
 from appliance.room.backoff import Heartbeat
 from appliance.room.options import RoomOptions
 from appliance.room.signaling import MAX_MESSAGE_BYTES, ClientMessage, HubMessage, decode_hub, encode
-from appliance.room.signaling_login import Error, LoggedIn, Ok, PeerMessageSent, Ping, Pong, TokenRenewed
+from appliance.room.signaling_login import (
+    Error,
+    LoggedIn,
+    MissedInvitations,
+    Ok,
+    PeerMessageSent,
+    Ping,
+    Pong,
+    TokenRenewed,
+)
 from appliance.room.signaling_room import Joined, Kicked, RoomClosed
 
 logger = logging.getLogger(__name__)
@@ -217,7 +226,7 @@ class Link:
             case Kicked() | RoomClosed() if self._awaits_resync and not self._resync.done():
                 self._awaits_resync = False
                 self._resync.set_result(message)
-            case LoggedIn() | Joined() | Ok() | TokenRenewed() | PeerMessageSent():
+            case LoggedIn() | Joined() | Ok() | TokenRenewed() | PeerMessageSent() | MissedInvitations():
                 if isinstance(message, LoggedIn):
                     self._awaits_resync = message.resumed
                 self._answer(message.id, message)

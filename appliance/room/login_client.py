@@ -19,6 +19,7 @@ from appliance.room.login import Login, check_free
 from appliance.room.options import RoomOptions
 from appliance.room.peer_messages import Delivery, PeerMessages
 from appliance.room.presence import Presence
+from appliance.room.signaling_login import MissedInvitation
 from appliance.room.token_life import TokenLife
 
 E = TypeVar("E", bound=Event)
@@ -131,6 +132,15 @@ class LoginClient:
         """An invitation that its `send` sends (U79). Raises `InvalidArgumentError` for content over 8 KiB."""
         self._check_alive("create_invitation")
         return self._invitations.create(callee_id, content)
+
+    async def get_missed_calls(self) -> tuple[MissedInvitation, ...]:
+        """Invitations that this user did not answer, oldest first; the hub keeps them until `clear_missed_calls`."""
+        self._check_alive("get_missed_calls")
+        return await self._invitations.missed()
+
+    async def clear_missed_calls(self) -> None:
+        self._check_alive("clear_missed_calls")
+        await self._invitations.clear_missed()
 
     # --- inside
 

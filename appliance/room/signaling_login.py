@@ -9,6 +9,7 @@
       SendPeerMessage(id) --------------------> PeerMessageSent(id)            PeerMessageReceived at the other,
                                                                                who answers PeerMessageAck
       SendInvitation(id), Cancel..., Answer.. > Ok(id)                         InvitationReceived, InvitationChanged
+      ListMissedInvitations(id) --------------> MissedInvitations(id)          ClearMissedInvitations(id) -> Ok(id)
       Ping -----------------------------------> Pong
 
 Every request may be answered with Error(id) instead. A push that a lost link swallowed is sent again when the session
@@ -103,9 +104,12 @@ class SendInvitation(Message, frozen=True, tag="send-invitation"):
 
 
 class CancelInvitation(Message, frozen=True, tag="cancel-invitation"):
+    """`answered`: somebody else took the call, so the callee has not missed it."""
+
     id: RequestId
     invitation: InvitationId
     content: InvitationText = ""
+    answered: bool = False
 
 
 class AnswerInvitation(Message, frozen=True, tag="answer-invitation"):
@@ -135,6 +139,16 @@ class Pong(Message, frozen=True, tag="pong"):
     t: float = 0.0
 
 
+class ListMissedInvitations(Message, frozen=True, tag="list-missed-invitations"):
+    """Answered with MissedInvitations."""
+
+    id: RequestId
+
+
+class ClearMissedInvitations(Message, frozen=True, tag="clear-missed-invitations"):
+    id: RequestId
+
+
 ClientLoginMessage = (
     Login
     | Logout
@@ -148,6 +162,8 @@ ClientLoginMessage = (
     | CancelInvitation
     | AnswerInvitation
     | InvitationAck
+    | ListMissedInvitations
+    | ClearMissedInvitations
     | Ping
     | Pong
 )
@@ -247,6 +263,22 @@ class InvitationChanged(Message, frozen=True, tag="invitation-changed"):
     failure: InvitationFailure = ""
 
 
+class MissedInvitation(Message, frozen=True):
+    """`at_ms` since 1970."""
+
+    sender: UserId
+    sender_name: UserName = ""
+    content: InvitationText = ""
+    at_ms: int = 0
+
+
+class MissedInvitations(Message, frozen=True, tag="missed-invitations"):
+    """Oldest first."""
+
+    id: RequestId
+    calls: tuple[MissedInvitation, ...]
+
+
 HubLoginMessage = (
     LoggedIn
     | Ok
@@ -259,6 +291,7 @@ HubLoginMessage = (
     | PeerMessageReceived
     | InvitationReceived
     | InvitationChanged
+    | MissedInvitations
     | Ping
     | Pong
 )

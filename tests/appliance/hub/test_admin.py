@@ -58,7 +58,7 @@ async def test_rooms_and_members_are_listed() -> None:
             "session_id": session_id,
             "link": "up",
         }
-        attic = {"room": "attic", "profile": "rtc", "capacity": 8, "members": [member], "banned": []}
+        attic = {"room": "attic", "profile": "rtc", "capacity": 8, "members": [member], "banned": [], "kept": False}
         assert await call(served, "GET", "/admin/rooms/attic") == (200, attic)
 
 

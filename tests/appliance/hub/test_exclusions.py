@@ -3,14 +3,21 @@ from __future__ import annotations
 import pytest
 
 from appliance.errors import BannedError, RtcError, RtcErrorCode
+from appliance.hub.changes import Changes
 from appliance.hub.exclusions import MAX_FAREWELLS, Exclusions
+
+
+def fresh() -> Exclusions:
+    changes: Changes = []
+    return Exclusions(changes.append, lambda: 0.0)
+
 
 PUT_OUT = RtcError("put out", code=RtcErrorCode.KICKED)
 
 
 def test_a_ban_is_for_one_user_in_one_room() -> None:
-    exclusions = Exclusions()
-    exclusions.ban("attic", "anna")
+    exclusions = fresh()
+    exclusions.ban("attic", "anna", 0.0)
     exclusions.check_ban("cellar", "anna", 0.0)
     exclusions.check_ban("attic", "ben", 0.0)
     with pytest.raises(BannedError, match="attic"):
@@ -18,20 +25,20 @@ def test_a_ban_is_for_one_user_in_one_room() -> None:
 
 
 def test_a_ban_may_end_by_itself() -> None:
-    exclusions = Exclusions()
-    exclusions.ban("attic", "anna", until_s=60.0)
+    exclusions = fresh()
+    exclusions.ban("attic", "anna", 0.0, 60.0)
     assert exclusions.banned("attic", 59.9) == ["anna"]
     with pytest.raises(BannedError):
         exclusions.check_ban("attic", "anna", 59.9)
     exclusions.check_ban("attic", "anna", 60.0)
     assert exclusions.banned("attic", 60.0) == []
-    exclusions.ban("attic", "anna", until_s=90.0)
-    exclusions.ban("attic", "anna")
+    exclusions.ban("attic", "anna", 0.0, 90.0)
+    exclusions.ban("attic", "anna", 0.0)
     assert exclusions.banned("attic", 1e9) == ["anna"]
 
 
 def test_a_session_is_told_until_its_time_is_over() -> None:
-    exclusions = Exclusions()
+    exclusions = fresh()
     exclusions.part("session", PUT_OUT, until_s=30.0, now_s=0.0)
     with pytest.raises(RtcError, match="put out"):
         exclusions.check_session("session", 29.9)
@@ -40,7 +47,7 @@ def test_a_session_is_told_until_its_time_is_over() -> None:
 
 
 def test_only_so_many_are_remembered_and_none_for_ever() -> None:
-    exclusions = Exclusions()
+    exclusions = fresh()
     for number in range(MAX_FAREWELLS + 10):
         exclusions.part(f"session-{number}", PUT_OUT, until_s=30.0, now_s=0.0)
     assert len(exclusions._farewells) == MAX_FAREWELLS

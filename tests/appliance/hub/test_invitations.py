@@ -26,11 +26,15 @@ from appliance.room.signaling_login import (
 class Few:
     def __init__(self, *users: str) -> None:
         self.seats: dict[str, Seat] = {}
-        self.invitations = Invitations(self.seats)
+        self.invitations = Invitations(self.seats, self.miss)
+        self.missed: list[tuple[str, str]] = []
         self.now_s = 0.0
         self.last = 0
         for user in users:
             self.arrive(user)
+
+    def miss(self, callee: str, caller: str, caller_name: str, content: str) -> None:
+        self.missed.append((callee, caller))
 
     def arrive(self, user: str) -> list[Output]:
         self.last += 1

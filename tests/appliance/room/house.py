@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
@@ -72,8 +73,9 @@ class Guest:
 
 
 class House:
-    def __init__(self, stack: AsyncExitStack, settings: HubSettings) -> None:
+    def __init__(self, stack: AsyncExitStack, settings: HubSettings, store_path: Path | None) -> None:
         self.settings = settings
+        self.store_path = store_path
         self.signer = TokenSigner(SECRET)
         self.proxy: TcpProxy
         self._stack = stack
@@ -109,7 +111,12 @@ class House:
             return response.status
 
     async def start(self) -> None:
-        self._hub = Hub(self.settings, self.signer, is_api_token=lambda token: token == API_TOKEN)
+        self._hub = Hub(
+            self.settings,
+            self.signer,
+            is_api_token=lambda token: token == API_TOKEN,
+            store_path=self.store_path,
+        )
         application = web.Application()
         application.add_routes(self._hub.routes())
         add_routes(application, self._hub.api_routes())
@@ -142,10 +149,10 @@ class House:
 
 
 @asynccontextmanager
-async def house(**settings: Any) -> AsyncIterator[House]:
+async def house(*, store_path: Path | None = None, **settings: Any) -> AsyncIterator[House]:
     defaults: dict[str, Any] = {"secure": False, "heartbeat_s": 0.2, "lost_after_s": 1.0}
     async with AsyncExitStack() as stack:
-        home = House(stack, HubSettings(**(defaults | settings)))
+        home = House(stack, HubSettings(**(defaults | settings)), store_path)
         await home.open()
         stack.push_async_callback(home.stop)
         yield home

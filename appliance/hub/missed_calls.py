@@ -1,0 +1,54 @@
+"""Invitations that nobody answered, kept for their callee until it has seen them. Pure.
+
+Missed is what failed for want of an answer or of a callee, and what the caller gave up; not what was refused, and not
+what somebody else of a group has answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from appliance.hub.changes import CallMissed, Change, MissedCallsCleared
+from appliance.hub.feature import Feature
+from appliance.hub.seat import Output, Seat
+from appliance.room.signaling_login import (
+    ClearMissedInvitations,
+    ListMissedInvitations,
+    MissedInvitation,
+    MissedInvitations,
+    Ok,
+)
+
+MAX_OF_ONE = 100  # calls of one callee; the oldest go first
+MAX_CALLEES = 256
+
+
+class MissedCalls(Feature):
+    """`record` keeps a change over restarts; `wall_s` gives seconds since 1970."""
+
+    requests = (ListMissedInvitations, ClearMissedInvitations)
+
+    def __init__(self, record: Callable[[Change], None], wall_s: Callable[[], float]) -> None:
+        self._record = record
+        self._wall_s = wall_s
+        self._missed: dict[str, list[MissedInvitation]] = {}
+
+    def receive(self, seat: Seat, message: Any, now_s: float) -> list[Output]:
+        if isinstance(message, ListMissedInvitations):
+            return seat.to(MissedInvitations(id=message.id, calls=tuple(self._missed.get(seat.user_id, ()))))
+        if self._missed.pop(seat.user_id, None) is not None:
+            self._record(MissedCallsCleared(seat.user_id))
+        return seat.to(Ok(id=message.id), durable=True)
+
+    def add(self, callee: str, caller: str, caller_name: str, content: str) -> None:
+        if callee not in self._missed and len(self._missed) >= MAX_CALLEES:
+            return
+        call = MissedInvitation(
+            sender=caller, sender_name=caller_name, content=content, at_ms=round(self._wall_s() * 1000)
+        )
+        self.restore(callee, call)
+        self._record(CallMissed(callee, call))
+
+    def restore(self, callee: str, call: MissedInvitation) -> None:
+        self._missed[callee] = [*self._missed.get(callee, []), call][-MAX_OF_ONE:]
