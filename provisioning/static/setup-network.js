@@ -1,6 +1,6 @@
 // Into a network: what is in reach, joining it, and what the phone is told when the unit's own network goes away for it.
 
-import { Refused, call } from "./api.js";
+import { Refused, call, say } from "./api.js";
 import { blame, busy, clear, errorWords, onSubmit, problem } from "./forms.js";
 import { _, language } from "./words.js";
 
@@ -162,11 +162,13 @@ function paintWork(ssid) {
 }
 
 function paintAway(isAway) {
+  const wasAway = !$("network-away").hidden;
   $("network-away").hidden = !isAway;
   if (!isAway) return;
   $("away-ssid").textContent = attempt?.ssid ?? "";
   $("away-address").href = `${address}setup`;
   $("away-address").textContent = address;
+  if (!wasAway) say($("network-away").innerText);
 }
 
 async function follow(visit) {
