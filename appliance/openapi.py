@@ -63,7 +63,7 @@ def document(routes: Sequence[ApiRoute], version: str) -> dict[str, Any]:
         "info": {
             "title": "Room appliance",
             "version": version,
-            "description": "Scopes: read, control (join, leave, mute, press a button), admin; each has the ones before.",
+            "description": "Scopes: read, control (join, leave, mute, press a button), admin; each has those before.",
         },
         "paths": paths,
         "components": {
