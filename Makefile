@@ -1,4 +1,4 @@
-# Everything a stranger needs: make run | test | lint | bench; on a Pi: install | test-hardware.
+# Everything a stranger needs: make run | test | rows | lint | bench; on a Pi: install | test-hardware.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,13 +7,17 @@ DEV_STAMP := $(VENV)/.dev
 RUN_STAMP := $(VENV)/.run
 ALSA_STAMP := $(VENV)/.alsa
 
-.PHONY: run test test-hardware lint bench peers install uninstall clean
+.PHONY: run test rows test-hardware lint bench peers install uninstall clean
 
 run: $(RUN_STAMP)
 	$(BIN)/room-appliance demo --port $(PORT)
 
 test: $(DEV_STAMP) peers $(ALSA_STAMP)
 	$(BIN)/python -m pytest
+
+# Each capability with the tests that show it, and whether they passed.
+rows: $(DEV_STAMP) peers $(ALSA_STAMP)
+	$(BIN)/python -m tests.rows
 
 # On a Pi whose unit is stopped, at a terminal: says what to look at and what to do, skips what is not there. The
 # hardware packages are Debian's: the venv sees them; none of the peers, for PulseAudio would take the sound card.
