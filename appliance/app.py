@@ -264,6 +264,7 @@ class _Unit(Server):
         name = self.config.device.name
 
         def mint() -> str:
+            """No moderator's: nothing on the unit puts others out; its owner does that over /admin."""
             return self.signer.sign(user_id, room.room, "host", name, self.config.hub.token_ttl, time.time())
 
         return SessionSettings(

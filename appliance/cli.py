@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -98,17 +99,39 @@ def _hub(options: argparse.Namespace) -> int:
 
 
 def _token(options: argparse.Namespace) -> int:
-    from appliance.hub.tokens import TokenSigner, load_or_create_secret
+    from appliance.hub.token_secret import load_or_create_secret
+    from appliance.hub.tokens import TokenSigner
 
     config = _config(options)
     ttl_s = config.hub.token_ttl if options.ttl is None else options.ttl
     signer = TokenSigner(load_or_create_secret(state_dir() / TOKEN_SECRET_FILE))
     try:
-        token = signer.sign(options.user, options.room, options.role, options.name, ttl_s, time.time())
+        token = signer.sign(
+            options.user, options.room, options.role, options.name, ttl_s, time.time(), moderator=options.moderator
+        )
     except RtcError as exc:
         raise ConfigError(f"token: {exc}") from exc
     print(token)
     print(f"{(options.url or _web_address(config)).rstrip('/')}/join/{options.room}#token={token}")
+    return 0
+
+
+def _token_secret(options: argparse.Namespace) -> int:
+    from appliance.hub import token_secret
+
+    file, now_s = state_dir() / TOKEN_SECRET_FILE, time.time()
+    if options.rotate:
+        keep_s = _config(options).hub.token_ttl if options.keep is None else options.keep
+        keys = token_secret.rotate(file, keep_s, now_s)
+    elif options.forget_previous:
+        keys = token_secret.forget_previous(file)
+    else:
+        keys = token_secret.load_or_create_keys(file)
+    if len(keys.good(now_s)) > 1:
+        until = datetime.fromtimestamp(keys.previous_until, UTC).isoformat(timespec="seconds")
+        print(f"tokens of the secret before this one are good until {until} at most")
+    else:
+        print("only tokens of the present secret are good")
     return 0
 
 
@@ -225,8 +248,12 @@ def _seconds(text: str) -> int:
     return seconds
 
 
+def _seconds_or_none(text: str) -> int:
+    return 0 if text == "0" else _seconds(text)
+
+
 _port.__name__ = "port"  # argparse shows it: invalid port value: '99999'
-_seconds.__name__ = "number of seconds"
+_seconds.__name__ = _seconds_or_none.__name__ = "number of seconds"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -259,8 +286,17 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--user", default="", metavar="U", help="the user it is for; without: any number of guests")
     token.add_argument("--name", default="", metavar="NAME", help="the name that others see")
     token.add_argument("--role", choices=("host", "audience"), default="host", help="default host")
+    token.add_argument("--moderator", action="store_true", help="a host with it may mute, put out and ban others")
     token.add_argument("--ttl", type=_seconds, metavar="S", help="how long it is good (default: [hub] token_ttl)")
     token.add_argument("--url", metavar="URL", help="address of the hub's page, when browsers use another one")
+
+    secret = add("token-secret", _token_secret, "Change the secret that signs room tokens.", configured)
+    change = secret.add_mutually_exclusive_group()
+    change.add_argument("--rotate", action="store_true", help="make a new one; the old one is good a while longer")
+    change.add_argument("--forget-previous", action="store_true", help="let no token of the old one in any more")
+    secret.add_argument(
+        "--keep", type=_seconds_or_none, metavar="S", help="with --rotate: how long (default: [hub] token_ttl; 0: not)"
+    )
 
     api_token = add("api-token", _api_token, "Make a token for the HTTP API and print it, once.", common)
     api_token.add_argument("--label", default="", help="what it is for")

@@ -14,10 +14,11 @@ from aiohttp import web
 from appliance import tls
 from appliance.config import Config
 from appliance.errors import ConfigError
+from appliance.hub import token_secret
 from appliance.hub.server import Hub
 from appliance.hub.settings import HubSettings
 from appliance.hub.store import FILE_NAME as HUB_STORE_FILE
-from appliance.hub.tokens import TokenSigner, load_or_create_secret
+from appliance.hub.tokens import TokenSigner
 from appliance.redact import hide
 from appliance.sdnotify import Notifier, feed_watchdog
 from appliance.serving import Listener
@@ -56,6 +57,7 @@ class Server:
         self.signer: TokenSigner
         self.tls: tls.Tls | None = None
         self._state_dir = state_dir
+        self._secret_file = state_dir / TOKEN_SECRET_FILE
 
     async def prepare(self) -> None:
         """Secrets from the state directory. Raises `ConfigError` when it cannot be used."""
@@ -75,7 +77,7 @@ class Server:
             loopback_only=self.is_demo,
             open_pages=self.is_demo,
         )
-        self.signer = TokenSigner(await asyncio.to_thread(load_or_create_secret, self._state_dir / TOKEN_SECRET_FILE))
+        self.signer = TokenSigner(await asyncio.to_thread(token_secret.load_or_create_keys, self._secret_file))
         if self.config.web.tls != "off":
             self.tls = await asyncio.to_thread(tls.of_unit, self._state_dir, self.config.web)
 
@@ -108,6 +110,7 @@ class Server:
             if hub is not None:
                 await hub.start()
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(token_secret.follow(self._secret_file, self.signer), name="token-secret")
                 if self.tls is not None:
                     tasks.create_task(self.tls.keep(), name="certificate")
                 await self.listener.serve(application, self.tls.server if self.tls is not None else None, plain)

@@ -231,7 +231,7 @@ class Hub:
 
     def _verify(self, token: str) -> Claims:
         now_s = time.time()
-        claims = self._token_clock.today(self._signer.read(token), now_s, time.monotonic())
+        claims = self._token_clock.today(self._signer.read(token, now_s), now_s, time.monotonic())
         check(claims, now_s)
         return claims
 

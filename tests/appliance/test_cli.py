@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from appliance import __version__, cli
-from appliance.hub.tokens import TokenSigner, load_or_create_secret
+from appliance.errors import TokenInvalidError
+from appliance.hub.token_secret import load_or_create_keys, load_or_create_secret
+from appliance.hub.tokens import TokenSigner
 from appliance.state_dir import TOKEN_SECRET_FILE
 from provisioning.api_tokens import ApiTokens
 from provisioning.claim import load_or_create
@@ -123,6 +125,41 @@ def test_token_is_good_at_the_hub_of_this_unit(state: Path, capsys: pytest.Captu
     assert (claims.sub, claims.room, claims.role, claims.name) == ("anna", "lobby", "audience", "Anna")
     assert claims.exp - claims.iat == 600
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+
+
+def test_a_moderator_is_one_by_its_token(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    signer = TokenSigner(load_or_create_secret(state / TOKEN_SECRET_FILE))
+    assert not signer.verify(token(capsys, "--room", "lobby")[0], time.time()).moderator
+    assert signer.verify(token(capsys, "--room", "lobby", "--moderator")[0], time.time()).moderator
+
+
+def secret_says(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert cli.main(["token-secret", *arguments]) == 0
+    return capsys.readouterr().out.strip()
+
+
+def test_the_token_secret_is_rotated_and_what_was_given_out_stays_good_for_a_while(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given_out, _ = token(capsys, "--room", "lobby")
+    assert secret_says(capsys) == "only tokens of the present secret are good"
+    assert "good until" in secret_says(capsys, "--rotate")
+    keys, now_s = load_or_create_keys(state / TOKEN_SECRET_FILE), time.time()
+    assert now_s + 86_000 < keys.previous_until <= now_s + 86_401
+    assert "good until" in secret_says(capsys)
+    for printed in (given_out, token(capsys, "--room", "lobby")[0]):
+        assert TokenSigner(keys).verify(printed, now_s).room == "lobby"
+    assert secret_says(capsys, "--forget-previous") == "only tokens of the present secret are good"
+    with pytest.raises(TokenInvalidError):
+        TokenSigner(load_or_create_keys(state / TOKEN_SECRET_FILE)).verify(given_out, now_s)
+
+
+@pytest.mark.parametrize(("keep", "previous"), [("0", False), ("60", True)])
+def test_how_long_the_old_token_secret_is_kept(
+    state: Path, capsys: pytest.CaptureFixture[str], keep: str, previous: bool
+) -> None:
+    secret_says(capsys, "--rotate", "--keep", keep)
+    assert (load_or_create_keys(state / TOKEN_SECRET_FILE).previous is not None) == previous
 
 
 def test_ttl_of_the_configuration_in_the_state_directory(state: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,8 @@ from cryptography import x509
 from appliance import certificate, tls
 from appliance.config import Config, Web, parse
 from appliance.errors import ConfigError, RtcError
-from appliance.hub.tokens import TokenSigner, load_or_create_secret
+from appliance.hub.token_secret import load_or_create_secret
+from appliance.hub.tokens import TokenSigner
 from appliance.lone_hub import run_hub
 from appliance.room.client import RoomClient
 from appliance.room.options import RoomOptions

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page
 
-from appliance.hub.tokens import TokenSigner, load_or_create_secret
+from appliance.hub.token_secret import load_or_create_secret
+from appliance.hub.tokens import TokenSigner
 from appliance.state_dir import TOKEN_SECRET_FILE
 from hw.frame_code import read_code
 from tests.integration.browser import chromium, hears, join, open_page, picture, until, user_id, write_tone

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import stat
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import jwt
@@ -15,8 +12,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from appliance.errors import ConfigError, TokenExpiredError, TokenInvalidError, TokenMissingError
-from appliance.hub.tokens import Claims, TokenSigner, load_or_create_secret
+from appliance.errors import TokenExpiredError, TokenInvalidError, TokenMissingError
+from appliance.hub.tokens import Claims, TokenKeys, TokenSigner
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 SIGNER = TokenSigner(SECRET)
@@ -162,43 +159,34 @@ def test_a_header_without_a_bottom_is_refused() -> None:
         SIGNER.verify(f"{header}.e30.AAAA", NOW_S)
 
 
-# --- the secret
+# --- two secrets
+
+NEXT = b"fedcba9876543210fedcba9876543210"
 
 
-def test_the_secret_is_made_once_and_is_private(tmp_path: Path) -> None:
-    path = tmp_path / "state" / "token-secret"
-    secret = load_or_create_secret(path)
-    assert len(secret) >= 32
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert load_or_create_secret(path) == secret
-    assert list(path.parent.iterdir()) == [path]
-    assert load_or_create_secret(tmp_path / "other") != secret
+def test_after_a_rotation_tokens_of_both_secrets_are_good_until_the_first_is_over() -> None:
+    signer = TokenSigner(SECRET)
+    old = signer.sign("anna", "attic", "host", "", 600, NOW_S)
+    signer.keys = TokenKeys(NEXT, SECRET, NOW_S + 60)
+    new = signer.sign("ben", "attic", "host", "", 600, NOW_S)
+    assert TokenSigner(NEXT).verify(new, NOW_S).sub == "ben"
+    for now_s in (NOW_S, NOW_S + 59):
+        assert signer.verify(old, now_s).sub == "anna"
+    assert signer.verify(new, NOW_S + 61).sub == "ben"
+    with pytest.raises(TokenInvalidError, match="not signed"):
+        signer.verify(old, NOW_S + 60)
+    signer.keys = TokenKeys(NEXT)
+    with pytest.raises(TokenInvalidError, match="not signed"):
+        signer.verify(old, NOW_S)
 
 
-def test_two_that_start_at_once_agree(tmp_path: Path) -> None:
-    path = tmp_path / "token-secret"
-    with ThreadPoolExecutor(8) as pool:
-        assert len(set(pool.map(load_or_create_secret, [path] * 32))) == 1
+def test_the_previous_secret_opens_no_more_than_the_present_one() -> None:
+    signer = TokenSigner(TokenKeys(NEXT, SECRET, NOW_S + 60))
+    for wrong in (signed(GOOD | {"exp": 1}), signed(GOOD, secret=b"x" * 32), signed(GOOD | {"room": ""})):
+        with pytest.raises((TokenInvalidError, TokenExpiredError)):
+            signer.verify(wrong, NOW_S)
 
 
-def test_a_secret_that_others_can_read_is_closed(tmp_path: Path) -> None:
-    path = tmp_path / "token-secret"
-    secret = load_or_create_secret(path)
-    path.chmod(0o644)
-    assert load_or_create_secret(path) == secret
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-@pytest.mark.parametrize("content", [b"", b"abcd", b"not hex at all", b"\xff\xfe", b"ab" * 31])
-def test_a_damaged_secret_is_named_and_not_replaced(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "token-secret"
-    path.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"token-secret: .*; delete it"):
-        load_or_create_secret(path)
-    assert path.read_bytes() == content
-
-
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="file/token-secret"):
-        load_or_create_secret(tmp_path / "file" / "token-secret")
+def test_a_short_previous_secret_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 32"):
+        TokenKeys(SECRET, b"short", NOW_S)
