@@ -98,8 +98,10 @@ async def test_cancelling_the_demo_leaves_nothing(tmp_path: Path, capsys: pytest
         async with asyncio.timeout(10):
             while True:
                 async with http.get(f"{url}/api/state") as answer:
-                    if (await answer.json())["connection"]["state"] == "CONNECTED":
-                        break
+                    state = await answer.json()
+                device = state["device"]
+                if state["connection"]["state"] == "CONNECTED" and device["camera"] and device["microphone"]:
+                    break
                 await asyncio.sleep(0.05)
     assert await _stop(task) < 2
     await asyncio.sleep(0)
