@@ -37,6 +37,8 @@ from __future__ import annotations
 from enum import IntEnum, StrEnum
 from typing import ClassVar
 
+from appliance.vendor_codes import VendorCode, vendor_codes
+
 
 class ApplianceError(Exception):
     """Root of the errors of this program."""
@@ -126,6 +128,11 @@ class RtcError(ApplianceError):
         self.operation = operation
         self.state = state
         self.code = code if code is not None else self.default_code
+
+    @property
+    def vendor_codes(self) -> tuple[VendorCode, ...]:
+        """What vendors call it, for information."""
+        return vendor_codes(self.code)
 
 
 class InvalidStateError(RtcError):
@@ -273,9 +280,10 @@ class BannedError(JoinError):
 
 
 class ServiceUnavailableError(JoinError):
-    """The server cannot be reached or refuses for now (RS04)."""
+    """The server cannot be reached or refuses for now (RS04); `retry_after_s`: not before so long, where it says so."""
 
     default_code = RtcErrorCode.SERVICE_UNAVAILABLE
+    retry_after_s: float = 0.0
 
 
 def _subclasses(cls: type[RtcError]) -> list[type[RtcError]]:

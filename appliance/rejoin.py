@@ -2,7 +2,8 @@
 
 | how the call ended                                   | back after                                       |
 |------------------------------------------------------|--------------------------------------------------|
-| join or reconnect failed, token expired, server fault | 2, 5, 10, 20, 40, 60, 60, ... s, for ever        |
+| join or reconnect failed, token expired, server fault | 2, 5, 10, 20, 40, 60, 60, ... s, for ever; later |
+|                                                      | where the hub says so (Retry-After)              |
 | room closed, or removed from it                      | 1 min                                            |
 | kicked; the same user id came in elsewhere           | 5 min; never by itself without `room.auto_join`  |
 | banned                                               | 15 min; never by itself without `room.auto_join` |
@@ -30,11 +31,14 @@ BANNED_DELAY_S = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a call ended: the reason of the last state change, its error code, and what a kick said."""
+    """How a call ended: the reason of the last state change, its error code, what a kick said, and for how long
+    the hub wants to be left alone.
+    """
 
     reason: ConnectionReason
     code: RtcErrorCode | None = None
     kicked: Literal["kick", "banned", "removed", "token_expired"] | None = None
+    retry_after_s: float = 0.0
 
 
 def waits_for_network(ended: Ended) -> bool:
@@ -46,7 +50,7 @@ def rejoin_delay_s(ended: Ended, attempts: int, *, auto_join: bool, rng: random.
     """Seconds until the next try, None for never; `attempts` tries have failed in a row before this one."""
     delay_s = _thrown_out_s(ended)
     if delay_s is None:
-        delay_s = RETRY_DELAYS_S[min(attempts, len(RETRY_DELAYS_S) - 1)]
+        delay_s = max(RETRY_DELAYS_S[min(attempts, len(RETRY_DELAYS_S) - 1)], ended.retry_after_s / (1 - JITTER))
     elif delay_s >= KICKED_DELAY_S and not auto_join:
         return None
     return delay_s * rng.uniform(1 - JITTER, 1 + JITTER)

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from appliance.devices import DeviceKind, Devices, Drivers
-from appliance.errors import JoinCancelledError, RtcError, RtcErrorCode
+from appliance.errors import JoinCancelledError, LeaveReason, RtcError, RtcErrorCode, ServiceUnavailableError
 from appliance.events import Bus, Event
 from appliance.log_fields import about
 from appliance.media.playout import Playout
@@ -196,14 +196,18 @@ class Session:
         for kind, shut in self._shut.items():
             uplink.set_muted(kind, shut)
         devices = self.devices = Devices(self._drivers, uplink, playout, self._bus.publish, self._devices_changed)
+        why = LeaveReason.USER_LEFT
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(devices.run(), name="session-devices")
                 tasks.create_task(self._stay_in(client), name="session-call", context=about(room=self.settings.room))
                 tasks.create_task(self._keep_published(client, uplink), name="session-publish")
+        except* Exception:  # the supervisor starts anew; the others hear that this was no leave
+            why = LeaveReason.INTERNAL_ERROR
+            raise
         finally:
             try:
-                await client.destroy()
+                await client.destroy(why)
             finally:
                 self._client = self.uplink = self.playout = self.devices = self.retry_at_s = None
                 await asyncio.gather(uplink.close(), playout.close())
@@ -245,7 +249,8 @@ class Session:
         except JoinCancelledError:
             return Ended(ConnectionReason.LEAVE), False
         except RtcError as exc:
-            return Ended(ConnectionReason.ERROR, exc.code), False
+            retry_after_s = exc.retry_after_s if isinstance(exc, ServiceUnavailableError) else 0.0
+            return Ended(ConnectionReason.ERROR, exc.code, retry_after_s=retry_after_s), False
         self._stream_changed.set()
         await self._out.wait()
         change = self.last_change

@@ -47,10 +47,8 @@ def report(rows: Iterable[Row], shown: Mapping[str, Mapping[str, str]]) -> tuple
     lines, good = [], True
     for row in rows:
         tests = shown.get(row.id, {})
-        if "failed" in tests.values():
-            status = "failed"
-        else:
-            status = "passed" if "passed" in tests.values() else "missing"
+        outcomes = set(tests.values())
+        status = next((outcome for outcome in ("failed", "passed") if outcome in outcomes), "missing")
         good = good and status != "failed" and (status == "passed" or row.plane == "media")
         lines.append(" ".join([row.id, *tests, status]))
     return lines, good

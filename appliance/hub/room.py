@@ -4,8 +4,8 @@ A room checks what needs its own state; who may come in at all is decided in `ro
 `RtcError` before anything has changed.
 
 Choices of this hub:
-- In profile `live` the audience is hidden: from everybody's roster and from every push. Hidden members are still heard
-  when they signal to somebody whom they see, and can be answered; two hidden members cannot reach each other.
+- A probe is hidden, and in profile `live` the audience: from everybody's roster and from every push. Hidden members
+  are still heard when they signal to somebody whom they see, and can be answered; two of them cannot reach each other.
 - A leg message to a member whose link is lost is dropped without an error: the receiving side of a leg owns its
   recovery and asks again after the resync, and an error would tell a lost link from a good one.
 - A member who left may come back as `rejoined`; the room remembers the last `MAX_REMEMBERED` who left it.
@@ -48,14 +48,15 @@ class Room:
         self._gone: dict[str, None] = {}  # user ids, oldest first
 
     def is_visible(self, seat: Seat) -> bool:
-        return self.profile == "rtc" or seat.role == "host"
+        return not seat.is_probe and (self.profile == "rtc" or seat.role == "host")
 
     def members_for(self, seat: Seat) -> tuple[Member, ...]:
         """What `seat` sees: the visible others."""
         return tuple(other.member() for other in self._others(seat) if self.is_visible(other))
 
-    def enter(self, seat: Seat, role: Role, session_id: str) -> list[Output]:
+    def enter(self, seat: Seat, role: Role, session_id: str, *, is_probe: bool = False) -> list[Output]:
         """The messages to the others; the seat itself is told by the caller."""
+        seat.is_probe = is_probe
         rejoined = seat.user_id in self._gone
         self._gone.pop(seat.user_id, None)
         self.seats[seat.user_id] = seat
@@ -65,7 +66,8 @@ class Room:
 
     def leave(self, seat: Seat, reason: LeaveReason, message: str = "") -> list[Output]:
         del self.seats[seat.user_id]
-        self._gone[seat.user_id] = None
+        if not seat.is_probe:
+            self._gone[seat.user_id] = None
         if len(self._gone) > MAX_REMEMBERED:
             del self._gone[next(iter(self._gone))]
         outputs = self._push(seat, MemberLeft(user_id=seat.user_id, reason=reason, message=message))

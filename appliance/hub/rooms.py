@@ -263,7 +263,7 @@ class Rooms:
             raise NotJoinedError("join a room first")
         match message:
             case Leave():
-                outputs = self._leave(seat, LeaveReason.USER_LEFT)
+                outputs = self._leave(seat, LeaveReason(message.reason))
             case Publish():
                 outputs = room.publish(seat, message)
             case Unpublish():
@@ -307,7 +307,7 @@ class Rooms:
             room = self.rooms[request.room] = Room(request.room, request.profile)
         seat.token_room, seat.token_role, seat.may_moderate = token_room, token_role, may_moderate
         role: Role = "audience" if "audience" in (request.role, token_role) else "host"
-        entered = room.enter(seat, role, self._make_secret())
+        entered = room.enter(seat, role, self._make_secret(), is_probe=request.probe)
         return [*seat.to(self._joined(seat, room, request.id)), *entered]
 
     def _opened_by(self, token: str, seat: Seat) -> tuple[str | None, Role, bool]:

@@ -53,6 +53,7 @@ class Seat:
     forced_mutes: set[Kind] = field(default_factory=set)  # kinds that a host has muted, of this stay in the room
     room: Room | None = None
     role: Role = "host"
+    is_probe: bool = False  # only tests the network: hidden
     session_id: str = ""  # of this stay in the room
     streams: dict[str, StreamInfo] = field(default_factory=dict)
     missed: list[HubMessage] = field(default_factory=list)  # told at the resume

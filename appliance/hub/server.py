@@ -39,6 +39,7 @@ from provisioning.http_routes import ApiRoute
 logger = logging.getLogger(__name__)
 
 MAX_REMEMBERED_ADDRESSES = 1024
+RETRY_AFTER_S = 5  # said to who is not taken in: too many, too often, or the hub is going away
 LATEST_S = 60.0  # the clock looks at least so often
 
 
@@ -140,12 +141,14 @@ class Hub:
         address = request.remote or ""
         settings = self._settings
         if self._closing or len(self._connections) >= settings.max_connections:
-            raise web.HTTPServiceUnavailable(text="too many connections", headers={"Retry-After": "5"})
+            raise web.HTTPServiceUnavailable(text="too many connections", headers={"Retry-After": str(RETRY_AFTER_S)})
         if self._addresses[address] >= settings.max_connections_per_address:
-            raise web.HTTPTooManyRequests(text="too many connections from your address", headers={"Retry-After": "5"})
+            raise web.HTTPTooManyRequests(
+                text="too many connections from your address", headers={"Retry-After": str(RETRY_AFTER_S)}
+            )
         if not self._may_arrive(address):
             raise web.HTTPTooManyRequests(
-                text="too many new connections from your address", headers={"Retry-After": "5"}
+                text="too many new connections from your address", headers={"Retry-After": str(RETRY_AFTER_S)}
             )
         self._last_number += 1
         number = self._last_number

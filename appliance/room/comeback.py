@@ -63,18 +63,22 @@ async def come_back(
     deadline_s = time.monotonic() + options.reconnect_deadline_s
     backoff = Backoff(options.reconnect_delays_s)
     refused = False
+    retry_after_s = 0.0
     last = "the link was lost"
     while (left_s := deadline_s - time.monotonic()) > 0:
-        if await _is_set(network_changed, min(backoff.next_s(refused=refused), left_s)):
+        delay_s = max(backoff.next_s(refused=refused), retry_after_s)
+        if await _is_set(network_changed, min(delay_s, left_s)):
             backoff.reset()
-        refused = False
+        elif delay_s >= left_s:
+            break
+        refused, retry_after_s = False, 0.0
         try:
             async with asyncio.timeout(min(options.attempt_timeout_s, deadline_s - time.monotonic())):
                 entry = await enter_at_once(
                     enter(url, credentials, options, on_lost, session=session, ticket=ticket()), network_changed
                 )
         except LinkLostError as exc:
-            last, refused = str(exc), exc.refused
+            last, refused, retry_after_s = str(exc), exc.refused, exc.retry_after_s
         except TimeoutError:
             last = f"no accept within {options.attempt_timeout_s:g} s"
         except TokenUnavailableError as exc:

@@ -49,6 +49,7 @@ class Ticket:
     credentials: Credentials
     role: Role
     profile: Profile
+    probe: bool = False
 
     def check(self) -> None:
         """Raises `InvalidArgumentError` (IL08, IL09, IL29)."""
@@ -61,7 +62,9 @@ class Ticket:
             raise _bad(f"profile {self.profile!r}: one of {', '.join(get_args(Profile))}", "join")
 
     def request(self, request_id: int, token: str = "") -> Join:
-        return Join(id=request_id, room=self.room_id, role=self.role, profile=self.profile, token=token)
+        return Join(
+            id=request_id, room=self.room_id, role=self.role, profile=self.profile, token=token, probe=self.probe
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Literal
 
 from appliance.errors import LeaveReason, RtcErrorCode
 from appliance.events import Event
+from appliance.vendor_codes import VendorCode, vendor_codes
 
 if TYPE_CHECKING:
     from appliance.room.invitations import LocalInvitation, RemoteInvitation
@@ -94,13 +95,16 @@ class NetworkQuality(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class RtcErrorInfo:
-    """X12."""
+    """X12. `vendor_codes`: what vendors call it, for information (X10)."""
 
     code: RtcErrorCode
     name: str
     message: str
-    vendor_code: int | None = None
     recoverable: bool = False
+    vendor_codes: tuple[VendorCode, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vendor_codes", vendor_codes(self.code))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,17 +38,21 @@ logger = logging.getLogger(__name__)
 
 HUB_PATH = "/hub/ws"
 MAX_WAITING = 256  # messages, each way
+MAX_RETRY_AFTER_S = 3600.0  # no hub says to stay away for longer, or nobody would ever notice that it is back
 CLOSE_TIMEOUT_S = 1.0  # for the closing handshake, before the socket is cut
 
 R = TypeVar("R")
 
 
 class LinkLostError(Exception):
-    """The link is gone or never was there; the message says why. `refused`: the host answered, but no hub listens."""
+    """The link is gone or never was there; the message says why. `refused`: the host answered, but no hub listens, or
+    it takes nobody for now and wants to be left alone for `retry_after_s`.
+    """
 
-    def __init__(self, message: str, *, refused: bool = False) -> None:
+    def __init__(self, message: str, *, refused: bool = False, retry_after_s: float = 0.0) -> None:
         super().__init__(message)
         self.refused = refused
+        self.retry_after_s = retry_after_s
 
 
 class Link:
@@ -100,7 +104,8 @@ class Link:
                 refused = isinstance(exc, aiohttp.WSServerHandshakeError) or (
                     isinstance(exc, aiohttp.ClientConnectorError) and isinstance(exc.os_error, ConnectionRefusedError)
                 )
-                raise LinkLostError(f"cannot reach {url}: {_words(exc)}", refused=refused) from exc
+                message = f"cannot reach {url}: {_words(exc)}"
+                raise LinkLostError(message, refused=refused, retry_after_s=_retry_after_s(exc)) from exc
             raise
         return cls(session, socket, options, on_lost)
 
@@ -273,3 +278,11 @@ def _words(error: BaseException) -> str:
     if isinstance(error, aiohttp.ServerFingerprintMismatch):
         return f"its certificate has the fingerprint {error.got.hex(':').upper()}, which is not the trusted one"
     return str(error)
+
+
+def _retry_after_s(error: BaseException) -> float:
+    """What a hub that takes nobody says of when it will (RFC 9110, 10.2.3), within reason; 0: nothing."""
+    if not isinstance(error, aiohttp.WSServerHandshakeError) or error.status not in (429, 503) or not error.headers:
+        return 0.0
+    seconds = error.headers.get("Retry-After", "")
+    return min(float(seconds), MAX_RETRY_AFTER_S) if re.fullmatch("[0-9]{1,9}", seconds) else 0.0

@@ -152,6 +152,7 @@ class Login:
             raise error from exc
         except (LinkLostError, TokenUnavailableError) as exc:
             refused = ServiceUnavailableError(str(exc))
+            refused.retry_after_s = exc.retry_after_s if isinstance(exc, LinkLostError) else 0.0
             self._set_state(LoginState.DISCONNECTED, LoginReason.LOGIN_FAILURE, error_info(refused))
             raise refused from exc
         except RtcError as exc:

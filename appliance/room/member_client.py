@@ -15,6 +15,7 @@ from appliance.errors import (
     ApiOrderError,
     InvalidArgumentError,
     InvalidStateError,
+    LeaveReason,
     NotJoinedError,
     ReconnectingError,
 )
@@ -116,11 +117,13 @@ class MemberClient(LoginClient):
         user_name: str = "",
         role: Role | None = None,
         profile: Profile | None = None,
+        probe: bool = False,
     ) -> JoinResult:
         """Log in and enter the room; resolves after the events of the roster (OR02).
 
         An empty `user_id` lets the hub choose. `token` may be a function, plain or async, that gives a fresh one at
-        each join and rejoin. `role` and `profile`: as set before, else host and rtc.
+        each join and rejoin. `role` and `profile`: as set before, else host and rtc. `probe`: only to test the network
+        before a call; the others never hear of it (RS09).
 
         Raises `AlreadyJoinedError`, `InvalidArgumentError`, `JoinError`.
         """
@@ -130,7 +133,7 @@ class MemberClient(LoginClient):
                 f"join() in {self._connection.state}", operation="join", state=self._connection.state
             )
         ticket = Ticket(
-            room_id, Credentials(str(user_id), token, user_name), role or self._role, profile or self._profile
+            room_id, Credentials(str(user_id), token, user_name), role or self._role, profile or self._profile, probe
         )
         ticket.check()
         await self._make_way(ticket)
@@ -143,21 +146,23 @@ class MemberClient(LoginClient):
         await asyncio.sleep(0)  # async listeners have begun before join() resolves
         return result
 
-    async def leave(self) -> None:
-        """Out of the room, from any state; cancels a join or a reconnect, keeps the login (X01, X05)."""
+    async def leave(self, why: LeaveReason = LeaveReason.USER_LEFT) -> None:
+        """Out of the room, from any state; cancels a join or a reconnect, keeps the login (X01, X05). `why`: what the
+        others are told, INTERNAL_ERROR when it is for a fault of one's own.
+        """
         self._check_alive("leave")
         if self._stay is not None:
-            await self._stay.leave()
+            await self._stay.leave(why)
 
     async def logout(self) -> None:
         """Out of the room and off the hub; nothing to do is fine."""
         await self.leave()
         await super().logout()
 
-    async def destroy(self) -> None:
+    async def destroy(self, why: LeaveReason = LeaveReason.USER_LEFT) -> None:
         """Leave, log out, forget every listener; any later call but this raises `ClientDestroyedError` (IL27)."""
         if self._stay is not None:
-            await self._stay.leave()
+            await self._stay.leave(why)
         await super().destroy()
 
     def network_changed(self, *, back: bool = False, gone: frozenset[str] = frozenset()) -> None:

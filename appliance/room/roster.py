@@ -77,7 +77,7 @@ class Roster:
         events: list[Event] = []
         for user_id, member in returning.items():
             if member is None:
-                events += self._remove(user_id, LeaveReason.RECONNECT_TIMEOUT, "did not come back")
+                events += self._remove(user_id, LeaveReason.SERVER_ERROR, "did not come back to the new hub")
             else:
                 streams, mutes = self._update(member)
                 events += streams + mutes

@@ -89,17 +89,23 @@ LegMessage = LegRequest | LegOffer | LegAnswer | LegClose
 
 
 class Join(Message, frozen=True, tag="join"):
-    """`token` for a room that the token of the login does not open; it must be for the same user."""
+    """`token` for a room that the token of the login does not open; it must be for the same user. `probe`: a test of
+    the network before a call: nobody sees it, and nobody hears of its end (RS09).
+    """
 
     id: RequestId
     room: RoomId
     role: Role = "host"
     profile: Profile = "rtc"
     token: Token = ""
+    probe: bool = False
 
 
 class Leave(Message, frozen=True, tag="leave"):
+    """`reason` 4: the client has a fault of its own and cannot go on (RS05)."""
+
     id: RequestId
+    reason: Literal[0, 4] = 0
 
 
 class Publish(Message, frozen=True, tag="publish"):

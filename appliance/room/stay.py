@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from appliance.errors import (
@@ -137,11 +138,11 @@ class Stay:
             await self._cancelled()
             raise
 
-    async def leave(self) -> None:
+    async def leave(self, why: LeaveReason = LeaveReason.USER_LEFT) -> None:
         """To DISCONNECTED, from any state; a second call waits for the first."""
         if self._ending is None:
             self._connection.advance(Trigger.LEAVE, ConnectionReason.LEAVE)
-            self._end(ConnectionReason.LEAVE, say_leave=True)
+            self._end(ConnectionReason.LEAVE, say_leave=why)
         assert self._ending is not None
         await asyncio.shield(self._ending)
 
@@ -184,13 +185,25 @@ class Stay:
         self._vacate()
         self._emit(event)
         self._connection.advance(Trigger.EVICTED, reason)
-        self._end(reason, say_leave=False)
+        self._end(reason)
+
+    def _fault(self, exc: Exception) -> None:
+        """RS05: something of ours failed that is none of the network's failures; the room is told so."""
+        error = RtcErrorInfo(RtcErrorCode.INTERNAL, RtcErrorCode.INTERNAL.name, f"a fault of the client: {exc!r}")
+        logger.error("%s", error.message, exc_info=exc)
+        if self._connection.state is ConnectionState.CONNECTED and self._ending is None:
+            self._connection.advance(Trigger.EVICTED, ConnectionReason.ERROR, error=error)
+            self._end(ConnectionReason.ERROR, say_leave=LeaveReason.INTERNAL_ERROR, error=error)
+        else:
+            self._give_up(error, ConnectionReason.ERROR)
 
     def _vacate(self) -> None:
         if self._login.occupant is self:
             self._login.occupant = None
 
-    def _end(self, reason: ConnectionReason, *, say_leave: bool) -> None:
+    def _end(
+        self, reason: ConnectionReason, *, say_leave: LeaveReason | None = None, error: RtcErrorInfo | None = None
+    ) -> None:
         async def end() -> None:
             try:
                 async with asyncio.timeout(self._options.leave_timeout_s):
@@ -198,20 +211,24 @@ class Stay:
             except TimeoutError:
                 logger.warning("leaving took over %g s", self._options.leave_timeout_s)
             finally:
-                self._connection.advance(Trigger.TORN_DOWN, reason)
+                self._connection.advance(Trigger.TORN_DOWN, reason, error=error)
+                if error is not None:
+                    self._emit(ErrorRaised(error=error))
 
         self._ending = asyncio.create_task(end(), name="room-leave")
 
-    async def _release(self, *, say_leave: bool) -> None:
+    async def _release(self, *, say_leave: LeaveReason | None = None) -> None:
         """Everything that this stay holds; all of it can be released twice."""
         tasks = self._tasks - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._vacate()
-        if say_leave and self._login.state is LoginState.CONNECTED:
+        if say_leave is not None and self._login.state is LoginState.CONNECTED:
+            why: Literal[0, 4] = 4 if say_leave is LeaveReason.INTERNAL_ERROR else 0
+            leave = partial(Leave, reason=why)
             try:
-                await self._login.request("leave", lambda request_id: Leave(id=request_id), Ok, LEAVE_TIMEOUT_S)
+                await self._login.request("leave", lambda request_id: leave(id=request_id), Ok, LEAVE_TIMEOUT_S)
             except RtcError as exc:
                 logger.debug("the hub did not confirm the leave: %s", exc)
         self.media.link_down()
@@ -253,9 +270,9 @@ class Stay:
         if not resumed:
             self.forced_mutes.clear()
         if new_hub:
-            self._spawn(self._end_return(), "room-return-grace")
+            self._attend(self._end_return(), "room-return-grace")
         self._settle(joined, new_hub=new_hub)
-        self._spawn(self.own.publish_again(forgotten=not resumed), "room-publish-again")
+        self._attend(self.own.publish_again(forgotten=not resumed), "room-publish-again")
 
     def put_out(self, message: KickedMessage | RoomClosedMessage) -> None:
         event, reason = self._eviction(message)
@@ -273,7 +290,7 @@ class Stay:
         """TR10."""
 
         async def end() -> None:
-            await self._release(say_leave=False)
+            await self._release()
             self._connection.advance(Trigger.GAVE_UP, reason, error=error)
             self._emit(ErrorRaised(error=error))
 
@@ -363,6 +380,17 @@ class Stay:
         self._emit(RoleChanged(role=role))
         if role == "host":
             await self.own.resume()
+
+    def _attend(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        """A task that nobody waits for: its failure is a fault of ours."""
+
+        async def attended() -> None:
+            try:
+                await coroutine
+            except Exception as exc:
+                self._fault(exc)
+
+        self._spawn(attended(), name)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(coroutine, name=name)

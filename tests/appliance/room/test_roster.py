@@ -171,7 +171,7 @@ def test_a_new_hub_does_not_empty_the_room() -> None:
     assert names(events) == ["stream-removed", "stream-removed", "peer-left"]
     left = events[-1]
     assert isinstance(left, PeerLeft)
-    assert (left.user_id, left.reason) == ("e", LeaveReason.RECONNECT_TIMEOUT)
+    assert (left.user_id, left.reason) == ("e", LeaveReason.SERVER_ERROR)
     assert roster.end_return() == []
     assert {user_id: len(user.streams) for user_id, user in roster.users.items()} == {"b": 1, "c": 1, "d": 0}
     assert names(changed(roster, member("b"))) == ["stream-removed"]
