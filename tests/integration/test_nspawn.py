@@ -109,6 +109,13 @@ def test_lgpio_and_whatever_else_writes_beside_itself_has_a_place(unit: Machine)
     assert unit.run("stat", "--format=%U", "/run/room-appliance").strip() == "room-appliance"
 
 
+def test_root_reads_the_label_of_the_unit_itself(unit: Machine) -> None:
+    said = unit.run("room-appliance", "claim-code")
+    secrets = json.loads(unit.run("cat", f"{STATE}/claim.json"))
+    assert secrets["code"].lower() in re.sub(r"\W", "", said).lower()
+    assert not (unit.root / "root/.local/state/room-appliance").exists()
+
+
 def test_logs_are_in_the_journal_with_priorities_and_fields(unit: Machine) -> None:
     until(lambda: entries(unit, "LOGGER=appliance.room.connection", "ROOM=lobby"), "the room's entries")
     entry = entries(unit, "LOGGER=appliance.room.connection", "ROOM=lobby")[0]

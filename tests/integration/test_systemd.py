@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,14 @@ def test_state_directory(tmp_path: Path) -> None:
         assert config.stat().st_uid != 0
         config.write_text(config.read_text() or "kept")
     assert config.read_text() == "kept"
+
+
+def test_root_speaks_as_the_unit_in_every_command_that_needs_its_memory() -> None:
+    said = run(sys.executable, "-m", "appliance", "--help")
+    commands = set(re.findall(r"^    ([a-z-]+)(?: {2}|$)", said, re.MULTILINE))
+    found = re.search(r"^ +([a-z| -]+)\)$", (SYSTEMD / "room-appliance.sh").read_text(), re.MULTILINE)
+    assert found is not None
+    assert set(found[1].split(" | ")) == commands - {"check", "demo"}
 
 
 def test_udev_rules() -> None:
