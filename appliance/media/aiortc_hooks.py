@@ -27,11 +27,9 @@ from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpRrPacket, RtcpSrPacket, RtpPacket, unpack_remb_fci
 
-from appliance.media.assembler import VideoAssembler, VideoPacket
 from appliance.media.decoder_queue import DecoderQueue
 from appliance.media.frames import EncodedFrame
-from appliance.media.payload import vp8_is_keyframe
-from hw.annexb import h264_is_keyframe
+from appliance.media.video_buffer import VideoBuffer
 
 CONSENT_INTERVAL_S = 1.0
 CONSENT_S = 4.5  # without an answer
@@ -364,19 +362,16 @@ def assemble_video(receiver: RTCRtpReceiver) -> None:
     inner: Any = receiver
     handle = inner._handle_rtp_packet
     send_nack, send_pli = inner._send_rtcp_nack, inner._send_rtcp_pli
-    buffer = _VideoBuffer()
+    buffer = VideoBuffer()
     inner._RTCRtpReceiver__jitter_buffer = buffer
 
     async def handle_rtp_packet(packet: RtpPacket, arrival_time_ms: int) -> None:
         await handle(packet, arrival_time_ms=arrival_time_ms)
-        taken, buffer.taken = buffer.taken, None
+        taken = buffer.take()
         if taken is None:
             return
         codec = inner._RTCRtpReceiver__codecs[taken.payload_type]
-        result = buffer.assemblers[codec.name].add(
-            VideoPacket(taken.sequence_number, taken.timestamp, bool(taken.marker), taken._data),  # type: ignore[attr-defined]
-            time.monotonic(),
-        )
+        result = buffer.assemble(codec.name, taken, taken._data)  # type: ignore[attr-defined]
         for timestamp, data in result.pictures:
             mapped = inner._RTCRtpReceiver__timestamp_mapper.map(timestamp)
             inner._RTCRtpReceiver__decoder_queue.put((codec, JitterFrame(data, mapped)))
@@ -386,18 +381,6 @@ def assemble_video(receiver: RTCRtpReceiver) -> None:
             await send_pli(taken.ssrc)
 
     inner._handle_rtp_packet = handle_rtp_packet
-
-
-class _VideoBuffer:
-    """Keeps the packet that aiortc has just taken in, after retransmissions are unwrapped."""
-
-    def __init__(self) -> None:
-        self.taken: RtpPacket | None = None
-        self.assemblers = {"VP8": VideoAssembler(vp8_is_keyframe), "H264": VideoAssembler(h264_is_keyframe)}
-
-    def add(self, packet: RtpPacket) -> tuple[bool, None]:
-        self.taken = packet
-        return False, None
 
 
 def stop_decoding(receiver: RTCRtpReceiver) -> bool:

@@ -6,8 +6,7 @@ import queue
 from collections.abc import Callable
 from typing import Any
 
-from appliance.media.payload import vp8_is_keyframe
-from hw.annexb import h264_is_keyframe
+from appliance.media.payload import KEYFRAME_TESTS
 
 MAX_UNDECODED = 30  # pictures: a decoder that is a second behind starts anew with a key frame
 
@@ -37,6 +36,5 @@ class DecoderQueue(queue.Queue[Any]):
             self._on_behind()
             return False
         if self._needs_keyframe:
-            is_keyframe = vp8_is_keyframe if codec.name == "VP8" else h264_is_keyframe
-            self._needs_keyframe = not is_keyframe(frame.data)
+            self._needs_keyframe = not KEYFRAME_TESTS[codec.name](frame.data)
         return not self._needs_keyframe

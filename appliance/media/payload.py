@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from hw.annexb import nal_units
+from hw.annexb import h264_is_keyframe, nal_units
 
 MAX_PAYLOAD_BYTES = 1200  # with RTP, header extensions, SRTP and RTX within 1280 bytes of IPv6 (as libwebrtc)
 
@@ -70,3 +70,6 @@ def packetize_vp8(frame: bytes, picture_id: int, limit: int = MAX_PAYLOAD_BYTES)
 def vp8_is_keyframe(frame: bytes) -> bool:
     """RFC 6386 section 9.1: the lowest bit of a frame is 0 in a key frame, and a start code follows its tag."""
     return len(frame) > 5 and not frame[0] & 1 and frame[3:6] == b"\x9d\x01\x2a"
+
+
+KEYFRAME_TESTS: Mapping[str, Callable[[bytes], bool]] = {"VP8": vp8_is_keyframe, "H264": h264_is_keyframe}
