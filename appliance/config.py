@@ -1,314 +1,35 @@
-"""The configuration of a unit: one TOML file, every key optional, all of it checked before anything starts.
-
-Each struct is one table; each annotation carries the range, the unit and the help of its key (`config_schema`).
-"""
+"""The configuration of a unit: one TOML file, every key optional, all of it checked before anything starts."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
 
-import msgspec
 import tomli
-from msgspec import Meta
 
 from appliance.config_check import Problem, check, shown
 from appliance.config_lines import key_lines
+from appliance.config_sections import (
+    Audio,
+    Device,
+    Gpio,
+    Hub,
+    Mqtt,
+    Network,
+    Panel,
+    Room,
+    Section,
+    Video,
+    Web,
+    Wifi,
+)
 from appliance.errors import ConfigError
 
 MAX_FILE_BYTES = 64 * 1024  # every key with its help is 5 KB
 
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*\Z"
-_HOST = r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
-_Pin = Annotated[int, Meta(ge=0, le=27)]
-_Line = Annotated[str, Meta(max_length=256, pattern=_PRINTABLE)]
-_Address = Annotated[
-    str, Meta(max_length=64, pattern=r"^[0-9A-Fa-f.:]+\Z", extra={"allowed": "an IP address in quotes"})
-]
-_HostName = Annotated[
-    str,
-    Meta(
-        max_length=253, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z", extra={"allowed": "a DNS name in quotes"}
-    ),
-]
-_StunUrl = Annotated[str, Meta(max_length=256, pattern=rf"^stuns?:{_HOST}\Z", extra={"allowed": '"stun:HOST:PORT"'})]
-_TurnUrl = Annotated[
-    str,
-    Meta(
-        max_length=256,
-        pattern=rf"^turns?:{_HOST}(?:\?transport=(?:udp|tcp))?\Z",
-        extra={"allowed": '"turn:HOST:PORT", with "?transport=udp" or "?transport=tcp" behind it or not'},
-    ),
-]
 
-
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class Device(_Section, frozen=True):
-    name: Annotated[
-        str, Meta(min_length=1, max_length=64, pattern=_PRINTABLE, description="What others call this unit.")
-    ] = "Room appliance"
-
-
-class Room(_Section, frozen=True):
-    url: Annotated[
-        str,
-        Meta(
-            max_length=512,
-            pattern=rf"^(?:hub:|wss?://{_HOST}(?:/[!-~]*)?)\Z",
-            description="The hub to join: this unit's own, or another one by its address.",
-            extra={"allowed": '"hub:", "ws://HOST:PORT" or "wss://HOST:PORT"'},
-        ),
-    ] = "hub:"
-    room: Annotated[
-        str,
-        Meta(
-            min_length=1,
-            max_length=64,
-            pattern=r"^[A-Za-z0-9._~-]+\Z",
-            description="The room to join.",
-            extra={"allowed": "1 to 64 of the characters A-Z a-z 0-9 . _ ~ -"},
-        ),
-    ] = "lobby"
-    user: Annotated[
-        str, Meta(max_length=64, pattern=_PRINTABLE, description="User id in the room; empty: the hub gives one.")
-    ] = ""
-    token: Annotated[
-        str,
-        Meta(
-            max_length=4096,
-            pattern=r"^[!-~]*\Z",
-            description="Room token for another unit's hub, as `room-appliance token` prints it.",
-            extra={"secret": True, "allowed": "a token of at most 4096 characters"},
-        ),
-    ] = ""
-    fingerprint: Annotated[
-        str,
-        Meta(
-            pattern=r"^([0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){31})?\Z",
-            description="Trust a wss:// hub with this key and no other; the unit there says it at start.",
-            extra={"allowed": 'a SHA-256 fingerprint, 32 pairs of hex digits with ":" between them, or empty'},
-        ),
-    ] = ""
-    auto_join: Annotated[bool, Meta(description="Join at start.")] = True
-    profile: Annotated[Literal["rtc", "live"], Meta(description="live: only hosts are heard and seen.")] = "rtc"
-
-
-class Audio(_Section, frozen=True):
-    driver: Annotated[
-        Literal["alsa", "auto", "mock", "file", "none"],
-        Meta(
-            description="auto: ALSA where it is installed, a USB card before others. "
-            "mock: a synthetic voice and a speaker that only shows its level."
-        ),
-    ] = "alsa"
-    device: Annotated[
-        _Line, Meta(description='ALSA name of the microphone; "usb": the first USB card that has one.')
-    ] = "default"
-    speaker: Annotated[_Line, Meta(description='ALSA name of the speaker, or "usb"; empty: the same as `device`.')] = ""
-    microphone_volume: Annotated[
-        int, Meta(ge=-1, le=100, description="On the card's mixer, of its range; -1: as it is.", extra={"unit": "%"})
-    ] = -1
-    speaker_volume: Annotated[
-        int, Meta(ge=-1, le=100, description="On the card's mixer, of its range; -1: as it is.", extra={"unit": "%"})
-    ] = -1
-    microphone_file: Annotated[
-        _Line, Meta(description='Media file that plays as the microphone with driver "file".')
-    ] = ""
-    auto_switch: Annotated[
-        bool, Meta(description="When the microphone or speaker is lost, take another sound card in its place.")
-    ] = False
-    echo_cancellation: Annotated[bool, Meta(description="Take the speaker's sound out of the microphone's.")] = True
-    noise_suppression: Annotated[int, Meta(ge=0, le=3, description="Strength; 0: off.")] = 1
-    gain_control: Annotated[bool, Meta(description="Bring quiet and loud voices to one level.")] = True
-
-
-class Video(_Section, frozen=True):
-    driver: Annotated[
-        Literal["auto", "picamera2", "v4l2", "mock", "file", "none"],
-        Meta(
-            description="auto: the camera on a Raspberry Pi's camera port, else the first USB camera or HDMI bridge. "
-            "mock: a moving picture with a clock."
-        ),
-    ] = "auto"
-    device: Annotated[
-        _Line,
-        Meta(
-            description='Video device with driver "v4l2" ("/dev/video0"), part of libcamera\'s camera id with '
-            '"picamera2"; empty: the first.'
-        ),
-    ] = ""
-    camera_file: Annotated[_Line, Meta(description='Media file to play as the camera with driver "file".')] = ""
-    width: Annotated[int, Meta(ge=160, le=1920, multiple_of=2, description="Width.", extra={"unit": "pixels"})] = 1280
-    height: Annotated[int, Meta(ge=90, le=1080, multiple_of=2, description="Height.", extra={"unit": "pixels"})] = 720
-    fps: Annotated[int, Meta(ge=1, le=60, description="Pictures a second.", extra={"unit": "1/s"})] = 30
-    rotation: Annotated[
-        int, Meta(ge=0, le=270, multiple_of=90, description="Turns the picture clockwise.", extra={"unit": "degrees"})
-    ] = 0
-    mirror: Annotated[bool, Meta(description="Swaps left and right.")] = False
-    encoder: Annotated[
-        Literal["auto", "hardware", "software"],
-        Meta(
-            description="auto: the H.264 of the Pi or of the camera, where it can be asked for key frames. hardware: "
-            "that of the camera in any case; mock and file cameras play one. software: never."
-        ),
-    ] = "auto"
-    codec: Annotated[Literal["h264", "vp8"], Meta(description="Offered first; the far side may choose the other.")] = (
-        "h264"
-    )
-    auto_switch: Annotated[
-        bool, Meta(description="When the camera is lost, take another V4L2 camera in its place.")
-    ] = False
-    low_layer: Annotated[bool, Meta(description="Send a small picture as well, for those who show many.")] = True
-
-
-class Gpio(_Section, frozen=True):
-    driver: Annotated[
-        Literal["auto", "gpiozero", "mock", "none"],
-        Meta(description="auto: gpiozero on a Raspberry Pi, else none. mock: the virtual front panel at /panel."),
-    ] = "auto"
-    mute_button: Annotated[_Pin, Meta(description="BCM pin; 0: not connected.")] = 17
-    call_button: Annotated[_Pin, Meta(description="BCM pin; 0: not connected.")] = 22
-    mute_led: Annotated[_Pin, Meta(description="BCM pin; 0: not connected.")] = 27
-    connection_led: Annotated[_Pin, Meta(description="BCM pin; 0: not connected.")] = 5
-    quality_leds: Annotated[tuple[_Pin, ...], Meta(max_length=5, description="BCM pins of the bar, best first.")] = (
-        6,
-        13,
-        19,
-    )
-    rgb_led: Annotated[
-        tuple[_Pin, ...],
-        Meta(max_length=3, description="BCM pins of red, green and blue of one LED instead of the single ones."),
-    ] = ()
-    leds_active_low: Annotated[bool, Meta(description="LEDs light when their pin is low (common anode).")] = False
-
-
-class Panel(_Section, frozen=True):
-    port: Annotated[
-        _Line, Meta(description='Serial port of a front panel that replaces GPIO, "/dev/serial0"; empty: none.')
-    ] = ""
-
-
-class Wifi(_Section, frozen=True):
-    setup_network: Annotated[
-        Literal["auto", "off"],
-        Meta(
-            description="auto: open a set-up network while no known one is in reach. "
-            "off: only when both buttons are held for 5 s."
-        ),
-    ] = "auto"
-    country: Annotated[
-        str,
-        Meta(
-            pattern=r"^(?:[A-Z]{2})?\Z",
-            description="Country whose radio rules hold, by its code in ISO 3166; empty: as the system has it.",
-            extra={"allowed": 'two capital letters, such as "DE", or empty'},
-        ),
-    ] = ""
-    improv_port: Annotated[
-        _Line,
-        Meta(
-            description="Serial port on which a browser at the other end of a USB cable sets the unit up (Improv); "
-            "not there: no matter; empty: never."
-        ),
-    ] = "/dev/ttyGS0"
-
-
-class Network(_Section, frozen=True):
-    ice_addresses: Annotated[
-        tuple[_Address, ...], Meta(max_length=16, description="Own addresses that media may use; empty: all.")
-    ] = ()
-    mdns: Annotated[
-        bool, Meta(description="Announce the page and the hub on the local network, and find other hubs.")
-    ] = True
-
-
-class Web(_Section, frozen=True):
-    host: Annotated[
-        str,
-        Meta(
-            max_length=253,
-            pattern=r"^[A-Za-z0-9_.:-]+\Z",
-            description="Address to listen on.",
-            extra={"allowed": 'an IP address or host name, such as "0.0.0.0" or "127.0.0.1"'},
-        ),
-    ] = "0.0.0.0"
-    port: Annotated[int, Meta(ge=0, le=65535, description="TCP port; 0: any free one.")] = 8080
-    tls: Annotated[
-        Literal["self-signed", "own", "off"],
-        Meta(
-            description="Browsers give camera and microphone only to https and to localhost. "
-            "own: with `certificate` and `key`."
-        ),
-    ] = "self-signed"
-    certificate: Annotated[
-        _Line,
-        Meta(description='File with the certificate and its chain in PEM, for tls "own"; a renewed one is taken over.'),
-    ] = ""
-    key: Annotated[_Line, Meta(description="File with the certificate's private key in PEM.")] = ""
-    host_names: Annotated[
-        tuple[_HostName, ...],
-        Meta(max_length=8, description="Further names that this unit answers to, beside its own and its addresses."),
-    ] = ()
-
-
-class Hub(_Section, frozen=True):
-    enabled: Annotated[bool, Meta(description="Serve rooms to others.")] = True
-    media: Annotated[Literal["mesh"], Meta(description="How media travels between members.")] = "mesh"
-    room_capacity: Annotated[int, Meta(ge=2, le=32, description="Members a room.")] = 8
-    duplicate_login: Annotated[
-        Literal["evict_old", "reject_new"], Meta(description="When a user id logs in a second time.")
-    ] = "evict_old"
-    secure: Annotated[bool, Meta(description="Nobody enters without a room token.")] = True
-    token_ttl: Annotated[
-        int,
-        Meta(ge=60, le=31_536_000, description="How long a new room token is good.", extra={"unit": "s"}),
-    ] = 86_400
-    admin: Annotated[bool, Meta(description="Serve the admin API at /admin, behind an API token.")] = True
-    ice_servers: Annotated[tuple[_StunUrl, ...], Meta(max_length=8, description="STUN servers for all members.")] = ()
-    turn_urls: Annotated[
-        tuple[_TurnUrl, ...], Meta(max_length=8, description="TURN servers that share `turn_secret`.")
-    ] = ()
-    turn_secret: Annotated[
-        str,
-        Meta(
-            max_length=256,
-            pattern=_PRINTABLE,
-            description="coturn's static-auth-secret; members get credentials that expire.",
-            extra={"secret": True},
-        ),
-    ] = ""
-
-
-class Mqtt(_Section, frozen=True):
-    url: Annotated[
-        str,
-        Meta(
-            max_length=512,
-            pattern=rf"^(?:|mqtts?://(?:[^/@\s]+@)?{_HOST}/?)\Z",
-            description="Broker; empty: none.",
-            extra={
-                "secret": True,
-                "allowed": '"mqtt://HOST:PORT", "mqtts://HOST:PORT" or empty',
-            },  # may hold a password
-        ),
-    ] = ""
-    discovery_prefix: Annotated[
-        str,
-        Meta(
-            max_length=64,
-            pattern=r"^[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*\Z",
-            description="Home Assistant's discovery topic.",
-            extra={"allowed": "a topic of the characters A-Z a-z 0-9 _ - /"},
-        ),
-    ] = "homeassistant"
-
-
-class Config(_Section, frozen=True):
+class Config(Section, frozen=True):
     """The whole file. `Config()` is what an empty file gives."""
 
     device: Device = Device()

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from appliance.config import Audio, Config, Video
+from appliance.config import Config
+from appliance.config_sections import Audio, Video
 from appliance.devices import Device, DeviceKind, Drivers
 from appliance.errors import ConfigError
 from hw import ButtonName, Buttons, Camera, Leds, Microphone, Speaker

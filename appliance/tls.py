@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from appliance import certificate
-from appliance.config import Web
+from appliance.config_sections import Web
 from appliance.errors import ConfigError
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from appliance import connections, serving, tls
-from appliance.config import Web
+from appliance.config_sections import Web
 from appliance.connections import Places
 from appliance.serving import Listener
 from tests.appliance.unit import until

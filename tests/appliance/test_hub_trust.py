@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from appliance import hub_trust, tls
-from appliance.config import Web
+from appliance.config_sections import Web
 from appliance.hub_trust import SeenHub, look_at
 from tests.integration.programs import free_port
 

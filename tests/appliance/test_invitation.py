@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from appliance.config import Config, Hub, Room
+from appliance.config import Config
+from appliance.config_sections import Hub, Room
 from appliance.hub.tokens import TokenSigner
 from appliance.invitation import Invitations, qr_svg
 from provisioning.http_routes import add_routes

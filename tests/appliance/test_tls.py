@@ -16,7 +16,8 @@ import pytest
 from cryptography import x509
 
 from appliance import certificate, tls
-from appliance.config import Config, Web, parse
+from appliance.config import Config, parse
+from appliance.config_sections import Web
 from appliance.errors import ConfigError, RtcError
 from appliance.hub.token_secret import load_or_create_secret
 from appliance.hub.tokens import TokenSigner

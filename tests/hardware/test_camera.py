@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.config import Config, Video
+from appliance.config import Config
+from appliance.config_sections import Video
 from appliance.doctor.camera import decode
 from appliance.drivers import hardware
 from appliance.media.plausible import fault

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from appliance import tls
-from appliance.config import Web
+from appliance.config_sections import Web
 from appliance.doctor import hub as hub_check
 from appliance.doctor.finding import Finding
 from appliance.hub.server import Hub

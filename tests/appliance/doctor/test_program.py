@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 from appliance import tls
-from appliance.config import Web
+from appliance.config_sections import Web
 from appliance.doctor import program
 from provisioning.claim import FILE_NAME as CLAIM_FILE
 from provisioning.claim import load_or_create
