@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from appliance.atomic_file import write_atomically
 from appliance.composing import Restart
 from appliance.config_files import SaveError
 from appliance.config_store import ConfigStore
+from appliance.hub.log_store import DIRECTORY as HUB_LOGS
 from appliance.own_network import OwnNetwork
 from appliance.setup_page import FINISHED_FILE
 from appliance.state_dir import TOKEN_SECRET_FILE
@@ -54,6 +56,8 @@ def finish(state_dir: Path, settings: Path, beside: Iterable[Path]) -> None:
     for path in (*beside, *(state_dir / name for name in FORGOTTEN)):
         with suppress(FileNotFoundError):
             path.unlink()
+    if (state_dir / HUB_LOGS).exists():
+        shutil.rmtree(state_dir / HUB_LOGS)
     write_atomically(settings, b"")
     (state_dir / MARK).unlink()
 

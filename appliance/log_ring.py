@@ -58,6 +58,7 @@ class LogRing(logging.Handler):
 
     def __init__(self, max_records: int = MAX_RECORDS) -> None:
         super().__init__()
+        self.length = max_records
         self._records: deque[LogRecordInfo] = deque(maxlen=max_records)
         self._count = 0
 

@@ -15,6 +15,7 @@ from appliance import tls
 from appliance.config import Config
 from appliance.errors import ConfigError
 from appliance.hub import token_secret
+from appliance.hub.log_store import DIRECTORY as HUB_LOGS
 from appliance.hub.server import Hub
 from appliance.hub.settings import HubSettings
 from appliance.hub.store import FILE_NAME as HUB_STORE_FILE
@@ -99,6 +100,7 @@ class Server:
             self.signer,
             is_api_token=self._is_admin if hub.admin else None,
             store_path=self._state_dir / HUB_STORE_FILE,
+            logs_path=self._state_dir / HUB_LOGS,
         )
 
     def _is_admin(self, token: str) -> bool:

@@ -159,6 +159,9 @@ def guard(access: Access) -> Middleware:
             session_id = access.open_page(request)
             if access.auth.is_due:
                 await access.auth.save()
+            route = route_of(request)
+            if route is not None and route.max_body_bytes:
+                request = request.clone(client_max_size=route.max_body_bytes)
             if not await _has_body(request):
                 return _slow()
             response = await handler(request)

@@ -49,6 +49,7 @@ class ApiRoute:
     content_type: str = "application/json"
     more: Mapping[int, Any] = field(default_factory=dict)
     errors: Mapping[int, str] = field(default_factory=dict)
+    max_body_bytes: int = 0  # where it takes more than the application does
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         try:

@@ -7,6 +7,7 @@
     POST   /admin/rooms/{room}/members/{user}/{kick|ban|remove}
     POST   /admin/rooms/{room}/members/{user}/{mute|unmute}      {"kind": "audio" or "video"}
     DELETE /admin/rooms/{room}/bans/{user}                lift a ban
+    GET    /admin/logs, GET /admin/logs/{name}            logs that clients gave to the hub
 
 Changes take an optional body {"message"}, which the victims are shown, a ban also {"seconds"} until it ends by itself,
 and answer 204. Errors: {"error": {"code",
@@ -24,6 +25,7 @@ import msgspec
 from aiohttp import web
 
 from appliance.errors import InvalidArgumentError, RtcError, RtcErrorCode
+from appliance.hub.log_uploads import LogList, LogUploads
 from appliance.hub.room import Room
 from appliance.hub.rooms import Eviction, Rooms
 from appliance.hub.seat import Output, Seat
@@ -83,11 +85,13 @@ class Admin:
         capacity: int,
         is_api_token: Callable[[str], bool],
         perform: Callable[[Callable[[float], list[Output]]], Awaitable[None]],
+        logs: LogUploads,
     ) -> None:
         self._rooms = rooms
         self._capacity = capacity
         self._is_api_token = is_api_token
         self._perform = perform
+        self._logs = logs
 
     def routes(self) -> list[ApiRoute]:
         room = "/admin/rooms/{room}"
@@ -122,6 +126,16 @@ class Admin:
                 errors=missing,
             ),
             self._route("DELETE", room + "/bans/{user}", self._unban, "Lift a ban.", errors=missing),
+            self._route("GET", "/admin/logs", self._logs.list, "Logs that clients gave to the hub.", gives=LogList),
+            self._route(
+                "GET",
+                "/admin/logs/{name}",
+                self._logs.read,
+                "One of them.",
+                gives=str,
+                content_type="text/plain",
+                errors={404: "no such log"},
+            ),
         ]
 
     def _route(
@@ -132,7 +146,8 @@ class Admin:
         summary: str,
         *,
         body: type[msgspec.Struct] | None = None,
-        gives: type[msgspec.Struct] | None = None,
+        gives: type[msgspec.Struct | str] | None = None,
+        content_type: str = "application/json",
         errors: Mapping[int, str] = MappingProxyType({}),
     ) -> ApiRoute:
         return ApiRoute(
@@ -145,6 +160,7 @@ class Admin:
             body_optional=True,
             answer=gives,
             status=200 if gives is not None else 204,
+            content_type=content_type,
             errors=errors,
         )
 

@@ -14,13 +14,16 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
 
-from appliance.errors import RtcError
+from appliance.errors import RtcError, TokenInvalidError
 from appliance.hub.admin import Admin
 from appliance.hub.connection import GOING_AWAY, Connection
+from appliance.hub.log_store import LogStore
+from appliance.hub.log_uploads import LogUploads
 from appliance.hub.logins import GUEST_PREFIX
 from appliance.hub.origins import is_loopback_host, is_same_origin
 from appliance.hub.pages import Pages
@@ -53,8 +56,11 @@ class Hub:
         *,
         is_api_token: Callable[[str], bool] | None = None,
         store_path: Path | None = None,
+        logs_path: Path | None = None,
     ) -> None:
-        """`store_path`: where it remembers bans, messages, missed calls and rooms over its restarts; None: nowhere."""
+        """`store_path`: where it remembers bans, messages, missed calls and rooms over its restarts; None: nowhere.
+        `logs_path`: a directory for the logs that clients upload; None: it takes none.
+        """
         self.id = secrets.token_urlsafe(12)  # changes with each start: clients tell a new hub from a lost link
         self.rooms = Rooms(
             settings,
@@ -72,8 +78,13 @@ class Hub:
         self._token_clock = TokenClock(time.time(), time.monotonic())
         self._settings = settings
         self._signer = signer
+        self._logs = LogUploads(
+            LogStore(logs_path) if logs_path is not None else None, self._verify, secure=settings.secure
+        )
         self._admin = (
-            Admin(self.rooms, settings.room_capacity, is_api_token, self._perform) if is_api_token is not None else None
+            Admin(self.rooms, settings.room_capacity, is_api_token, self._perform, self._logs)
+            if is_api_token is not None
+            else None
         )
         self._pages: Pages | None = None
         self._connections: dict[int, Connection] = {}
@@ -84,7 +95,9 @@ class Hub:
         self._store: HubStore | None = None
         self._recorder: Recorder
         self._clock: asyncio.Task[None] | None = None
-        self._changed = asyncio.Event()
+        self._wakes_s = 0.0  # when the clock looks next, monotonic
+        self._wake = asyncio.Event()  # for the clock: sooner than that
+        self._emptied = asyncio.Event()  # no connection is left
         self._closing = False
 
     def routes(self) -> list[web.RouteDef]:
@@ -96,8 +109,8 @@ class Hub:
         ]
 
     def api_routes(self) -> list[ApiRoute]:
-        """The administrator's: register them with `provisioning.http_routes.add_routes`."""
-        return self._admin.routes() if self._admin is not None else []
+        """Logs and the administrator's: register them with `provisioning.http_routes.add_routes`."""
+        return [self._logs.route(), *(self._admin.routes() if self._admin is not None else [])]
 
     async def start(self) -> None:
         self._pages = await asyncio.to_thread(Pages)
@@ -115,14 +128,11 @@ class Hub:
         self._closing = True
         for connection in self._connections.values():
             connection.close(GOING_AWAY, "the hub is going away")
-        deadline_s = time.monotonic() + 2 * self._settings.close_timeout_s
-        while self._connections and time.monotonic() < deadline_s:
-            self._changed.clear()
-            try:
-                async with asyncio.timeout(deadline_s - time.monotonic()):
-                    await self._changed.wait()
-            except TimeoutError:
-                break
+        if self._connections:
+            self._emptied.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2 * self._settings.close_timeout_s):
+                    await self._emptied.wait()
         for connection in self._connections.values():
             connection.cut("the hub is going away")
         if self._clock is not None:
@@ -155,11 +165,13 @@ class Hub:
         connection = Connection(number, settings, self._receive)
         self._connections[number] = connection
         self._addresses[address] += 1
-        self._perform_connect(number)
+        self._perform(lambda now_s: self.rooms.connect(number, now_s))
         try:
             return await connection.run(request)
         finally:
             del self._connections[number]
+            if not self._connections:
+                self._emptied.set()
             self._addresses[address] -= 1
             if not self._addresses[address]:
                 del self._addresses[address]
@@ -180,17 +192,15 @@ class Hub:
             del self._arrivals[next(iter(self._arrivals))]
         return arrivals.take(1, now_s)
 
-    def _perform_connect(self, number: int) -> None:
-        self.rooms.connect(number, time.monotonic())
-        self._changed.set()
-
     def _receive(self, number: int, message: ClientMessage) -> None:
         self._perform(lambda now_s: self.rooms.receive(number, message, now_s))
 
     def _perform(self, change: Callable[[float], list[Output]]) -> asyncio.Future[None]:
         """Make a change now and send what it causes; done when what must be remembered of it is on the disk."""
         done = self._apply(change(time.monotonic()))
-        self._changed.set()
+        deadline_s = self.rooms.next_deadline_s()
+        if deadline_s is not None and deadline_s < self._wakes_s:
+            self._wake.set()
         return done
 
     def _apply(self, outputs: list[Output]) -> asyncio.Future[None]:
@@ -221,14 +231,12 @@ class Hub:
             now_s = time.monotonic()
             self._token_clock.look(time.time(), now_s)
             self._apply(self.rooms.expire(now_s))
-            self._changed.clear()
+            self._wake.clear()
             deadline_s = self.rooms.next_deadline_s()
-            wait_s = LATEST_S if deadline_s is None else min(LATEST_S, deadline_s - now_s)
-            try:
-                async with asyncio.timeout(max(0.0, wait_s)):
-                    await self._changed.wait()
-            except TimeoutError:
-                pass
+            self._wakes_s = now_s + LATEST_S if deadline_s is None else min(now_s + LATEST_S, deadline_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, self._wakes_s - now_s)):
+                    await self._wake.wait()
 
     # --- pages and tokens
 
@@ -249,13 +257,23 @@ class Hub:
         return await self._pages.file(request)
 
     async def _token(self, request: web.Request) -> web.Response:
-        """`GET /hub/token?room=R&name=N`, in the demo only: {"token", "user_id"} for a page of this very machine."""
+        """`GET /hub/token?room=R&name=N`, in the demo only: {"token", "user_id"} for a page of this very machine, whose
+        owner it is: a moderator. With a good token as Bearer the new one is for the same guest.
+        """
         if not (is_same_origin(request) and is_loopback_host(request.host)):
             raise web.HTTPForbidden(text="tokens are for pages of this machine only")
         user_id = GUEST_PREFIX + secrets.token_hex(4)
         room, name = request.query.get("room", ""), request.query.get("name", "")
+        _, _, old = request.headers.get("Authorization", "").partition("Bearer ")
         try:
-            token = self._signer.sign(user_id, room, "host", name, self._settings.token_ttl_s, time.time())
+            if old:
+                claims = self._verify(old)
+                if not claims.sub.startswith(GUEST_PREFIX):
+                    raise TokenInvalidError(f"this token is for {claims.sub!r}, who is no guest of this page")
+                user_id, room = claims.sub, claims.room
+            token = self._signer.sign(
+                user_id, room, "host", name, self._settings.token_ttl_s, time.time(), moderator=True
+            )
         except RtcError as exc:
             return web.json_response({"error": {"code": exc.code, "message": exc.message}}, status=400)
         return web.json_response({"token": token, "user_id": user_id}, headers={"Cache-Control": "no-store"})

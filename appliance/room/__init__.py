@@ -7,20 +7,33 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from appliance.room.client import RoomClient
+    from appliance.room.create import ClientConfig, create_client
     from appliance.room.member_client import ChannelInfo, JoinResult
     from appliance.room.options import RoomOptions
     from appliance.room.streams import LocalStream, RemoteStream, RemoteUser
 
-__all__ = ["ChannelInfo", "JoinResult", "LocalStream", "RemoteStream", "RemoteUser", "RoomClient", "RoomOptions"]
+__all__ = [
+    "ChannelInfo",
+    "ClientConfig",
+    "JoinResult",
+    "LocalStream",
+    "RemoteStream",
+    "RemoteUser",
+    "RoomClient",
+    "RoomOptions",
+    "create_client",
+]
 
 _HOMES = {
     "ChannelInfo": "member_client",
+    "ClientConfig": "create",
     "JoinResult": "member_client",
     "LocalStream": "streams",
     "RemoteStream": "streams",
     "RemoteUser": "streams",
     "RoomClient": "client",
     "RoomOptions": "options",
+    "create_client": "create",
 }
 
 

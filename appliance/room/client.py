@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 from appliance.errors import (
@@ -37,7 +38,7 @@ from appliance.room.options import RoomOptions
 from appliance.room.own_media import OwnMedia
 from appliance.room.reports import Reports
 from appliance.room.signaling_base import Kind, StreamName
-from appliance.room.signaling_room import LegMessage
+from appliance.room.signaling_room import IceServer, LegMessage
 from appliance.room.stay import Stay
 from appliance.room.streams import KINDS, LocalStream, RemoteStream
 
@@ -61,11 +62,14 @@ class RoomClient(MemberClient):
         playout: Playout | None = None,
         auto_subscribe: bool = False,
         options: RoomOptions = RoomOptions(),  # noqa: B008 - frozen
+        ice_servers: Sequence[IceServer] = (),
     ) -> None:
+        """`ice_servers` are used beside the hub's."""
         super().__init__(url, options)
         self._own = OwnMedia(uplink)
         self._playout = playout
         self._auto_subscribe = auto_subscribe
+        self._ice_servers = tuple(ice_servers)
         self._volume_interval_s: float | None = None
         self._top_n: int | None = None
         self._reports: Reports | None = None
@@ -228,6 +232,7 @@ class RoomClient(MemberClient):
             media=media,
             describe=self._own.describe,
             on_forced_mute=self._forced_mute,
+            ice_servers=self._ice_servers,
             auto_subscribe=self._auto_subscribe and self._playout is not None,
         )
         return stay

@@ -423,6 +423,13 @@ class RoomClosed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LogUploadResult(Event):
+    """U93. `status`: of HTTP, 200 when the log is kept; 0: no answer."""
+
+    status: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ErrorRaised(Event):
     """U10: unrecoverable faults only; named `error`."""
 

@@ -6,7 +6,9 @@ Base of `RoomClient`. Every method checks its call before any I/O and raises a t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TypeVar
 
 from appliance.errors import ClientDestroyedError
@@ -15,12 +17,14 @@ from appliance.room.emitter import Emitter, Listener
 from appliance.room.entry import Credentials, Token
 from appliance.room.events import LoginState
 from appliance.room.invitations import Invitations, LocalInvitation
+from appliance.room.log_upload import LogUpload
 from appliance.room.login import Login, check_free
 from appliance.room.options import RoomOptions
 from appliance.room.peer_messages import Delivery, PeerMessages
 from appliance.room.presence import Presence
 from appliance.room.signaling_login import MissedInvitation
 from appliance.room.token_life import TokenLife
+from appliance.system_stats import SystemStats, read_system_stats
 
 E = TypeVar("E", bound=Event)
 
@@ -36,6 +40,7 @@ class LoginClient:
         self._presence = Presence(self._login, self._emitter.emit)
         self._messages = PeerMessages(self._login, self._emitter.emit)
         self._token_life = TokenLife(self._login, self._emitter.emit)
+        self._log_upload = LogUpload(url, self._login, options, self._emitter.emit)
         self._destroyed = False
 
     # --- listeners
@@ -89,6 +94,7 @@ class LoginClient:
     async def destroy(self) -> None:
         """Log out, forget every listener; any later call but this raises `ClientDestroyedError` (IL27)."""
         await self._login.close()
+        self._log_upload.close()
         self._destroyed = True
         await self._emitter.close()
 
@@ -141,6 +147,31 @@ class LoginClient:
     async def clear_missed_calls(self) -> None:
         self._check_alive("clear_missed_calls")
         await self._invitations.clear_missed()
+
+    # --- about the machine and the program
+
+    async def get_system_stats(self, root: Path = Path("/")) -> SystemStats:
+        """Temperature, throttling, load, memory, disk; what the machine does not tell is None (U65). `root`: where
+        /proc and /sys are.
+        """
+        self._check_alive("get_system_stats")
+        return await asyncio.to_thread(read_system_stats, root)
+
+    def enable_log_upload(self, enable: bool = True, url: str = "") -> None:
+        """Keep the program's last log records for `upload_logs`, to the hub or to `url` (U92).
+
+        Raises `InvalidArgumentError`.
+        """
+        self._check_alive("enable_log_upload")
+        self._log_upload.enable(enable, url)
+
+    async def upload_logs(self) -> int:
+        """Send them; gives the HTTP status that log_upload_result tells too: 200 is success, 0 no answer.
+
+        Raises `ApiOrderError` before `enable_log_upload`.
+        """
+        self._check_alive("upload_logs")
+        return await self._log_upload.upload()
 
     # --- inside
 

@@ -59,6 +59,7 @@ from appliance.room.signaling import ClientMessage, HubMessage
 from appliance.room.signaling_base import Kind, Role
 from appliance.room.signaling_login import Error, Ok
 from appliance.room.signaling_room import (
+    IceServer,
     Joined,
     Leave,
     LegMessage,
@@ -94,6 +95,7 @@ class Stay:
         describe: Callable[[LocalStream], StreamInfo],
         on_forced_mute: Callable[[Kind, bool], None],
         auto_subscribe: bool,
+        ice_servers: tuple[IceServer, ...] = (),
     ) -> None:
         self.ticket = ticket
         self.media = media
@@ -112,6 +114,7 @@ class Stay:
         self._emit = emit
         self._on_forced_mute = on_forced_mute
         self._auto_subscribe = auto_subscribe
+        self._ice_servers = ice_servers  # beside the hub's
         self._early: list[HubMessage] | None = []  # pushed before the events of the roster were raised
         self._entering: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -243,7 +246,7 @@ class Stay:
         self.profile = joined.profile
         self.joined_s = time.time()
         self.session_id = joined.session_id
-        self.media.ice_servers = joined.ice_servers
+        self.media.ice_servers = (*self._ice_servers, *joined.ice_servers)
 
     def _settle(self, joined: Joined, *, new_hub: bool = False) -> None:
         """The roster as it is, then what was pushed since."""

@@ -80,6 +80,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("patient")
+@pytest.mark.row("U66", "U67", "U68", "U69", "U70", "OR04")
 async def test_a_device_that_goes_is_gone_first_and_its_track_ended_then() -> None:
     mocks = MockDevices()
     async with watching(mocks.drivers) as watcher:
@@ -121,6 +122,7 @@ async def test_what_appears_is_tried_at_once() -> None:
 
 
 @pytest.mark.usefixtures("patient")
+@pytest.mark.row("U66", "U67", "U68")
 async def test_every_device_is_told_not_only_those_in_use() -> None:
     mocks, monitor = MockDevices(), MockMonitor()
     async with watching(replace(mocks.drivers, monitor=monitor)) as watcher:
@@ -170,6 +172,7 @@ async def test_a_machine_that_tells_nothing_is_tried(caplog: pytest.LogCaptureFi
 
 
 @pytest.mark.usefixtures("patient")
+@pytest.mark.row("U41", "RS21")
 async def test_resume_tries_it_now() -> None:
     mocks = MockDevices()
     mocks.speaker.unplug()
@@ -240,6 +243,7 @@ async def test_a_stand_in_that_is_lost_makes_way_for_the_configured_one() -> Non
 
 
 @pytest.mark.usefixtures("patient")
+@pytest.mark.row("U41", "RS22")
 async def test_nothing_takes_its_place() -> None:
     mocks = MockDevices()
     async with watching(replace(mocks.drivers, others={"camera": list, "microphone": list})) as watcher:

@@ -107,6 +107,7 @@ async def test_a_camera_that_stalls_is_opened_again(monkeypatch: pytest.MonkeyPa
                 pass
 
 
+@pytest.mark.row("U49")
 async def test_mute_works_out_of_a_room_and_is_known_in_it() -> None:
     async with hub_at() as (_, url):
         session, bus = new_session(url, MockDevices(), auto_join=False)

@@ -215,6 +215,7 @@ def kinds_of(client: RoomClient) -> set[str]:
     return {kind for stream in client.streams if stream.user_id == "unit" for kind in stream.kinds}
 
 
+@pytest.mark.row("U69", "U70", "OR04")
 async def test_the_ends_of_tracks_are_told_after_the_devices_that_went() -> None:
     house = House()
     seen: list[Event] = []

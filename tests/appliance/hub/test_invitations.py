@@ -91,6 +91,7 @@ def test_from_the_invitation_to_the_answer(accept: bool, state: str) -> None:
 @pytest.mark.parametrize(
     ("acknowledged", "after_s", "failure"), [(False, ACK_S, "peer-no-response"), (True, ANSWER_S, "expired")]
 )
+@pytest.mark.row("U79")
 def test_the_timers(acknowledged: bool, after_s: float, failure: str) -> None:
     few = Few("a", "b")
     few.invite()

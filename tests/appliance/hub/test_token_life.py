@@ -46,6 +46,7 @@ class One:
         return [output.message for output in outputs if isinstance(output, Send)]
 
 
+@pytest.mark.row("U73")
 def test_thirty_five_seconds_are_told_after_five() -> None:
     one = One(35)
     assert one.at(4.9) == []

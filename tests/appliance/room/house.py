@@ -73,9 +73,12 @@ class Guest:
 
 
 class House:
-    def __init__(self, stack: AsyncExitStack, settings: HubSettings, store_path: Path | None) -> None:
+    def __init__(
+        self, stack: AsyncExitStack, settings: HubSettings, store_path: Path | None, logs_path: Path | None
+    ) -> None:
         self.settings = settings
         self.store_path = store_path
+        self.logs_path = logs_path
         self.signer = TokenSigner(SECRET)
         self.proxy: TcpProxy
         self._stack = stack
@@ -105,10 +108,14 @@ class House:
 
     async def admin(self, method: str, path: str) -> int:
         """The status of a request to the admin REST interface."""
+        return (await self.asked(method, path))[0]
+
+    async def asked(self, method: str, path: str) -> tuple[int, str]:
+        """The same with the body."""
         url = f"http://127.0.0.1:{self.port}/admin{path}"
         headers = {"Authorization": f"Bearer {API_TOKEN}"}
         async with aiohttp.ClientSession() as session, session.request(method, url, headers=headers) as response:
-            return response.status
+            return response.status, await response.text()
 
     async def start(self) -> None:
         self._hub = Hub(
@@ -116,6 +123,7 @@ class House:
             self.signer,
             is_api_token=lambda token: token == API_TOKEN,
             store_path=self.store_path,
+            logs_path=self.logs_path,
         )
         application = web.Application()
         application.add_routes(self._hub.routes())
@@ -149,10 +157,12 @@ class House:
 
 
 @asynccontextmanager
-async def house(*, store_path: Path | None = None, **settings: Any) -> AsyncIterator[House]:
+async def house(
+    *, store_path: Path | None = None, logs_path: Path | None = None, **settings: Any
+) -> AsyncIterator[House]:
     defaults: dict[str, Any] = {"secure": False, "heartbeat_s": 0.2, "lost_after_s": 1.0}
     async with AsyncExitStack() as stack:
-        home = House(stack, HubSettings(**(defaults | settings)), store_path)
+        home = House(stack, HubSettings(**(defaults | settings)), store_path, logs_path)
         await home.open()
         stack.push_async_callback(home.stop)
         yield home

@@ -57,6 +57,7 @@ async def call(*, camera: bool = False, auto_subscribe: bool = True) -> AsyncIte
         yield Call(home, a, b)
 
 
+@pytest.mark.row("U28", "U30", "U31", "U35", "OR10")
 async def test_a_call_with_sound_and_picture() -> None:  # U28, U30, U35, OR10
     async with call(camera=True, auto_subscribe=False) as one:
         await one.a.client.publish(LocalStream(width=160, height=160))
@@ -78,6 +79,7 @@ async def test_a_call_with_sound_and_picture() -> None:  # U28, U30, U35, OR10
         assert [event.kind for event in one.b.of(StreamSubscribed)].count("audio") == 2
 
 
+@pytest.mark.row("U28", "U31", "U34", "U35")
 async def test_an_auto_subscriber_follows_what_is_published() -> None:
     async with call(camera=True) as one:
         await one.a.client.publish(LocalStream(video=False))
@@ -90,6 +92,7 @@ async def test_an_auto_subscriber_follows_what_is_published() -> None:
         await until(lambda: one.a.client._stay is not None and not one.a.client._stay.media.reports())
 
 
+@pytest.mark.row("U49")
 async def test_a_late_subscriber_of_a_muted_stream() -> None:
     async with call() as one:
         await one.a.client.mute("audio")
@@ -105,6 +108,7 @@ async def test_a_late_subscriber_of_a_muted_stream() -> None:
         await until(lambda: one.stream.audio is not None and one.stream.audio.level == 0)
 
 
+@pytest.mark.row("U08")
 async def test_media_goes_on_while_the_link_is_lost() -> None:
     async with call() as one:
         await one.a.client.publish(LocalStream(video=False))
@@ -150,6 +154,7 @@ async def test_media_goes_on_while_the_hub_is_killed_and_started_again() -> None
         assert len(one.b.of(StreamSubscribed)) == 1
 
 
+@pytest.mark.row("U08")
 async def test_a_new_link_restores_what_was_lost_with_the_old() -> None:
     async with call() as one:
         await one.a.client.publish(LocalStream(video=False))
@@ -184,6 +189,7 @@ async def test_no_media_in_time() -> None:
         assert b.client.connection_state == "CONNECTED"
 
 
+@pytest.mark.row("U51", "U52", "U55")
 async def test_what_is_reported_of_a_call() -> None:  # U51, U52, U55
     async with call() as one:
         one.b.client.enable_audio_volume_evaluation(100)

@@ -60,6 +60,7 @@ LEAVING = ["DISCONNECTING", "DISCONNECTED"]
 # --- joining and leaving
 
 
+@pytest.mark.row("U03", "U04", "U06", "U07", "TR01", "TR02", "TR12", "TR13", "IL30", "RS01")
 async def test_join_leave_and_join_again() -> None:
     async with house() as home:
         a = home.guest()
@@ -75,6 +76,7 @@ async def test_join_leave_and_join_again() -> None:
         await a.client.join("lobby", "a")
 
 
+@pytest.mark.row("U20")
 async def test_an_empty_user_id_is_chosen_by_the_hub_and_a_number_is_a_name() -> None:  # U20, X04
     async with house() as home:
         a, b = home.guest(), home.guest()
@@ -82,6 +84,7 @@ async def test_an_empty_user_id_is_chosen_by_the_hub_and_a_number_is_a_name() ->
         assert (await b.client.join("lobby", 7)).user_id == "7"
 
 
+@pytest.mark.row("U02", "U03", "U32", "U43", "OR01", "OR02")
 async def test_what_the_second_sees_of_the_first() -> None:  # OR02, X16
     async with house() as home:
         a = await home.joined("a")
@@ -101,6 +104,7 @@ async def test_what_the_second_sees_of_the_first() -> None:  # OR02, X16
         assert not stream.is_muted("video")
 
 
+@pytest.mark.row("U14", "U15", "U28", "U29", "U32", "U33", "U34", "U43", "U44", "U45", "U49", "OR03", "RS01")
 async def test_what_the_first_sees_of_the_second() -> None:  # U14, U15, U28 to U34, U43 to U46
     async with house() as home:
         a, b = await home.joined("a"), home.guest()
@@ -146,6 +150,7 @@ async def agrees(guest: Guest, members: set[str]) -> None:
     await until(lambda: {guest.client.user_id, *guest.client.peers} == members)
 
 
+@pytest.mark.row("U16")
 async def test_rosters_agree_after_churn() -> None:  # U16
     async with house() as home:
         guests = [await home.joined(user_id) for user_id in "abcd"]
@@ -168,6 +173,7 @@ async def test_rooms_do_not_hear_each_other() -> None:
         assert [event.user_id for event in a.of(PeerJoined)] == ["c"]
 
 
+@pytest.mark.row("U14", "U15", "U21", "IL03")
 async def test_a_hidden_audience_is_silent() -> None:  # U21
     async with house() as home:
         a, b = home.guest(), home.guest()
@@ -201,6 +207,7 @@ async def refused(guest: Guest, *arguments: Any, **keywords: Any) -> RtcError:
     return caught.value
 
 
+@pytest.mark.row("U26", "TR03", "RS16")
 async def test_a_full_room() -> None:
     async with house(room_capacity=2) as home:
         a, _, c = await home.joined("a"), await home.joined("b"), home.guest()
@@ -209,6 +216,7 @@ async def test_a_full_room() -> None:
         await c.client.join("lobby", "c")
 
 
+@pytest.mark.row("U72", "TR03", "RS13", "RS14", "RS15")
 async def test_tokens() -> None:
     async with house(secure=True) as home:
         a = home.guest()
@@ -238,6 +246,7 @@ async def test_a_token_may_come_from_a_function_plain_or_async() -> None:
         assert "the token service is down" in str(error)
 
 
+@pytest.mark.row("TR03", "RS17")
 async def test_a_duplicate_is_refused_where_the_hub_says_so() -> None:
     async with house(duplicate_login="reject_new") as home:
         a, b = await home.joined("a"), home.guest()
@@ -245,6 +254,7 @@ async def test_a_duplicate_is_refused_where_the_hub_says_so() -> None:
         assert a.client.connection_state == "CONNECTED"
 
 
+@pytest.mark.row("TR03", "RS04")
 async def test_no_hub_there() -> None:
     async with house() as home:
         a = home.guest()
@@ -255,6 +265,7 @@ async def test_no_hub_there() -> None:
         assert isinstance(await refused(b, "lobby", "b"), ServiceUnavailableError)
 
 
+@pytest.mark.row("TR03", "RS19")
 async def test_a_hub_that_never_answers() -> None:
     async with house() as home:
         a = home.guest(RoomOptions(join_timeout_s=0.3))
@@ -262,6 +273,7 @@ async def test_a_hub_that_never_answers() -> None:
         assert isinstance(await refused(a, "lobby", "a"), JoinTimeoutError)
 
 
+@pytest.mark.row("TR04")
 async def test_leave_cancels_a_join() -> None:  # TR04
     async with house() as home:
         a = home.guest()
@@ -294,6 +306,7 @@ async def test_who_cancels_a_join_itself_is_out_of_it() -> None:
 # --- thrown out
 
 
+@pytest.mark.row("U07", "U15", "U24", "TR14", "OR05", "RS06")
 async def test_kicked_before_the_end_and_nothing_after_it() -> None:  # TR14, OR05, U24
     async with house() as home:
         a, b = await home.joined("a"), await home.joined("b")
@@ -312,6 +325,7 @@ async def test_kicked_before_the_end_and_nothing_after_it() -> None:  # TR14, OR
         await b.client.join("lobby", "b")
 
 
+@pytest.mark.row("OR05")
 def test_only_errors_are_heard_outside_a_room() -> None:  # OR05
     guest = Guest(RoomClient("ws://127.0.0.1:1/"))
     guest.client._emit(PeerJoined(user_id="late"))
@@ -319,6 +333,7 @@ def test_only_errors_are_heard_outside_a_room() -> None:  # OR05
     assert guest.names() == ["error"]
 
 
+@pytest.mark.row("U15", "U24", "RS06", "RS10")
 async def test_banned_and_removed() -> None:
     async with house() as home:
         a, b = await home.joined("a"), await home.joined("b")
@@ -331,6 +346,7 @@ async def test_banned_and_removed() -> None:
         assert (removed.reason, removed.code) == ("removed", LeaveReason.REMOVED)
 
 
+@pytest.mark.row("U24", "RS06")
 async def test_a_second_login_evicts_the_first() -> None:  # X21
     async with house() as home:
         a, old = await home.joined("a"), await home.joined("b")
@@ -340,6 +356,7 @@ async def test_a_second_login_evicts_the_first() -> None:  # X21
         assert (await a.heard(PeerLeft)).reason == LeaveReason.KICKED
 
 
+@pytest.mark.row("U25", "TR14", "RS11")
 async def test_a_disbanded_room() -> None:  # U25, X22
     async with house() as home:
         a, b = await home.joined("a"), await home.joined("b")
@@ -364,6 +381,7 @@ async def raises(error: type[RtcError], call: Any, operation: str) -> None:
     assert caught.value.operation == operation
 
 
+@pytest.mark.row("U13", "IL02", "IL30")
 async def test_calls_outside_a_room() -> None:  # IL02, IL30
     async with house() as home:
         a = home.guest()
@@ -380,6 +398,7 @@ async def test_calls_outside_a_room() -> None:  # IL02, IL30
         assert home.proxy.connections == 2, "no I/O"
 
 
+@pytest.mark.row("U13", "IL01")
 async def test_join_while_joined_or_joining() -> None:  # IL01
     async with house() as home:
         a = home.guest()
@@ -413,6 +432,7 @@ async def test_join_while_joined_or_joining() -> None:  # IL01
         ("lobby", "a", {"profile": "cinema"}),
     ],
 )
+@pytest.mark.row("IL29")
 async def test_arguments_outside_their_range(room: str, user: str, keywords: dict[str, Any]) -> None:  # IL29
     client = RoomClient("ws://127.0.0.1:1/", options=BRISK)
     with pytest.raises(InvalidArgumentError) as caught:
@@ -421,6 +441,7 @@ async def test_arguments_outside_their_range(room: str, user: str, keywords: dic
     assert client.connection_state is ConnectionState.DISCONNECTED
 
 
+@pytest.mark.row("U31", "IL04", "IL05", "IL06")
 async def test_streams_that_are_none() -> None:  # IL04, IL05, IL06
     async with house() as home:
         a, b = await home.joined("a"), await home.joined("b")
@@ -441,6 +462,7 @@ async def test_streams_that_are_none() -> None:  # IL04, IL05, IL06
         b.client._playout = None
 
 
+@pytest.mark.row("IL28")
 async def test_kinds_and_events_that_do_not_exist() -> None:
     client = RoomClient("ws://127.0.0.1:1/")
     await raises(InvalidArgumentError, client.mute("smell"), "mute")  # type: ignore[arg-type]
@@ -450,6 +472,7 @@ async def test_kinds_and_events_that_do_not_exist() -> None:
         client.enable_audio_volume_evaluation(99)
 
 
+@pytest.mark.row("U05", "TR12", "IL27")
 async def test_nothing_after_destroy() -> None:  # IL27, U05
     async with house() as home:
         a, b = await home.joined("a"), await home.joined("b")
@@ -494,6 +517,7 @@ async def test_a_listener_that_fails_does_not_harm_the_room(caplog: pytest.LogCa
         assert "ZeroDivisionError" in caplog.text
 
 
+@pytest.mark.row("U50", "U51", "U55")
 async def test_reports_start_with_the_room_and_end_with_it() -> None:  # U50, U51, U55
     async with house() as home:
         a = home.guest()

@@ -47,6 +47,7 @@ def test_every_event_of_the_contract_has_its_hyphenated_name() -> None:
         "invitation-failed",
         "peer-message",
         "peers-online-changed",
+        "log-upload-result",
         "error",
     }
 

@@ -35,6 +35,7 @@ async def ring(a: Guest, b: Guest, content: str = "") -> tuple[LocalInvitation, 
     return local, remote
 
 
+@pytest.mark.row("U78", "U79", "U80", "IL26")
 async def test_accepted() -> None:
     async with house() as home:
         a, b = await pair(home)
@@ -50,6 +51,7 @@ async def test_accepted() -> None:
                 await late
 
 
+@pytest.mark.row("U78", "U79", "U80")
 async def test_refused() -> None:
     async with house() as home:
         a, b = await pair(home)
@@ -60,6 +62,7 @@ async def test_refused() -> None:
         assert (local.state, remote.state) == ("REFUSED_BY_REMOTE", "REFUSED")
 
 
+@pytest.mark.row("U79", "U80", "IL26")
 async def test_canceled() -> None:
     async with house() as home:
         a, b = await pair(home)
@@ -71,6 +74,7 @@ async def test_canceled() -> None:
             await remote.accept()
 
 
+@pytest.mark.row("U80")
 async def test_nobody_there_and_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.hub.invitations.ANSWER_S", 0.3)
     async with house() as home:

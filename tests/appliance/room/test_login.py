@@ -18,6 +18,7 @@ def steps(guest: Guest) -> list[tuple[str, str]]:
 IN = [("CONNECTING", "LOGIN"), ("CONNECTED", "LOGIN_SUCCESS")]
 
 
+@pytest.mark.row("RS23")
 async def test_one_logs_in_without_a_room_and_out_again() -> None:
     async with house() as home:
         a = home.guest()
@@ -85,6 +86,7 @@ async def test_another_rooms_token_opens_it_on_the_same_login() -> None:
 
 
 @pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.row("RS23")
 async def test_a_lost_link_is_restored_with_the_same_session(joined: bool) -> None:
     async with house() as home:
         a = home.guest()
@@ -127,6 +129,7 @@ async def test_a_room_left_while_the_link_was_lost_is_left_when_it_is_back() -> 
         assert a.client.login_state == "CONNECTED"
 
 
+@pytest.mark.row("TR15", "TR16")
 async def test_another_login_with_the_same_id_aborts_this_one() -> None:  # TR15, TR16
     async with house() as home:
         old = home.guest()
@@ -152,6 +155,7 @@ async def test_a_kick_from_the_room_keeps_the_login() -> None:
         await a.client.join("lobby", "a")
 
 
+@pytest.mark.row("TR15")
 async def test_a_ban_ends_the_login_as_well() -> None:
     async with house() as home:
         a = await home.joined("a")

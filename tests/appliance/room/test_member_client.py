@@ -47,6 +47,7 @@ async def show(home: House) -> tuple[Guest, Guest]:
     return a, b
 
 
+@pytest.mark.row("U14", "U15", "U22", "U23", "U33", "IL03", "OR08", "RS12")
 async def test_host_to_audience_and_back_publishes_again() -> None:  # U22, U23, OR08
     async with house() as home:
         a, b = await show(home)
@@ -66,6 +67,7 @@ async def test_host_to_audience_and_back_publishes_again() -> None:  # U22, U23,
         assert len(b.client.published) == 1
 
 
+@pytest.mark.row("U22")
 async def test_a_role_set_outside_is_for_the_next_join() -> None:
     async with house() as home:
         a, _ = await show(home)
@@ -78,6 +80,7 @@ async def test_a_role_set_outside_is_for_the_next_join() -> None:
         assert set(c.client.peers) == {"a", "b"}
 
 
+@pytest.mark.row("IL10")
 async def test_a_role_outlives_a_lost_link_and_a_hub() -> None:
     async with house() as home:
         _, b = await show(home)
@@ -92,6 +95,7 @@ async def test_a_role_outlives_a_lost_link_and_a_hub() -> None:
         assert home.hub.rooms.seats["b"].role == "audience"
 
 
+@pytest.mark.row("U13", "U19", "U21", "IL07", "IL08", "IL09", "IL20")
 async def test_roles_and_profiles_that_are_refused() -> None:
     async with house() as home:
         a = home.guest()
@@ -118,6 +122,7 @@ async def test_an_audiences_token_makes_no_host() -> None:
         assert a.client.role == "audience"
 
 
+@pytest.mark.row("U19")
 async def test_channel_info() -> None:  # U19
     async with house() as home:
         a = home.guest()
@@ -129,6 +134,7 @@ async def test_channel_info() -> None:  # U19
         assert before_s <= info.joined_at <= time.time()
 
 
+@pytest.mark.row("U17", "U18", "IL29")
 async def test_a_new_name_reaches_everybody_and_who_comes_later() -> None:  # U17, U18
     async with house() as home:
         a, b = await home.joined("a"), await home.joined("b")
@@ -149,6 +155,7 @@ async def test_a_new_name_reaches_everybody_and_who_comes_later() -> None:  # U1
         assert len(a.of(PeerNameChanged)) == 1
 
 
+@pytest.mark.row("U15", "U24", "RS06", "RS10")
 async def test_a_host_kicks_bans_and_removes() -> None:  # U24
     async with house() as home:
         a = await home.joined("a")
@@ -195,6 +202,7 @@ async def test_a_forced_mute_shuts_the_gate_until_it_is_lifted() -> None:
         assert not b.client.is_muted("audio")
 
 
+@pytest.mark.row("U25", "RS11")
 async def test_a_moderator_ends_the_room() -> None:  # U25
     async with house() as home:
         a, b = await home.joined("a"), await home.joined("b")
@@ -226,6 +234,7 @@ async def test_who_may_not_moderate() -> None:
         assert a.client.connection_state == "CONNECTED"
 
 
+@pytest.mark.row("U56")
 async def test_everybodys_quality_reaches_everybody(monkeypatch: pytest.MonkeyPatch) -> None:  # U56
     monkeypatch.setattr("appliance.hub.room_quality.PERIOD_S", 0.2)
     async with house() as home:
@@ -238,6 +247,7 @@ async def test_everybodys_quality_reaches_everybody(monkeypatch: pytest.MonkeyPa
         assert all(0 <= item.uplink <= 6 for item in a.of(RoomNetworkQuality)[-1].items)
 
 
+@pytest.mark.row("U54")
 async def test_the_loudest_are_indicated_while_wanted(monkeypatch: pytest.MonkeyPatch) -> None:  # U53, U54
     monkeypatch.setattr("appliance.room.reports.INDICATE_S", 0.05)
     async with house() as home:
@@ -254,6 +264,7 @@ async def test_the_loudest_are_indicated_while_wanted(monkeypatch: pytest.Monkey
         assert len(a.of(VolumeIndicator)) == count
 
 
+@pytest.mark.row("TR06", "TR07")
 async def test_the_intermediate_disconnected_of_trtc() -> None:  # TR06, TR07
     async with house() as home:
         a = await home.joined("a", options=replace(BRISK, trtc_transitions=True))
@@ -272,6 +283,7 @@ async def test_the_intermediate_disconnected_of_trtc() -> None:  # TR06, TR07
         assert a.client.user_id == "a"
 
 
+@pytest.mark.row("U14")
 async def test_late_and_early_members_see_each_other_once() -> None:  # U14
     async with house() as home:
         a, b = await home.joined("a"), await home.joined("b")

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import pytest
+
 from appliance.room import LocalStream
 from appliance.room.events import NetworkQualityChanged, PeerLeft, StreamSubscribed
 from appliance.room.signaling_room import LegAnswer, LegMessage, LegOffer
@@ -62,6 +64,7 @@ def _route(guest: Guest, wire: Wire) -> None:
     stay.media.signal = routed_signal  # type: ignore[method-assign]
 
 
+@pytest.mark.row("U08", "U55")
 async def test_a_whole_network_that_was_away_until_the_legs_were_lost() -> None:
     async with connected() as outage:
         outage.wire.cut = True

@@ -25,6 +25,7 @@ async def pair(home: House) -> tuple[Guest, Guest]:
     return a, b
 
 
+@pytest.mark.row("U76", "U77")
 async def test_messages_arrive_whole_in_order_and_once() -> None:
     async with house() as home:
         a, b = await pair(home)
@@ -38,6 +39,7 @@ async def test_messages_arrive_whole_in_order_and_once() -> None:
         assert texts(a) == []
 
 
+@pytest.mark.row("U76", "IL25")
 async def test_one_byte_too_many_is_refused_and_the_next_goes_through() -> None:
     async with house() as home:
         a, b = await pair(home)
@@ -49,6 +51,7 @@ async def test_one_byte_too_many_is_refused_and_the_next_goes_through() -> None:
         assert texts(b) == ["short"]
 
 
+@pytest.mark.row("U77")
 async def test_nobody_there() -> None:
     async with house() as home:
         a, b = await pair(home)
@@ -60,6 +63,7 @@ async def test_nobody_there() -> None:
         assert texts(b) == []
 
 
+@pytest.mark.row("U76", "U77")
 async def test_a_message_may_wait_for_the_next_login() -> None:
     async with house() as home:
         a, b = await pair(home)
@@ -88,6 +92,7 @@ async def test_a_receiver_that_vanishes_is_told_to_the_sender() -> None:
         assert not delivery
 
 
+@pytest.mark.row("IL25")
 async def test_the_sixty_first_in_a_second_is_refused() -> None:
     async with house() as home:
         a, b = await pair(home)
@@ -100,6 +105,7 @@ async def test_the_sixty_first_in_a_second_is_refused() -> None:
         assert b.of(LoginStateChanged)[-1].cur_state == "CONNECTED"
 
 
+@pytest.mark.row("IL25")
 async def test_before_the_login() -> None:
     async with house() as home:
         a = home.guest()

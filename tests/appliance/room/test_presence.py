@@ -13,6 +13,7 @@ def told(guest: Guest) -> list[dict[str, str]]:
     return [dict(event.statuses) for event in guest.of(PeersOnlineChanged)]
 
 
+@pytest.mark.row("U81", "U82")
 async def test_one_online_and_one_offline_then_every_change() -> None:
     async with house() as home:
         b, a = home.guest(), home.guest()
@@ -32,6 +33,7 @@ async def test_one_online_and_one_offline_then_every_change() -> None:
         assert told(a)[3:] == [{"c": "OFFLINE"}]
 
 
+@pytest.mark.row("U82")
 async def test_a_peer_that_falls_silent_becomes_unreachable_then_offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.hub.presence.UNREACHABLE_S", 0.3)
     async with house(seat_grace_s=1.0) as home:
@@ -45,6 +47,7 @@ async def test_a_peer_that_falls_silent_becomes_unreachable_then_offline(monkeyp
 
 
 @pytest.mark.parametrize("new_hub", [False, True])
+@pytest.mark.row("U82", "OR09")
 async def test_what_changed_while_away_is_told_once_after_the_return(new_hub: bool) -> None:  # OR09
     async with house() as home:
         b, a = home.guest(port=home.port), home.guest()
@@ -66,6 +69,7 @@ async def test_what_changed_while_away_is_told_once_after_the_return(new_hub: bo
         assert names[-2:] == ["login-state-changed", "peers-online-changed"]
 
 
+@pytest.mark.row("U81")
 async def test_what_is_refused_changes_nothing() -> None:
     async with house() as home:
         a = home.guest()

@@ -26,6 +26,7 @@ from tests.appliance.room.media import until
 BACK = ["RECONNECTING", "RECONNECTED", "CONNECTED"]
 
 
+@pytest.mark.row("U07", "U08", "TR05", "TR08", "TR09")
 async def test_a_cut_of_three_seconds_at_the_real_times() -> None:  # U08
     async with house(heartbeat_s=2.0, lost_after_s=5.0) as home:
         a = await home.joined("a", options=RoomOptions())
@@ -58,6 +59,7 @@ async def test_a_black_hole_is_found_within_six_seconds() -> None:
         await a.state("CONNECTED")
 
 
+@pytest.mark.row("U08")
 async def test_peers_see_nothing_of_a_short_break() -> None:  # X09
     async with house() as home:
         a, b = await home.joined("a"), await home.joined("b")
@@ -75,6 +77,7 @@ async def test_peers_see_nothing_of_a_short_break() -> None:  # X09
         assert a.client.peers.keys() == {"b"}
 
 
+@pytest.mark.row("OR09")
 async def test_what_was_missed_comes_once_after_connected() -> None:  # OR09
     async with house() as home:
         b, c = await home.joined("b", options=RoomOptions()), await home.joined("c", options=RoomOptions())
@@ -101,6 +104,7 @@ async def test_what_was_missed_comes_once_after_connected() -> None:  # OR09
         ]
 
 
+@pytest.mark.row("U07", "U09", "U10", "TR10", "OR06", "RS08")
 async def test_past_the_deadline_disconnected_and_then_one_error() -> None:  # TR10, OR06, X11
     async with house() as home:
         a = await home.joined("a", options=replace(BRISK, reconnect_deadline_s=0.5))
@@ -154,6 +158,7 @@ async def test_a_killed_hub_comes_back_and_everybody_with_it() -> None:
         assert a.names()[heard:] == [*BACK, "peer-joined"], "nobody seemed to leave"
 
 
+@pytest.mark.row("RS02")
 async def test_who_does_not_come_back_to_a_new_hub_has_left() -> None:
     async with house() as home:
         a, b = await home.joined("a"), await home.joined("b")
@@ -169,6 +174,7 @@ async def test_who_does_not_come_back_to_a_new_hub_has_left() -> None:
         assert len(a.of(StreamRemoved)) == 1
 
 
+@pytest.mark.row("IL02", "U49")
 async def test_calls_while_reconnecting() -> None:  # IL02
     async with house() as home:
         a, b = await home.joined("a"), await home.joined("b")
@@ -192,6 +198,7 @@ async def test_calls_while_reconnecting() -> None:  # IL02
         assert (await b.heard(AudioMuted)).user_id == "a"
 
 
+@pytest.mark.row("TR11")
 async def test_leave_while_reconnecting() -> None:  # TR11
     async with house() as home:
         a = await home.joined("a")
@@ -204,6 +211,7 @@ async def test_leave_while_reconnecting() -> None:  # TR11
         assert a.of(ErrorRaised) == []
 
 
+@pytest.mark.row("TR13")
 async def test_leave_from_within_a_black_hole_is_quick() -> None:  # TR13
     async with house() as home:
         a = await home.joined("a", options=RoomOptions())
@@ -242,6 +250,7 @@ async def test_a_rejoin_asks_for_a_fresh_token() -> None:
         assert len(asked) > 1
 
 
+@pytest.mark.row("TR10")
 async def test_a_token_that_expired_meanwhile_ends_the_stay() -> None:  # TR10
     async with house(secure=True) as home:
         tokens = iter([home.token("a")])
@@ -256,6 +265,7 @@ async def test_a_token_that_expired_meanwhile_ends_the_stay() -> None:  # TR10
         assert a.names()[-3:] == ["RECONNECTING", "DISCONNECTED", "error"]
 
 
+@pytest.mark.row("TR10")
 async def test_an_id_that_was_taken_meanwhile_ends_the_stay() -> None:  # TR10
     async with house() as home:
         old = await home.joined("a", options=replace(BRISK, reconnect_delays_s=(0.6,)))

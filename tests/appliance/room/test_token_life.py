@@ -15,6 +15,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.hub.token_life.LEAD_S", 1.5)
 
 
+@pytest.mark.row("U73", "U75")
 async def test_told_before_the_end_and_renewed_in_time() -> None:
     async with house(secure=True) as home:
         a = home.guest()
@@ -30,6 +31,7 @@ async def test_told_before_the_end_and_renewed_in_time() -> None:
         assert a.client.login_state == "CONNECTED"
 
 
+@pytest.mark.row("U15", "U74", "TR14", "TR15", "RS07")
 async def test_past_its_grace_the_login_ends_and_the_room_hears_why() -> None:
     async with house(secure=True, token_grace_s=0.5) as home:
         b = home.guest()
@@ -60,6 +62,7 @@ async def test_a_token_that_comes_from_a_function_is_renewed_by_itself() -> None
         assert given == [2.0, 600.0]
 
 
+@pytest.mark.row("U75", "IL21")
 async def test_what_is_refused_leaves_the_old_one() -> None:
     async with house(secure=True) as home:
         a = home.guest()
