@@ -57,7 +57,7 @@ class Guest:
         """The hyphenated names, in order; a change of state as the new state; network quality and the
         login's state left out.
         """
-        skipped = {"network-quality", "active-speaker", "login-state-changed", *without}
+        skipped = {"network-quality", "room-network-quality", "active-speaker", "login-state-changed", *without}
         return [
             str(event.cur_state) if isinstance(event, ConnectionStateChanged) else event.event_name
             for event in self.events

@@ -38,7 +38,8 @@ def values(kind: msgspec.inspect.Type) -> st.SearchStrategy[Any]:
         case msgspec.inspect.IntType():
             return st.integers(-(2**31) if kind.ge is None else kind.ge, 2**31 if kind.le is None else kind.le)
         case msgspec.inspect.FloatType():
-            return st.floats(allow_nan=False, allow_infinity=False)
+            least, most = kind.ge if kind.gt is None else kind.gt, kind.le if kind.lt is None else kind.lt
+            return st.floats(least, most, allow_nan=False, allow_infinity=False, exclude_min=kind.gt is not None)
         case msgspec.inspect.BoolType():
             return st.booleans()
         case msgspec.inspect.NoneType():
@@ -159,6 +160,7 @@ def test_a_message_is_one_json_object_with_a_type() -> None:
         "role": "host",
         "profile": "rtc",
         "token": "",
+        "probe": False,
     }
     stream = StreamInfo(audio=TrackInfo(muted=True))
     assert decode_client(encode(Publish(id=2, stream=stream))) == Publish(id=2, stream=stream)
