@@ -198,9 +198,10 @@ class AlsaDuplex:
             is_last = self._capture is None and self._playback is None
         if thread is threading.current_thread():
             return
+        deadline_s = time.monotonic() + _CLOSE_S
         lane.ended.wait(_CLOSE_S)
         if thread is not None and is_last:
-            thread.join(_CLOSE_S)
+            thread.join(max(0.0, deadline_s - time.monotonic()))
 
     def _drop(self, lane: _Capture | _Playback) -> bool:
         with self._lock:

@@ -92,8 +92,10 @@ class V4l2Camera:
             with closing(node), closing(container):
                 try:
                     self._capture(container, stop, stream)
-                except (av.FFmpegError, OSError) as error:
+                except Exception as error:  # of whatever kind: a thread that ends says so
                     if not stop.is_set():
+                        if not isinstance(error, (av.FFmpegError, OSError)):
+                            logger.exception("camera %s", device)
                         on_lost(self._error(error))
 
         self._thread = threading.Thread(target=run, name="v4l2-camera", daemon=True)

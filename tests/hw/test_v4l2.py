@@ -245,6 +245,19 @@ def test_what_to_do_stands_in_the_error(tmp_path: Path, mjpeg: Path, error: OSEr
     fixture.camera.close()
 
 
+def test_a_thread_that_ends_by_a_bug_says_so(tmp_path: Path, mjpeg: Path, caplog: pytest.LogCaptureFixture) -> None:
+    fixture = Fixture(tmp_path, Device({"MJPG": SIZE}), mjpeg)
+    still = Still(ZeroDivisionError("a bug of the library"))
+    fixture.camera._open_container = cast(Callable[[str, Choice], InputContainer], lambda *_: still)
+    with no_new_threads():
+        fixture.camera.start(fixture.got, fixture.lost)
+        [lost] = fixture.lost.wait(1)
+        fixture.camera.close()
+    assert "a bug of the library" in str(lost)
+    assert "ZeroDivisionError" in caplog.text
+    assert still.closed.is_set()
+
+
 def test_a_device_without_a_known_format(tmp_path: Path, mjpeg: Path) -> None:
     fixture = Fixture(tmp_path, Device({"XXXX": SIZE}), mjpeg)
     with pytest.raises(HardwareError, match=r"its formats \(XXXX\) are not known"):
