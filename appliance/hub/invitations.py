@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.errors import InvalidArgumentError, InvitationEndedError, RateLimitError
+from appliance.hub.deadlines import Deadlines
 from appliance.hub.feature import Feature
 from appliance.hub.seat import Output, Seat
 from appliance.room.bucket import TokenBucket
@@ -65,6 +66,7 @@ class Invitations(Feature):
         self._seats = seats
         self._missed = missed
         self._open: dict[_Key, _Open] = {}
+        self._due = Deadlines[_Key]()
         self._ended: dict[_Key, InvitationState] = {}  # oldest first
         self._buckets: dict[Seat, TokenBucket] = {}
 
@@ -100,6 +102,7 @@ class Invitations(Feature):
         if sum(one.callee is callee for one in self._open.values()) >= MAX_OPEN:
             raise RateLimitError(f"{MAX_OPEN} invitations wait for {request.to!r} already")
         one = self._open[key] = _Open(seat, callee, request.content, now_s)
+        self._due.set(key, one.deadline_s())
         return [*answered, *callee.to(_received(key, one, now_s))]
 
     def _acknowledge(self, seat: Seat, message: InvitationAck) -> list[Output]:
@@ -108,6 +111,7 @@ class Invitations(Feature):
         if one is None or one.callee is not seat or one.received:
             return []
         one.received = True
+        self._due.set(key, one.deadline_s())
         return one.caller.tell(_changed(key, seat.user_id, "received", outgoing=True))
 
     def _answer(self, seat: Seat, request: AnswerInvitation) -> list[Output]:
@@ -143,10 +147,10 @@ class Invitations(Feature):
         return [output for key in mine for output in self._end(key, "failed", failure="peer-offline", but=seat)]
 
     def next_deadline_s(self) -> float | None:
-        return min((one.deadline_s() for one in self._open.values()), default=None)
+        return self._due.next_s()
 
     def expire(self, now_s: float) -> list[Output]:
-        late = [(key, one) for key, one in self._open.items() if one.deadline_s() <= now_s]
+        late = [(key, self._open[key]) for key in self._due.due(now_s)]
         for _, one in late:
             self._miss(one)
         return [
@@ -175,6 +179,7 @@ class Invitations(Feature):
         but: Seat | None = None,
     ) -> list[Output]:
         one = self._open.pop(key)
+        self._due.drop(key)
         self._remember(key, state)
         outputs: list[Output] = []
         for seat, peer, outgoing in ((one.caller, one.callee, True), (one.callee, one.caller, False)):

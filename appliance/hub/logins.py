@@ -29,6 +29,7 @@ from appliance.errors import (
     RtcErrorCode,
     TokenInvalidError,
 )
+from appliance.hub.deadlines import Deadlines
 from appliance.hub.exclusions import Exclusions
 from appliance.hub.seat import Close, Output, Seat, Send
 from appliance.hub.settings import HubSettings
@@ -48,9 +49,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 @dataclass(slots=True, eq=False)
 class Connected:
-    """One open connection; `login_by_s` (monotonic) counts until it has a seat."""
+    """One open connection; None: nobody has logged in on it."""
 
-    login_by_s: float
     seat: Seat | None = None
 
 
@@ -77,9 +77,12 @@ class Logins:
         self._make_secret = make_secret
         self._part = part
         self._sessions: dict[str, Seat] = {}
+        self._login_by = Deadlines[int]()  # of connections that have no seat yet
+        self._held_until = Deadlines[Seat]()  # of seats whose link is lost
 
     def connect(self, connection: int, now_s: float) -> None:
-        self.connections[connection] = Connected(now_s + self._settings.login_timeout_s)
+        self.connections[connection] = Connected()
+        self._login_by.set(connection, now_s + self._settings.login_timeout_s)
 
     def login(self, connection: int, request: Login, now_s: float) -> tuple[Seat, bool, list[Output]]:
         """(the seat, whether it was resumed, what to send: the last is LoggedIn). Raises `RtcError`."""
@@ -92,7 +95,9 @@ class Logins:
         held = self._sessions.get(request.session)
         if held is not None and request.user_id in ("", held.user_id):
             outputs = self._close(held, CLOSE_TAKEN_OVER, "a newer connection took over")
-            held.connection, held.held_until_s, connected.seat = connection, None, held
+            held.connection, connected.seat = connection, held
+            self._held_until.drop(held)
+            self._login_by.drop(connection)
             return held, True, [*outputs, Send(connection, self._logged_in(held, request.id, resumed=True))]
         claims = self._verify(request.token) if request.token or self._settings.secure else None
         user_id = self._user_id(request.user_id, claims)
@@ -112,6 +117,7 @@ class Logins:
             may_moderate=claims is None or claims.moderator,
         )
         connected.seat = self.seats[user_id] = self._sessions[seat.session] = seat
+        self._login_by.drop(connection)
         return seat, False, [*outputs, Send(connection, self._logged_in(seat, request.id, resumed=False))]
 
     def logout(self, seat: Seat, now_s: float) -> list[Output]:
@@ -123,13 +129,14 @@ class Logins:
     ) -> tuple[Seat | None, list[Output]]:
         """(the seat that is held now, if any; what it causes). One that `went_away` is gone at once."""
         connected = self.connections.pop(connection, None)
+        self._login_by.drop(connection)
         seat = connected.seat if connected is not None else None
         if seat is None:
             return None, []
         seat.connection = None
         if went_away:
             return None, self.drop(seat, LeaveReason.USER_LEFT, "", now_s)
-        seat.held_until_s = now_s + self._settings.seat_grace_s
+        self._held_until.set(seat, now_s + self._settings.seat_grace_s)
         seat.heard_s = heard_s
         return seat, []
 
@@ -143,24 +150,22 @@ class Logins:
         outputs = self._part(seat, reason, message, now_s)
         del self.seats[seat.user_id]
         del self._sessions[seat.session]
+        self._held_until.drop(seat)
         return outputs
 
     def next_deadline_s(self) -> float | None:
-        deadlines = [connected.login_by_s for connected in self.connections.values() if connected.seat is None]
-        deadlines += [seat.held_until_s for seat in self.seats.values() if seat.held_until_s is not None]
-        return min(deadlines, default=None)
+        deadlines = (self._login_by.next_s(), self._held_until.next_s())
+        return min((deadline_s for deadline_s in deadlines if deadline_s is not None), default=None)
 
     def expire(self, now_s: float) -> list[Output]:
         outputs: list[Output] = []
-        for connection, connected in list(self.connections.items()):
-            if connected.seat is None and connected.login_by_s <= now_s:
-                del self.connections[connection]
-                why = f"no login within {self._settings.login_timeout_s:g} s"
-                outputs.append(Send(connection, Error(code=RtcErrorCode.NOT_LOGGED_IN, message=why)))
-                outputs.append(Close(connection, CLOSE_POLICY, why))
-        for seat in list(self.seats.values()):
-            if seat.held_until_s is not None and seat.held_until_s <= now_s:
-                outputs += self.drop(seat, LeaveReason.RECONNECT_TIMEOUT, "connection lost", now_s)
+        for connection in self._login_by.due(now_s):
+            del self.connections[connection]
+            why = f"no login within {self._settings.login_timeout_s:g} s"
+            outputs.append(Send(connection, Error(code=RtcErrorCode.NOT_LOGGED_IN, message=why)))
+            outputs.append(Close(connection, CLOSE_POLICY, why))
+        for seat in self._held_until.due(now_s):
+            outputs += self.drop(seat, LeaveReason.RECONNECT_TIMEOUT, "connection lost", now_s)
         return outputs
 
     # --- inside

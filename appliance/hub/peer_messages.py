@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from appliance.errors import InvalidArgumentError, RateLimitError
@@ -136,7 +137,8 @@ class PeerMessages(Feature):
         return next((pending.until_s for pending in self._pending.values()), None)
 
     def expire(self, now_s: float) -> list[Output]:
-        late = [message for message, pending in self._pending.items() if pending.until_s <= now_s]
+        oldest_first = self._pending.items()
+        late = [message for message, _ in takewhile(lambda item: item[1].until_s <= now_s, oldest_first)]
         return [output for message in late for output in self._answer(message, delivered=False)]
 
     def _fail(self, seat: Seat) -> list[Output]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from appliance.errors import InvalidArgumentError, RateLimitError
+from appliance.hub.deadlines import Deadlines
 from appliance.hub.feature import Feature
 from appliance.hub.seat import Output, Seat
 from appliance.room.bucket import TokenBucket
@@ -35,7 +36,7 @@ class Presence(Feature):
         self._watched: dict[Seat, dict[str, None]] = {}  # whom a seat watches
         self._watchers: dict[str, dict[Seat, None]] = {}  # who watches a user id
         self._calls: dict[Seat, TokenBucket] = {}
-        self._unreachable_at_s: dict[Seat, float] = {}  # of seats whose link is lost
+        self._unreachable_at = Deadlines[Seat]()  # of seats whose link is lost
         self._unreachable: set[Seat] = set()
 
     def receive(self, seat: Seat, message: Any, now_s: float) -> list[Output]:
@@ -57,7 +58,7 @@ class Presence(Feature):
         return [*seat.to(Ok(id=message.id)), *seat.to(PresenceChanged(statuses=statuses))]
 
     def seated(self, seat: Seat, now_s: float, *, resumed: bool) -> list[Output]:
-        self._unreachable_at_s.pop(seat, None)
+        self._unreachable_at.drop(seat)
         outputs: list[Output] = []
         if not resumed or seat in self._unreachable:
             self._unreachable.discard(seat)
@@ -67,11 +68,11 @@ class Presence(Feature):
         return outputs
 
     def link_lost(self, seat: Seat, now_s: float) -> list[Output]:
-        self._unreachable_at_s[seat] = (seat.heard_s if seat.heard_s is not None else now_s) + UNREACHABLE_S
+        self._unreachable_at.set(seat, (seat.heard_s if seat.heard_s is not None else now_s) + UNREACHABLE_S)
         return self.expire(now_s)
 
     def unseated(self, seat: Seat, now_s: float) -> list[Output]:
-        self._unreachable_at_s.pop(seat, None)
+        self._unreachable_at.drop(seat)
         self._unreachable.discard(seat)
         self._calls.pop(seat, None)
         for user_id in list(self._watched.get(seat, ())):
@@ -79,15 +80,13 @@ class Presence(Feature):
         return self._tell(seat.user_id, "OFFLINE")
 
     def next_deadline_s(self) -> float | None:
-        return min(self._unreachable_at_s.values(), default=None)
+        return self._unreachable_at.next_s()
 
     def expire(self, now_s: float) -> list[Output]:
         outputs: list[Output] = []
-        for seat, due_s in list(self._unreachable_at_s.items()):
-            if due_s <= now_s:
-                del self._unreachable_at_s[seat]
-                self._unreachable.add(seat)
-                outputs += self._tell(seat.user_id)
+        for seat in self._unreachable_at.due(now_s):
+            self._unreachable.add(seat)
+            outputs += self._tell(seat.user_id)
         return outputs
 
     def _state(self, user_id: str) -> PresenceState:

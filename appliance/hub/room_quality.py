@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from appliance.errors import NotJoinedError
+from appliance.hub.deadlines import Deadlines
 from appliance.hub.feature import Feature
 from appliance.hub.room import Room
 from appliance.hub.seat import Output, Seat
@@ -20,15 +21,17 @@ class RoomQualities(Feature):
 
     def __init__(self) -> None:
         self._reports: dict[Seat, ReportQuality] = {}
-        self._due_s: dict[Room, float] = {}
-        self._told_s: dict[Room, float] = {}
+        self._due = Deadlines[Room]()
+        self._told_s: dict[Room, float] = {}  # of the last `PERIOD_S`, oldest first
 
     def receive(self, seat: Seat, message: Any, now_s: float) -> list[Output]:
         room = seat.room
         if room is None:
             raise NotJoinedError("join a room first")
         self._reports[seat] = message
-        self._due_s.setdefault(room, max(now_s, self._told_s.get(room, now_s) + PERIOD_S))
+        if room not in self._due:
+            told_s = self._told_s.get(room, now_s)
+            self._due.set(room, told_s + PERIOD_S)
         return []
 
     def unseated(self, seat: Seat, now_s: float) -> list[Output]:
@@ -36,16 +39,16 @@ class RoomQualities(Feature):
         return []
 
     def next_deadline_s(self) -> float | None:
-        return min(self._due_s.values(), default=None)
+        return self._due.next_s()
 
     def expire(self, now_s: float) -> list[Output]:
+        while self._told_s and (oldest := next(iter(self._told_s.items())))[1] + PERIOD_S <= now_s:
+            del self._told_s[oldest[0]]
         outputs: list[Output] = []
-        for room, due_s in list(self._due_s.items()):
-            if due_s <= now_s:
-                del self._due_s[room]
-                self._told_s[room] = now_s
-                outputs += self._tell(room)
-        self._told_s = {room: told_s for room, told_s in self._told_s.items() if told_s + PERIOD_S > now_s}
+        for room in self._due.due(now_s):
+            self._told_s.pop(room, None)
+            self._told_s[room] = now_s
+            outputs += self._tell(room)
         return outputs
 
     def _tell(self, room: Room) -> list[Output]:

@@ -135,8 +135,9 @@ class Rooms:
 
     # --- from the connections
 
-    def connect(self, connection: int, now_s: float) -> None:
+    def connect(self, connection: int, now_s: float) -> list[Output]:
         self._logins.connect(connection, now_s)
+        return []
 
     def receive(self, connection: int, message: ClientMessage, now_s: float) -> list[Output]:
         """What `message` causes; one that is refused changes nothing and is answered with Error, to its sender only."""

@@ -38,7 +38,7 @@ Output = Send | Close
 
 @dataclass(slots=True, eq=False)
 class Seat:
-    """`connection` None: its link is lost and the seat is held until `held_until_s` (monotonic)."""
+    """`connection` None: its link is lost and the seat is held for a while."""
 
     user_id: str
     user_name: str
@@ -47,7 +47,6 @@ class Seat:
     token_role: Role  # the most that its token allows
     connection: int | None
     token_exp: float | None = None  # seconds since 1970; None: without a token
-    held_until_s: float | None = None
     heard_s: float | None = None  # of a lost link: its last message
     may_moderate: bool = False  # while it is a host
     forced_mutes: set[Kind] = field(default_factory=set)  # kinds that a host has muted, of this stay in the room

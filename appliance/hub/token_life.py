@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from appliance.errors import LeaveReason, RtcErrorCode, TokenInvalidError
+from appliance.hub.deadlines import Deadlines
 from appliance.hub.feature import Feature
 from appliance.hub.seat import Output, Seat
 from appliance.hub.tokens import Claims
@@ -46,6 +47,7 @@ class TokenLife(Feature):
         self._grace_s = grace_s
         self._put_off = put_off
         self._tokens: dict[Seat, _Token] = {}
+        self._due = Deadlines[Seat]()
 
     def receive(self, seat: Seat, message: Any, now_s: float) -> list[Output]:
         claims = self._verify(message.token)
@@ -54,37 +56,47 @@ class TokenLife(Feature):
         if seat.token_room not in (None, claims.room):
             raise TokenInvalidError(f"this token is for room {claims.room!r}, not {seat.token_room!r}")
         seat.token_exp = claims.exp
-        token = self._tokens[seat] = self._token(claims.exp, now_s)
+        token = self._keep(seat, self._token(claims.exp, now_s))
         left_s = token.end_s - now_s
         return seat.to(TokenRenewed(id=message.id, expires_at=claims.exp, token_left_s=left_s))
 
     def seated(self, seat: Seat, now_s: float, *, resumed: bool) -> list[Output]:
         if not resumed and seat.token_exp is not None:
-            self._tokens[seat] = self._token(seat.token_exp, now_s)
+            self._keep(seat, self._token(seat.token_exp, now_s))
         elif resumed and seat in self._tokens and self._tokens[seat].step != "good":
             return self._tell(seat, self._tokens[seat], now_s)
         return []
 
     def unseated(self, seat: Seat, now_s: float) -> list[Output]:
         self._tokens.pop(seat, None)
+        self._due.drop(seat)
         return []
 
     def next_deadline_s(self) -> float | None:
-        return min((self._due_s(token) for token in self._tokens.values()), default=None)
+        return self._due.next_s()
 
     def expire(self, now_s: float) -> list[Output]:
         outputs: list[Output] = []
-        for seat, token in list(self._tokens.items()):
-            while self._tokens.get(seat) is token and self._due_s(token) <= now_s:
-                if token.step == "expired":
-                    kicked = Kicked(reason="token_expired", message="the token expired", code=LeaveReason.TOKEN_EXPIRED)
-                    outputs += self._put_off(seat, kicked, LeaveReason.TOKEN_EXPIRED, RtcErrorCode.TOKEN_EXPIRED, now_s)
-                    break
-                step: Literal["ending", "expired"] = "ending" if token.step == "good" else "expired"
-                token = self._tokens[seat] = _Token(token.expires_at, token.end_s, step)
-                if step == "expired" or token.end_s > now_s:  # what is over need not be said to end soon
-                    outputs += self._tell(seat, token, now_s)
+        while due := self._due.due(now_s):
+            for seat in due:
+                outputs += self._advance(seat, self._tokens[seat], now_s)
         return outputs
+
+    def _advance(self, seat: Seat, token: _Token, now_s: float) -> list[Output]:
+        """To the next step of its life, or off the hub."""
+        if token.step == "expired":
+            kicked = Kicked(reason="token_expired", message="the token expired", code=LeaveReason.TOKEN_EXPIRED)
+            return self._put_off(seat, kicked, LeaveReason.TOKEN_EXPIRED, RtcErrorCode.TOKEN_EXPIRED, now_s)
+        step: Literal["ending", "expired"] = "ending" if token.step == "good" else "expired"
+        token = self._keep(seat, _Token(token.expires_at, token.end_s, step))
+        if step == "expired" or token.end_s > now_s:  # what is over need not be said to end soon
+            return self._tell(seat, token, now_s)
+        return []
+
+    def _keep(self, seat: Seat, token: _Token) -> _Token:
+        self._tokens[seat] = token
+        self._due.set(seat, self._due_s(token))
+        return token
 
     def _token(self, expires_at: float, now_s: float) -> _Token:
         return _Token(expires_at, now_s + expires_at - self._wall_s())

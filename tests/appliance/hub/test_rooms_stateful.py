@@ -153,7 +153,7 @@ class HubLife(RuleBasedStateMachine):
     def picture(self) -> object:
         seats = self.rooms.seats.values()
         return (
-            [(s.user_id, s.session, s.connection, s.held_until_s, s.room and s.room.name, s.member()) for s in seats],
+            [(s.user_id, s.session, s.connection, s.room and s.room.name, s.member()) for s in seats],
             [(room.name, list(room.seats)) for room in self.rooms.rooms.values()],
         )
 
