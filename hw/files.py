@@ -29,7 +29,7 @@ class FileCamera:
         self.device_id = str(path)
         self.width, self.height, self.fps = width, height, fps
         self._film: Film | None = None
-        self._pacer: Pacer | None = None
+        self._pacer = Pacer("file-camera")
 
     def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: OnLost) -> None:
         self.close()
@@ -49,7 +49,7 @@ class FileCamera:
                 current = (newest[0], fit(newest[1]))
             sink(Picture(current[1], time.monotonic()))
 
-        self._pacer = Pacer("file-camera", 1 / self.fps, lambda: tick, on_lost)
+        self._pacer.start(1 / self.fps, lambda: tick, on_lost)
 
     def request_keyframe(self) -> None:
         pass
@@ -58,9 +58,7 @@ class FileCamera:
         pass
 
     def close(self) -> None:
-        pacer, self._pacer = self._pacer, None
-        if pacer is not None:
-            pacer.close()
+        self._pacer.close()
         film, self._film = self._film, None
         if film is not None:
             film.close()
@@ -75,7 +73,7 @@ class FileMicrophone:
     def __init__(self, path: str | Path) -> None:
         self.device_id = str(path)
         self._film: Film | None = None
-        self._pacer: Pacer | None = None
+        self._pacer = Pacer("file-microphone")
 
     def start(self, sink: Callable[[AudioBlock], None], on_lost: OnLost) -> None:
         self.close()
@@ -96,12 +94,10 @@ class FileMicrophone:
             block, rest = rest[:BLOCK_FRAMES], rest[BLOCK_FRAMES:]
             sink(AudioBlock(block, due_s))
 
-        self._pacer = Pacer("file-microphone", BLOCK_FRAMES / SAMPLE_RATE_HZ, lambda: tick, on_lost)
+        self._pacer.start(BLOCK_FRAMES / SAMPLE_RATE_HZ, lambda: tick, on_lost)
 
     def close(self) -> None:
-        pacer, self._pacer = self._pacer, None
-        if pacer is not None:
-            pacer.close()
+        self._pacer.close()
         film, self._film = self._film, None
         if film is not None:
             film.close()

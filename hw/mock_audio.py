@@ -28,7 +28,7 @@ class MockMicrophone(Pluggable):
         super().__init__(device_id)
         self._source = source
         self._fed: deque[Samples] = deque()
-        self._pacer: Pacer | None = None
+        self._pacer = Pacer("mock-microphone")
 
     def feed(self, samples: Samples) -> None:
         """Queue mono int16 at 48 kHz, any length; a last part of a block is filled up with silence."""
@@ -48,15 +48,11 @@ class MockMicrophone(Pluggable):
         if self._source is not None:
             self._source.start(deliver, self._lost)
         else:
-            self._pacer = Pacer(
-                "mock-microphone", BLOCK_S, lambda: lambda _n, due_s: deliver(AudioBlock(silence, due_s)), self._lost
-            )
+            self._pacer.start(BLOCK_S, lambda: lambda _n, due_s: deliver(AudioBlock(silence, due_s)), self._lost)
 
     def close(self) -> None:
         super().close()
-        pacer, self._pacer = self._pacer, None
-        if pacer is not None:
-            pacer.close()
+        self._pacer.close()
         if self._source is not None:
             self._source.close()
 
@@ -73,11 +69,11 @@ class MockSpeaker(Pluggable):
         self._ring: deque[Samples] = deque(maxlen=max(1, round(keep_s / BLOCK_S)))
         self._changed = threading.Condition()
         self._meter = Meter()
-        self._pacer: Pacer | None = None
+        self._pacer = Pacer("mock-speaker")
 
     @property
     def level(self) -> int:
-        return self._meter.volume if self._pacer is not None else 0
+        return self._meter.volume if self._pacer.is_open else 0
 
     def start(self, source: Callable[[], Samples], on_lost: OnLost) -> None:
         self.close()
@@ -93,7 +89,7 @@ class MockSpeaker(Pluggable):
                 self.blocks += 1
                 self._changed.notify_all()
 
-        self._pacer = Pacer("mock-speaker", BLOCK_S, lambda: tick, self._lost)
+        self._pacer.start(BLOCK_S, lambda: tick, self._lost)
 
     def samples(self) -> Samples:
         """What was played, oldest first: int16 mono at 48 kHz, at most the last `keep_s` seconds."""
@@ -120,6 +116,4 @@ class MockSpeaker(Pluggable):
 
     def close(self) -> None:
         super().close()
-        pacer, self._pacer = self._pacer, None
-        if pacer is not None:
-            pacer.close()
+        self._pacer.close()

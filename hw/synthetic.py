@@ -28,7 +28,7 @@ class SyntheticCamera:
         self.device_id = device_id
         self.width, self.height, self.fps = width, height, fps
         self._name = name
-        self._pacer: Pacer | None = None
+        self._pacer = Pacer("synthetic-camera")
 
     def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: Callable[[HardwareError], None]) -> None:
         if self.width % 2 or self.height % 2 or min(self.width, self.height) < _MIN_SIDE or not 1 <= self.fps <= 120:
@@ -46,8 +46,7 @@ class SyntheticCamera:
 
             return tick
 
-        self.close()
-        self._pacer = Pacer("synthetic-camera", 1 / self.fps, prepare, on_lost)
+        self._pacer.start(1 / self.fps, prepare, on_lost)
 
     def request_keyframe(self) -> None:
         pass
@@ -56,9 +55,7 @@ class SyntheticCamera:
         pass
 
     def close(self) -> None:
-        pacer, self._pacer = self._pacer, None
-        if pacer is not None:
-            pacer.close()
+        self._pacer.close()
 
 
 class SyntheticMicrophone:
@@ -67,7 +64,7 @@ class SyntheticMicrophone:
     def __init__(self, *, tone_hz: float | None = None, device_id: str = "synthetic") -> None:
         self.device_id = device_id
         self._tone_hz = tone_hz
-        self._pacer: Pacer | None = None
+        self._pacer = Pacer("synthetic-microphone")
 
     def start(self, sink: Callable[[AudioBlock], None], on_lost: Callable[[HardwareError], None]) -> None:
         """Raises HardwareError for a tone that 48 kHz cannot carry."""
@@ -89,10 +86,7 @@ class SyntheticMicrophone:
 
             return tick
 
-        self.close()
-        self._pacer = Pacer("synthetic-microphone", BLOCK_FRAMES / SAMPLE_RATE_HZ, prepare, on_lost)
+        self._pacer.start(BLOCK_FRAMES / SAMPLE_RATE_HZ, prepare, on_lost)
 
     def close(self) -> None:
-        pacer, self._pacer = self._pacer, None
-        if pacer is not None:
-            pacer.close()
+        self._pacer.close()

@@ -168,15 +168,13 @@ class _NoSpeaker:
     device_id = "none"
 
     def __init__(self) -> None:
-        self._pacer: Pacer | None = None
+        self._pacer = Pacer("playout-paced")
 
     def start(self, source: Callable[[], Samples], on_lost: Callable[[HardwareError], None]) -> None:
         def pull(step: int, due_s: float) -> None:
             source()
 
-        self._pacer = Pacer("playout-paced", _BLOCK_S, lambda: pull, on_lost)
+        self._pacer.start(_BLOCK_S, lambda: pull, on_lost)
 
     def close(self) -> None:
-        pacer, self._pacer = self._pacer, None
-        if pacer is not None:
-            pacer.close()
+        self._pacer.close()

@@ -16,9 +16,8 @@ from tests.hw.collect import Collector, lost_is_an_error, no_new_threads
 def test_steps_are_due_on_the_clock_and_do_not_drift() -> None:
     ticks: Collector[tuple[int, float, float]] = Collector()
     with no_new_threads():
-        pacer = Pacer(
-            "paced", 0.005, lambda: lambda step, due_s: ticks((step, due_s, time.monotonic())), lost_is_an_error
-        )
+        pacer = Pacer("paced")
+        pacer.start(0.005, lambda: lambda step, due_s: ticks((step, due_s, time.monotonic())), lost_is_an_error)
         assert [thread.name for thread in threading.enumerate()].count("paced") == 1
         steps = ticks.wait(60)
         pacer.close()
@@ -36,7 +35,8 @@ def test_a_short_pause_is_made_up_for_and_a_long_one_skipped() -> None:
         ticks(step)
         time.sleep(pauses.pop(step, 0.0))
 
-    pacer = Pacer("paced", 0.01, lambda: tick, lost_is_an_error)
+    pacer = Pacer("paced")
+    pacer.start(0.01, lambda: tick, lost_is_an_error)
     steps = ticks.wait(50)
     pacer.close()
     assert steps[:41] == list(range(41))
@@ -54,7 +54,8 @@ def test_a_hardware_error_ends_the_thread_and_is_told_once() -> None:
             raise HardwareError("gone")
 
     with no_new_threads():
-        pacer = Pacer("paced", 0.001, lambda: tick, lost)
+        pacer = Pacer("paced")
+        pacer.start(0.001, lambda: tick, lost)
         assert str(lost.wait(1)[0]) == "gone"
         pacer.close()
     assert ticks == [0, 1, 2, 3]
@@ -67,23 +68,39 @@ def test_an_error_of_prepare_is_told_too() -> None:
     def prepare() -> Tick:
         raise HardwareError("cannot be made")
 
-    Pacer("paced", 0.001, prepare, lost).close()
+    pacer = Pacer("paced")
+    pacer.start(0.001, prepare, lost)
+    pacer.close()
     assert [str(error) for error in lost.items] == ["cannot be made"]
 
 
-def test_it_can_be_closed_from_its_own_tick() -> None:
+def test_it_can_be_closed_from_its_own_tick_and_started_again() -> None:
     ticks: Collector[int] = Collector()
-    pacers: list[Pacer] = []
-    ready = threading.Event()
+    pacer = Pacer("paced")
 
     def tick(step: int, _due_s: float) -> None:
-        ready.wait()
-        pacers[0].close()
+        pacer.close()
         ticks(step)
 
     with no_new_threads():
-        pacers.append(Pacer("paced", 0.001, lambda: tick, lost_is_an_error))
-        ready.set()
-        ticks.wait(1)
-        pacers[0].close()
-    assert ticks.items == [0]
+        for count in (1, 2):
+            pacer.start(0.001, lambda: tick, lost_is_an_error)
+            ticks.wait(count)
+        pacer.close()
+        pacer.close()
+    assert ticks.items == [0, 0]
+    assert not pacer.is_open
+
+
+def test_a_second_start_takes_the_place_of_the_first() -> None:
+    first: Collector[int] = Collector()
+    second: Collector[int] = Collector()
+    pacer = Pacer("paced")
+    with no_new_threads():
+        pacer.start(0.001, lambda: lambda step, _due_s: first(step), lost_is_an_error)
+        first.wait(1)
+        pacer.start(0.001, lambda: lambda step, _due_s: second(step), lost_is_an_error)
+        count = len(first.items)
+        second.wait(5)
+        pacer.close()
+    assert len(first.items) == count
