@@ -31,6 +31,17 @@ def test_failures_are_retried_for_ever_at_a_slowing_pace() -> None:
         assert delay == pytest.approx(expected, rel=0.2)
 
 
+@pytest.mark.row("RS04")
+def test_a_hub_that_wants_to_be_left_alone_is() -> None:
+    for seed in range(20):
+        ended = Ended(R.ERROR, RtcErrorCode.SERVICE_UNAVAILABLE, retry_after_s=30.0)
+        waited_s = rejoin_delay_s(ended, 0, auto_join=True, rng=random.Random(seed))
+        assert waited_s is not None
+        assert 30 <= waited_s <= 45
+    late = Ended(R.ERROR, RtcErrorCode.SERVICE_UNAVAILABLE, retry_after_s=1.0)
+    assert delay_s(late, 5) == pytest.approx(60, rel=0.2)
+
+
 def test_the_units_of_a_house_do_not_knock_together() -> None:
     ended = Ended(R.ERROR)
     delays_s = {rejoin_delay_s(ended, 9, auto_join=True, rng=random.Random(seed)) for seed in range(20)}

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.errors import ClientDestroyedError
+from appliance.room import RoomClient
 from appliance.system_stats import THROTTLED_BITS, Battery, Bytes, Cpu, read_system_stats
 
 FIRMWARE = "sys/devices/platform/soc/soc:firmware/get_throttled"
@@ -49,6 +51,22 @@ def test_a_pi(tmp_path: Path) -> None:
     assert stats.clock_synchronized is True
     assert stats.battery is None  # X35: a Pi has none
     assert msgspec.json.decode(msgspec.json.encode(stats), type=type(stats)) == stats
+
+
+@pytest.mark.row("U65")
+async def test_a_room_client_tells_it_in_a_room_and_out_of_one(tmp_path: Path) -> None:
+    root = root_with(tmp_path, PI)
+    client = RoomClient("ws://127.0.0.1:9/hub/ws")
+    stats = await client.get_system_stats(root)
+    assert (stats.temperature_c, stats.battery) == (48.312, None)
+    assert stats.throttled is not None
+    assert stats.throttled["under_voltage"]
+    root_with(root, {"sys/class/power_supply/BAT0/type": "Battery\n", "sys/class/power_supply/BAT0/capacity": "80\n"})
+    assert (await client.get_system_stats(root)).battery == Battery(percent=80, charging=False)
+    assert (await client.get_system_stats()).memory is not None, "this machine"
+    await client.destroy()
+    with pytest.raises(ClientDestroyedError):
+        await client.get_system_stats()
 
 
 def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:

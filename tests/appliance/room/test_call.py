@@ -79,6 +79,32 @@ async def test_a_call_with_sound_and_picture() -> None:  # U28, U30, U35, OR10
         assert [event.kind for event in one.b.of(StreamSubscribed)].count("audio") == 2
 
 
+@pytest.mark.row("U30", "U31", "U35", "OR10")
+async def test_sound_first_then_the_picture_and_then_nothing() -> None:
+    async with call(camera=True, auto_subscribe=False) as one:
+        await one.a.client.publish(LocalStream(width=160, height=160))
+        stream = (await one.b.heard(StreamAdded)).stream
+        await one.b.client.subscribe(stream, video=False)
+        assert [event.kind for event in one.b.of(StreamSubscribed)] == ["audio"]
+        await one.flows()
+        assert stream.video is None
+        assert one.b.client.subscribed_kinds(stream) == {"audio"}
+        await one.b.client.subscribe(stream)
+        assert [event.kind for event in one.b.of(StreamSubscribed)] == ["audio", "video"]
+        assert stream.video is not None
+        with stream.video.watch():
+            async with asyncio.timeout(5):
+                await stream.video.wait_frame()
+        await one.b.client.unsubscribe(stream)
+        await until(lambda: not one.b.client.leg_reports() and not one.a.client.leg_reports(), what="no more packets")
+        await one.a.client.unpublish("main")
+        await one.b.heard(StreamRemoved)
+        heard = len(one.b.events)
+        await one.b.client.unsubscribe(stream)
+        await settled()
+        assert [event.event_name for event in one.b.events[heard:] if event.event_name != "network-quality"] == []
+
+
 @pytest.mark.row("U28", "U31", "U34", "U35")
 async def test_an_auto_subscriber_follows_what_is_published() -> None:
     async with call(camera=True) as one:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import threading
 from typing import Any
@@ -50,6 +51,7 @@ from appliance.room.events import (
     StreamRemoved,
     StreamUpdated,
     VideoMuted,
+    VideoUnmuted,
 )
 from tests.appliance.room.house import BRISK, Guest, house, settled
 from tests.appliance.room.media import until
@@ -136,6 +138,38 @@ async def test_what_the_first_sees_of_the_second() -> None:  # U14, U15, U28 to 
         assert a.names()[-3:] == ["stream-added", "stream-removed", "peer-left"]  # OR03
         assert a.client.peers == {}
         assert len(a.of(AudioMuted)) == 1
+
+
+@pytest.mark.row("U45", "U46", "U49")
+async def test_a_camera_that_is_muted_and_shown_again() -> None:
+    async with house() as home:
+        a, b = await home.joined("a"), await home.joined("b")
+        await b.client.publish(LocalStream())
+        await a.heard(StreamAdded)
+        for _ in range(2):
+            await b.client.mute("video")
+        for _ in range(2):
+            await b.client.unmute("video")
+        muted, unmuted = await a.heard(VideoMuted), await a.heard(VideoUnmuted)
+        assert (muted.room_id, muted.user_id, muted.status, muted.reason) == ("lobby", "b", "UNAVAILABLE", 1)
+        assert (unmuted.room_id, unmuted.user_id, unmuted.status, unmuted.reason) == ("lobby", "b", "AVAILABLE", 2)
+        await b.client.unpublish("main")
+        await a.heard(StreamRemoved)
+        assert a.names()[-4:] == ["stream-added", "video-muted", "video-unmuted", "stream-removed"]
+
+
+@pytest.mark.row("U27")
+async def test_a_room_is_there_with_its_first_member_and_gone_with_its_last() -> None:
+    async with house() as home:
+        assert await home.admin("GET", "/rooms/attic") == 404
+        a = await home.joined("a", room="attic")
+        b = await home.joined("b", room="attic")
+        assert list(b.client.peers) == ["a"]
+        _, rooms = await home.asked("GET", "/rooms")
+        assert [room["room"] for room in json.loads(rooms)["rooms"]] == ["attic"]
+        await a.client.leave()
+        await b.client.leave()
+        assert await home.admin("GET", "/rooms/attic") == 404
 
 
 async def test_who_comes_back_has_rejoined() -> None:
@@ -226,6 +260,8 @@ async def test_tokens() -> None:
         assert isinstance(await refused(a, "attic", "a", home.token("a")), TokenInvalidError)
         assert isinstance(await refused(a, "lobby", "a", home.token("a", ttl_s=-61)), TokenExpiredError)
         assert (await a.client.join("lobby", "", home.token("a"))).user_id == "a"
+    async with house(secure=False) as home:
+        assert (await home.guest().client.join("lobby", "a")).user_id == "a"
 
 
 async def test_a_token_may_come_from_a_function_plain_or_async() -> None:

@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from appliance.room import LocalStream
-from appliance.room.events import NetworkQualityChanged, PeerLeft, StreamSubscribed
+from appliance.room.events import NetworkQualityChanged, PeerLeft, RoomNetworkQuality, StreamSubscribed
+from appliance.room.options import RoomOptions
 from appliance.room.signaling_room import LegAnswer, LegMessage, LegOffer
 from tests.appliance.room.house import BRISK, Guest, house
 from tests.appliance.room.media import playout, until, uplink
@@ -84,12 +85,55 @@ async def test_a_whole_network_that_was_away_until_the_legs_were_lost() -> None:
         assert outage.a.of(PeerLeft) == []
 
 
+@pytest.mark.row("U55", "U56")
+async def test_a_bad_network_of_one_is_told_to_it_and_to_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.hub.room_quality.PERIOD_S", 0.2)
+    async with connected() as outage:
+        a, b = outage.a, outage.b
+        await b.heard(NetworkQualityChanged)
+        await a.heard(RoomNetworkQuality)
+        await until(lambda: b.of(NetworkQualityChanged)[-1].downlink == 1, 6, "EXCELLENT")
+
+        def seen_by_a() -> dict[str, int]:
+            return {item.user_id: item.downlink for item in a.of(RoomNetworkQuality)[-1].items}
+
+        await until(lambda: seen_by_a() == {"a": 0, "b": 1}, 4, "b's EXCELLENT at a, which receives nothing")
+        outage.wire.delay_s = 0.2  # each way: a round trip of 400 ms
+        await until(lambda: b.of(NetworkQualityChanged)[-1].downlink == 4, 12, "BAD")
+        worst = b.of(NetworkQualityChanged)[-1]
+        assert worst.downlink_rtt_ms is not None
+        assert 350 <= worst.downlink_rtt_ms < 500
+        await until(lambda: seen_by_a() == {"a": 0, "b": 4}, 4, "b's BAD at a")
+        outage.wire.delay_s, outage.wire.loss = 0.0, 0.3
+        await until(lambda: b.of(NetworkQualityChanged)[-1].downlink == 5, 12, "VERY BAD")
+        loss = b.of(NetworkQualityChanged)[-1].downlink_loss
+        assert loss is not None
+        assert loss >= 0.2
+
+
+@pytest.mark.row("U55")
+async def test_one_report_every_two_seconds() -> None:
+    async with house() as home:
+        a = home.guest(RoomOptions())
+        await a.client.join("lobby", "a")
+        first_s = time.monotonic()
+        await a.heard(NetworkQualityChanged, 3, 8)
+        assert 3.5 < time.monotonic() - first_s < 7
+        assert [event.uplink for event in a.of(NetworkQualityChanged)] == [0, 0, 0], "nothing is sent"
+
+
+@pytest.mark.row("U56")
 async def test_only_the_media_was_away() -> None:
     async with connected() as outage:
         outage.wire.cut = True
         stream = outage.b.client.streams[0]
         await until(lambda: stream.audio is None, 6, what="the leg is lost")
         assert outage.b.client.connection_state == "CONNECTED"
+        await until(
+            lambda: {item.user_id: item.downlink for item in outage.a.of(RoomNetworkQuality)[-1].items}["b"] == 6,
+            4,
+            what="b's DOWN at a",
+        )
         outage.wire.cut = False
         await until(outage.hears, 6, what="the tone again")
         assert outage.b.names()[-1] == "stream-subscribed", "no event but the first"
