@@ -18,13 +18,14 @@ from appliance.config import Config
 from appliance.config_edit import SECRETS, Value
 from appliance.config_files import SaveError
 from appliance.config_schema import ValueType, keys
-from appliance.config_store import ConfigStore
+from appliance.config_store import ConfigStore, with_values
 from appliance.config_trial import Visitor
 from appliance.errors import ConfigError
 from appliance.live import Plan, part_of
 from appliance.online import is_online
 from provisioning.http_json import ApiError, BodyError, answer, read_body
 from provisioning.http_routes import ApiRoute
+from provisioning.session_cookie import give_session, session_id_of
 
 SET = "set"  # stands for the value of a secret
 MAX_KEYS = 200
@@ -91,7 +92,7 @@ class ResetRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RestartAnswer(msgspec.Struct, kw_only=True):
-    """Where the page will be: `port` 0 and `scheme` "" are those of now."""
+    """Where the page will be: `port` 0 and `scheme` "" are those of now. A page stays signed in on another port."""
 
     scheme: str
     port: int
@@ -194,7 +195,7 @@ class ConfigApi:
                 scope="admin",
                 summary="Factory reset: settings, password, tokens and certificate are gone after it.",
                 body=ResetRequest,
-                answer=NoFields,
+                answer=RestartAnswer,
                 status=202,
                 errors={503: "nothing can be written"},
             ),
@@ -246,14 +247,12 @@ class ConfigApi:
     async def _post_restart(self, request: web.Request) -> web.Response:
         await read_body(request, NoFields, "nothing or {}", may_be_empty=True)
         self._restart()
-        new, old = self._store.config.web, self._store.running.web
-        return answer(
-            RestartAnswer(
-                scheme="" if new.tls == old.tls else "http" if new.tls == "off" else "https",
-                port=0 if new.port == old.port else new.port,
-            ),
-            202,
-        )
+        place = moved(self._store.running, self._store.config)
+        response = answer(place, 202)
+        session_id = session_id_of(request)
+        if place.port and not place.scheme and session_id:
+            give_session(request, response, session_id, port=place.port)
+        return response
 
     async def _post_reset(self, request: web.Request) -> web.Response:
         await read_body(request, ResetRequest, '{"confirm": "factory-reset"}')
@@ -261,7 +260,7 @@ class ConfigApi:
             await self._reset()
         except ConfigError as exc:
             raise SettingsError(exc) from exc
-        return answer(NoFields(), 202)
+        return answer(moved(self._store.running, with_values(Config(), self._store.fixed)), 202)
 
 
 def public(config: Config) -> dict[str, dict[str, Value | None]]:
@@ -295,6 +294,15 @@ def describe(fixed: dict[str, Value]) -> list[KeyInfo]:
         )
         for key in keys(Config)
     ]
+
+
+def moved(old: Config, new: Config) -> RestartAnswer:
+    """Where the page of a unit goes with other settings."""
+    was_tls, is_tls = old.web.tls != "off", new.web.tls != "off"
+    return RestartAnswer(
+        scheme="" if was_tls == is_tls else "https" if is_tls else "http",
+        port=0 if new.web.port == old.web.port else new.web.port,
+    )
 
 
 def where(request: web.Request) -> Visitor:

@@ -18,13 +18,15 @@ CSRF_HEADER = "X-CSRF-Token"
 
 def session_id_of(request: web.Request) -> str:
     """Empty when the request carries none."""
-    return request.cookies.get(_name(request), "")
+    return request.cookies.get(_name(request, _port(request)), "")
 
 
-def give_session(request: web.Request, response: web.Response, session_id: str) -> None:
+def give_session(request: web.Request, response: web.Response, session_id: str, *, port: int | None = None) -> None:
+    """`port`: where the page will be, if not where it is now."""
+    ending = _port(request) if port is None else _ending(request, port)
     for name, value, httponly in (
-        (_name(request), session_id, True),
-        (_csrf_name(request), csrf_token(session_id), False),
+        (_name(request, ending), session_id, True),
+        (_csrf_name(ending), csrf_token(session_id), False),
     ):
         response.set_cookie(
             name,
@@ -38,7 +40,8 @@ def give_session(request: web.Request, response: web.Response, session_id: str) 
 
 
 def take_session_back(request: web.Request, response: web.Response) -> None:
-    for name in (_name(request), _csrf_name(request)):
+    ending = _port(request)
+    for name in (_name(request, ending), _csrf_name(ending)):
         response.del_cookie(name, path="/", secure=request.secure, samesite="Strict")
 
 
@@ -48,15 +51,19 @@ def has_csrf_token(request: web.Request) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), csrf_token(session_id_of(request)).encode())
 
 
-def _name(request: web.Request) -> str:
-    return f"{'__Host-' if request.secure else ''}room_appliance{_port(request)}"
+def _name(request: web.Request, ending: str) -> str:
+    return f"{'__Host-' if request.secure else ''}room_appliance{ending}"
 
 
-def _csrf_name(request: web.Request) -> str:
-    return f"room_appliance_csrf{_port(request)}"
+def _csrf_name(ending: str) -> str:
+    return f"room_appliance_csrf{ending}"
 
 
 def _port(request: web.Request) -> str:
     """As scripts know it (`location.port`): that of the address bar, also behind a proxy; none where it is usual."""
     found = re.search(r":([0-9]{1,5})$", request.host)
     return f"_{found[1]}" if found else ""
+
+
+def _ending(request: web.Request, port: int) -> str:
+    return "" if port == (443 if request.secure else 80) else f"_{port}"

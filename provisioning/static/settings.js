@@ -40,6 +40,7 @@ function showStatus() {
 
 function adopt(answer, { untouched = false } = {}) {
   status = answer;
+  document.querySelector("[data-unit-name]").textContent = answer.config.device.name;
   for (const [name, field] of fields) {
     const [section, key] = name.split(".");
     if (!untouched || !field.isChanged) field.set(answer.config[section][key]);
@@ -130,22 +131,33 @@ async function save() {
   }
 }
 
-// Shows that the unit is away, and follows it to where it comes back.
-async function restart() {
-  const { scheme, port } = await call("/api/restart", {});
+// Shows that the unit is away.
+function showAway() {
   $("restarting").hidden = false;
   $("pending").hidden = true;
+  $("trial").hidden = true;
   $("restarting").scrollIntoView({ block: "center" });
   say(_("settings.restarting"));
-  if (scheme || port) {
-    const address = new URL(location.href);
-    if (scheme) address.protocol = `${scheme}:`;
-    if (port) address.port = port;
-    $("moved").hidden = false;
-    $("moved-to").href = address.href;
-    $("moved-to").textContent = address.href;
-    await wait(2 * LOOK_MS);
-    location.assign(address.href);
+}
+
+// Goes to where the unit's `page` will be.
+async function follow({ scheme, port }, page) {
+  const address = new URL(page, location.href);
+  if (scheme) address.protocol = `${scheme}:`;
+  if (port) address.port = port;
+  $("moved").hidden = address.origin === location.origin;
+  $("moved-to").href = address.href;
+  $("moved-to").textContent = address.href;
+  await wait(2 * LOOK_MS);
+  location.assign(address.href);
+}
+
+// Follows the unit to where it comes back.
+async function restart() {
+  const place = await call("/api/restart", {});
+  showAway();
+  if (place.scheme || place.port) {
+    await follow(place, location.href);
     return;
   }
   if (await comeBack()) {
@@ -203,11 +215,9 @@ function wire() {
   });
   wireButton("reset", async () => {
     if (!(await ask(_("settings.reset"), _("settings.reset_words"), _("settings.reset_yes")))) return;
-    await call("/api/reset", { confirm: "factory-reset" });
-    $("restarting").hidden = false;
-    say(_("settings.restarting"));
-    await wait(2 * LOOK_MS);
-    location.assign("/setup");
+    const place = await call("/api/reset", { confirm: "factory-reset" });
+    showAway();
+    await follow(place, "/setup");
   });
   onSubmit($("import-form"), async () => {
     const [file] = $("import-file").files;

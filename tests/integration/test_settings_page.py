@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from playwright.async_api import Page, expect
 from tests.integration.axe import violations
 from tests.integration.browser import chromium, open_page, problems
 from tests.integration.programs import Unit, appliance, demo, free_port
+from tests.integration.test_settings import until
+from tests.integration.test_setup_page import PASSWORD, claim_code
 
 pytestmark = pytest.mark.chromium
 
@@ -37,6 +40,13 @@ def quiet(port: int) -> str:
         '[audio]\ndriver = "none"\n[video]\ndriver = "none"\n[gpio]\ndriver = "none"\n'
         f'[web]\nhost = "127.0.0.1"\nport = {port}\ntls = "off"\n'
     )
+
+
+def claim_code_of(unit: Unit) -> str:
+    """Of a demo, which says it at start."""
+    found = re.search(r"claim code +([0-9A-Z-]{11})", unit.log.read_text())
+    assert found
+    return found[1]
 
 
 async def open_section(page: Page, section: str) -> None:
@@ -125,14 +135,20 @@ async def test_what_needs_a_restart_gets_it_with_one_button(tmp_path: Path) -> N
 
 
 async def test_the_page_follows_the_unit_to_another_port(tmp_path: Path) -> None:
+    """And its owner, whose cookies are of a port, stays signed in."""
     port, next_port = free_port(), free_port()
     async with appliance(tmp_path, quiet(port), port) as unit, chromium() as browser:
-        headers = {"Authorization": unit.http.headers["Authorization"]}
-        page = await open_page(browser, f"{unit.url}/settings", extra_http_headers=headers)
+        await unit.post("/api/setup/claim", {"code": await claim_code(tmp_path), "password": PASSWORD})
+        page = await open_page(browser, f"{unit.url}/login?next=/settings")
+        await page.locator("#password").fill(PASSWORD)
+        await page.keyboard.press("Enter")
         await expect(page.locator("#keys")).to_be_visible()
+        await open_section(page, "device")
+        await page.locator("#key-device-name").fill("Gate")
         await open_section(page, "web")
         await page.locator("#key-web-port").fill(str(next_port))
         await page.locator("#save").click()
+        await expect(page.locator("[data-unit-name]")).to_have_text("Gate")  # at once, without another look
         await page.locator("#restart").click()
         await expect(page.locator("#moved-to")).to_have_attribute("href", f"http://127.0.0.1:{next_port}/settings")
         await page.wait_for_url(f"http://127.0.0.1:{next_port}/settings")
@@ -142,12 +158,25 @@ async def test_the_page_follows_the_unit_to_another_port(tmp_path: Path) -> None
         problems[page].clear()  # the browser notes that the unit was away
 
 
+async def test_after_a_factory_reset_the_page_begins_anew(tmp_path: Path) -> None:
+    async with page_of(tmp_path, "/settings", **PHONE) as (unit, page):
+        await unit.post("/api/setup/claim", {"code": claim_code_of(unit), "password": PASSWORD})
+        await page.reload()  # the claim ended the demo's own session
+        await page.locator("#reset").click()
+        await page.locator("#ask-yes").click()
+        await expect(page.locator("#restarting")).to_be_in_viewport()
+        await page.wait_for_url(f"{unit.url}/setup*")
+        await expect(page.locator("#step-name")).to_be_visible()
+        assert not (await unit.get("/api/auth"))["claimed"]
+        problems[page].clear()  # the browser notes that the unit was away
+
+
 async def test_settings_that_were_taken_back_are_told(tmp_path: Path) -> None:
     port = free_port()
     async with appliance(tmp_path, quiet(port), port) as unit, chromium() as browser:
         await unit.send("PUT", "/api/config", {"web.host": "192.0.2.77"})
         await unit.post("/api/restart")
-        await unit.until(lambda _: (tmp_path / "config.rejected.toml").exists())
+        await until(unit, "/api/config", lambda answer: answer["notice"] is not None)
         headers = {"Authorization": unit.http.headers["Authorization"]}
         page = await open_page(browser, f"{unit.url}/settings", extra_http_headers=headers)
         await expect(page.locator("#notice")).to_contain_text("Address")
