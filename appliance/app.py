@@ -97,8 +97,9 @@ async def run(store: ConfigStore, *, state_dir: Path, is_demo: bool = False) -> 
     """
     restart, notifier, log, listener = Restart(), Notifier(), LogRing(), None
     own_network = OwnNetwork(passed_sockets(), is_demo=is_demo)
-    reset = FactoryReset(state_dir, store, restart, own_network)
-    lasting = Lasting(store, restart, reset, own_network, log, DemoOwner(state_dir) if is_demo else None)
+    demo_owner = DemoOwner(state_dir) if is_demo else None
+    reset = FactoryReset(state_dir, store, restart, own_network, log, demo_owner)
+    lasting = Lasting(store, restart, reset, own_network, log, demo_owner)
 
     async def compose(config: Config) -> None:
         nonlocal listener
@@ -192,6 +193,7 @@ class _Unit(Server):
     async def _apply(self, config: Config, plan: Plan) -> None:
         """Settings that take effect at once."""
         self.config = config
+        self.hide_secrets()
         new, kinds = self.devices, set[DeviceKind]()
         if not plan.parts <= {"name", "room", "country"}:
             new = await asyncio.to_thread(hardware, config)

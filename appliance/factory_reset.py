@@ -19,10 +19,12 @@ from appliance.composing import Restart
 from appliance.config_files import SaveError
 from appliance.config_store import ConfigStore
 from appliance.hub.log_store import DIRECTORY as HUB_LOGS
+from appliance.log_ring import LogRing
 from appliance.own_network import OwnNetwork
+from appliance.server import DemoOwner
 from appliance.setup_page import FINISHED_FILE
 from appliance.state_dir import TOKEN_SECRET_FILE
-from provisioning import api_tokens, password, sessions
+from provisioning import api_tokens, claim, password, sessions
 from provisioning.network import NetworkError
 
 logger = logging.getLogger(__name__)
@@ -54,8 +56,9 @@ def is_begun(state_dir: Path) -> bool:
 def finish(state_dir: Path, settings: Path, beside: Iterable[Path]) -> None:
     """Do it, or the rest of it. `settings` are emptied, files `beside` them removed. Raises OSError."""
     for path in (*beside, *(state_dir / name for name in FORGOTTEN)):
-        with suppress(FileNotFoundError):
-            path.unlink()
+        for one in (path, *path.parent.glob(f".{path.name}.*")):  # a write cut short leaves one of these
+            with suppress(FileNotFoundError):
+                one.unlink()
     if (state_dir / HUB_LOGS).exists():
         shutil.rmtree(state_dir / HUB_LOGS)
     write_atomically(settings, b"")
@@ -63,13 +66,24 @@ def finish(state_dir: Path, settings: Path, beside: Iterable[Path]) -> None:
 
 
 class FactoryReset:
-    """Asked of a running unit; done between two compositions, while nothing of it runs."""
+    """Asked of a running unit; done between two compositions, while nothing of it runs. `demo_owner`: of a demo, whose
+    owner is in memory."""
 
-    def __init__(self, state_dir: Path, store: ConfigStore, restart: Restart, own_network: OwnNetwork) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        store: ConfigStore,
+        restart: Restart,
+        own_network: OwnNetwork,
+        log: LogRing,
+        demo_owner: DemoOwner | None,
+    ) -> None:
         self._state_dir = state_dir
         self._store = store
         self._restart = restart
         self._own_network = own_network
+        self._log = log
+        self._demo_owner = demo_owner
 
     async def ask(self) -> None:
         """Raises `SaveError` when nothing can be written."""
@@ -82,17 +96,22 @@ class FactoryReset:
         self._restart.ask()
 
     async def resume(self) -> None:
-        """At start: the rest of a reset that was cut short."""
+        """At start: the rest of a reset that was cut short. Raises `ClaimError`."""
         if await asyncio.to_thread(is_begun, self._state_dir):
+            if self._demo_owner is None:
+                self._own_network.network((await asyncio.to_thread(claim.load_or_create, self._state_dir)).key)
             await self._do()
 
     async def _do(self) -> None:
+        self._log.forget()
         await self._forget_networks()
         settings, *beside = self._store.files
         try:
             await asyncio.to_thread(finish, self._state_dir, settings, beside)
         except OSError as exc:
             logger.error("%s: the factory reset goes on at the next start: %s", exc.filename, exc.strerror)
+        if self._demo_owner is not None:
+            await asyncio.to_thread(self._demo_owner.forget)
 
     async def _forget_networks(self) -> None:
         network = self._own_network.current

@@ -80,6 +80,10 @@ class LogRing(logging.Handler):
             )
         )
 
+    def forget(self) -> None:
+        """Every record so far counts as dropped."""
+        self._records.clear()
+
     def find(self, query: LogQuery) -> LogAnswer:
         records = tuple(self._records)  # threads log meanwhile
         words = query.q.casefold()
@@ -90,7 +94,7 @@ class LogRing(logging.Handler):
             and _LEVELS[record.level] >= _LEVELS[query.level]
             and (not words or words in record.message.casefold() or words in record.logger.casefold())
         ]
-        return LogAnswer(records=found[-query.limit :], dropped=records[0].number - 1 if records else 0)
+        return LogAnswer(records=found[-query.limit :], dropped=records[0].number - 1 if records else self._count)
 
     def lines(self, query: LogQuery) -> Iterator[str]:
         """As a text file, in UTC."""

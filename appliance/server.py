@@ -41,7 +41,12 @@ class DemoOwner:
 
     def __init__(self, state_dir: Path) -> None:
         self.api_token = given_token() or new_token()
-        self.auth = auth.load(state_dir, extra_tokens=(self.api_token,), in_memory=True)
+        self._state_dir = state_dir
+        self.forget()
+
+    def forget(self) -> None:
+        """As at start. Blocks."""
+        self.auth = auth.load(self._state_dir, extra_tokens=(self.api_token,), in_memory=True)
 
 
 class Server:
@@ -70,17 +75,22 @@ class Server:
                 self.auth = await asyncio.to_thread(auth.load, self._state_dir, extra_tokens=(token,) if token else ())
             except (ClaimError, PasswordError) as exc:
                 raise ConfigError(str(exc)) from exc
-        claim, config = self.auth.claim, self.config
-        hide(claim.code, claim.code.replace("-", ""), claim.key, config.room.token, config.hub.turn_secret)
+        claim = self.auth.claim
+        hide(claim.code, claim.code.replace("-", ""), claim.key)
+        self.hide_secrets()
         self.access = Access(
             self.auth,
-            tls.host_names() | set(self.config.web.host_names),
+            lambda: tls.host_names() | {name.lower() for name in self.config.web.host_names},
             loopback_only=self.is_demo,
             open_pages=self.is_demo,
         )
         self.signer = TokenSigner(await asyncio.to_thread(token_secret.load_or_create_keys, self._secret_file))
         if self.config.web.tls != "off":
             self.tls = await asyncio.to_thread(tls.of_unit, self._state_dir, self.config.web)
+
+    def hide_secrets(self) -> None:
+        """Of the settings that are in effect now: from the log."""
+        hide(self.config.room.token, self.config.hub.turn_secret)
 
     def new_hub(self) -> Hub:
         hub = self.config.hub

@@ -21,6 +21,7 @@ import ipaddress
 import logging
 import re
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 
 from aiohttp import HttpVersion10, web
@@ -46,26 +47,26 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Access:
-    """`host_names`: allowed in Host beside IP addresses, or, with `loopback_only`, all that is allowed."""
+    """`host_names`: allowed in Host beside IP addresses, as they are now; `loopback_only`: loopback's names alone."""
 
     def __init__(
         self,
         auth: Auth,
-        host_names: frozenset[str],
+        host_names: Callable[[], frozenset[str]],
         *,
         loopback_only: bool,
         open_pages: bool = False,
     ) -> None:
         self.auth = auth
-        self._host_names = LOOPBACK_NAMES | {name.lower() for name in host_names}
+        self._host_names = host_names
         self._loopback_only = loopback_only
         self._open_pages = open_pages
 
     def may_host(self, host: str) -> bool:
         name = _host_name(host)
-        if name in (LOOPBACK_NAMES if self._loopback_only else self._host_names):
+        if name in LOOPBACK_NAMES:
             return True
-        return not self._loopback_only and _is_address(name)
+        return not self._loopback_only and (_is_address(name) or name in self._host_names())
 
     def identify(self, request: web.Request) -> Visitor:
         """By a good API token, else by the cookie of an own page."""

@@ -96,7 +96,7 @@ async def open_site(
         ),
         Access(
             auth,
-            frozenset({"door.local"}),
+            lambda: frozenset({"door.local"}),
             loopback_only=loopback_only,
             open_pages=open_pages,
         ),

@@ -66,7 +66,7 @@ class Browser:
 
 @asynccontextmanager
 async def door(auth: Auth) -> AsyncIterator[TestClient[web.Request, web.Application]]:
-    application = web.Application(middlewares=[guard(Access(auth, frozenset(), loopback_only=True))])
+    application = web.Application(middlewares=[guard(Access(auth, frozenset, loopback_only=True))])
     add_routes(application, AuthRoutes(auth).routes())
     async with TestClient(TestServer(application), cookie_jar=DummyCookieJar()) as http:
         yield http
