@@ -20,6 +20,7 @@ from provisioning.claim import Claim
 from provisioning.hostname import Hostname, SystemHostname
 from provisioning.improv import Facts
 from provisioning.improv_serial import ImprovSerial, UnitInfo
+from provisioning.label import setup_url
 from provisioning.mdns import own_addresses
 from provisioning.network import NetworkError, WifiJoin, WifiNetwork
 
@@ -76,7 +77,7 @@ class ImprovOnUnit:
 
     def _with_code(self, page: str) -> str:
         """While the unit has no owner its page comes with the claim code: who has the cable has the unit in hand."""
-        return f"{page}setup#code={self._claim.code}" if self._claim.is_open(time.monotonic()) else page
+        return setup_url(page.rstrip("/"), self._claim.code) if self._claim.is_open(time.monotonic()) else page
 
 
 async def improv_child(

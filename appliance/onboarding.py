@@ -151,6 +151,7 @@ class Onboarding:
         if not status.available:
             self._warn(status.message, logging.INFO)
             self._memory.state = State(asked_until_s=self._memory.state.asked_until_s)
+            self._tell()  # the LEDs end what the buttons began
             return ABSENT_S
         await self._set_country()
         facts, now_s = await self._facts(status), self._clock()

@@ -301,7 +301,13 @@ async def test_a_machine_whose_network_is_not_ours_is_a_unit_like_any_other(capl
         await unit.clock.advance(600)
         assert onboarding.health == "ok"
         assert not (await onboarding.info()).available
-    assert network.looks < 25
+        onboarding.ask()
+        await unit.clock.advance(ASKED_S - 5)
+        assert onboarding.is_shown
+        await unit.clock.advance(60)
+        shown = [event.is_shown for event in unit.events if isinstance(event, SetupModeChanged)]
+        assert shown[-2:] == [True, False]  # the LEDs too: the buttons' time is over
+    assert network.looks < 60
     assert caplog.text.count("does not run here") <= 1
 
 
