@@ -44,10 +44,6 @@ class Assets:
     def __init__(self, *places: Path) -> None:
         self._assets = {path.name: _read(path) for place in places for path in _files(place)}
 
-    def page(self, request: web.Request, name: str) -> web.Response:
-        """The file `name` as a page of its own, with what it may do."""
-        return self._assets[name].response(request, page_headers(request.host))
-
     async def file(self, request: web.Request) -> web.Response:
         """`GET .../{name}`."""
         asset = self._assets.get(request.match_info["name"])
@@ -81,4 +77,8 @@ def _files(place: Path) -> list[Path]:
 def _read(path: Path) -> Asset:
     body = path.read_bytes()
     content_type = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return make_asset(body, content_type)
+
+
+def make_asset(body: bytes, content_type: str) -> Asset:
     return Asset(body, content_type, hashlib.sha256(body).hexdigest()[:32])

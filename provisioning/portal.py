@@ -19,10 +19,9 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 
 from provisioning.assets import STATIC, Assets, page_headers
 from provisioning.languages import Languages, fill
+from provisioning.reader import language_of, mark
 
 TEMPLATES = Path(__file__).parent / "templates"
-LANGUAGE_COOKIE = "room_appliance_language"
-_COOKIE_S = 365 * 86_400
 
 
 class Portal:
@@ -63,11 +62,7 @@ class Portal:
 
     def language(self, request: web.Request) -> str:
         """The code of the language that the reader of this page wants."""
-        return self.languages.choose(
-            request.query.get("lang", ""),
-            request.cookies.get(LANGUAGE_COOKIE, ""),
-            request.headers.get("Accept-Language", ""),
-        )
+        return language_of(request, self.languages)
 
     def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
         """The page `template` with these values."""
@@ -88,11 +83,6 @@ class Portal:
             **values,
         )
         response = web.Response(text=text, status=status, content_type="text/html", headers=page_headers(request.host))
-        response.headers["Content-Language"] = language
-        response.headers["Vary"] = "Cookie, Accept-Language"
         response.headers["Cache-Control"] = "no-store"
-        if request.query.get("lang") == language and request.cookies.get(LANGUAGE_COOKIE) != language:
-            response.set_cookie(
-                LANGUAGE_COOKIE, language, max_age=_COOKIE_S, samesite="Lax", secure=request.secure, path="/"
-            )
+        mark(request, response, language)
         return response

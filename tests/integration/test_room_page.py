@@ -374,10 +374,10 @@ async def test_page_keeps_to_itself_and_every_control_has_a_name(served: Served,
     await until(page, "room.state === 'connected'")
     assert await page.evaluate(nameless) == []
     order = []
-    for _ in range(4):
+    for _ in range(7):
         await page.keyboard.press("Tab")
         order.append(await page.evaluate("document.activeElement.id"))
-    assert order == ["mic", "camera", "devices", "leave"]
+    assert order == ["open-call", "open-chat", "open-people", "mic", "camera", "devices", "leave"]
     assert requests
     assert {url for url in requests if not url.startswith(f"http://127.0.0.1:{served.port}/")} == set()
     assert browser.problems[page] == []
@@ -415,12 +415,12 @@ async def test_pure_modules(served: Served, anna: Browser) -> None:
     roster = """(() => { const a = { user_id: "a", streams: [] }, b = { user_id: "b" };
         let [r, notes] = m.reset(m.empty, [a]); const out = [notes.map((n) => n.what)];
         [r, notes] = m.change(r, b); out.push(notes.map((n) => n.what));
-        [r, notes] = m.change(r, { ...b, user_name: "B" }); out.push(notes.map((n) => n.what), m.nameOf(r.b));
+        [r, notes] = m.change(r, { ...b, user_name: "B" }); out.push(notes.map((n) => n.what + n.before), m.nameOf(r.b));
         [r, notes] = m.reset(r, [a, { user_id: "c" }]); out.push(notes.map((n) => n.what + n.member.user_id).sort());
         [r, notes] = m.remove(r, "nobody"); out.push(notes, Object.keys(r)); return out; })()"""
-    assert await run("roster", roster) == [[], ["joined"], [], "B", ["joinedc", "leftb"], [], ["a", "c"]]
+    assert await run("roster", roster) == [[], ["joined"], ["renamedb"], "B", ["joinedc", "leftb"], [], ["a", "c"]]
 
-    assert await run("words", "['Anna Berg', 'anna', '', 'Ärger im Büro'].map(m.initials)") == ["AB", "A", "?", "ÄB"]
+    assert await run("avatar", "['Anna Berg', 'anna', '', 'Ärger im Büro'].map(m.initials)") == ["AB", "A", "?", "ÄB"]
     tokens = "['https://h/join/r#token=a-b.c_d.e', ' a.b.c ', 'hello'].map(m.tokenIn)"
     assert await run("settings", tokens) == ["a-b.c_d.e", "a.b.c", ""]
     await close(page)

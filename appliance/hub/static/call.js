@@ -7,6 +7,8 @@ import { Meter, audioContext, listen, quiet } from "./meter.js";
 import { Quality, outbound } from "./quality.js";
 import { Remote } from "./remote.js";
 import * as roster from "./roster.js";
+import { Standing } from "./standing.js";
+import { _ } from "./words.js";
 
 const STATS_MS = 2000;
 const LEVEL_MS = 100;
@@ -14,11 +16,12 @@ const LEVEL_MS = 100;
 export class Call extends EventTarget {
   members = roster.empty;
   room;
-  role = "host";
+  link;
+  standing;
+  reported = {}; // user id -> {uplink, downlink}: what each member says of its own network
   uplink = new Quality();
   speaking = quiet;
   level = 0;
-  #link;
   #media;
   #uplinks;
   #remotes = new Map(); // "user_id/stream" -> Remote
@@ -28,20 +31,23 @@ export class Call extends EventTarget {
   #sending = { audio: null, video: null };
   #timers;
 
-  constructor({ url, room, credentials, media, codec }) {
+  constructor({ url, room, profile, credentials, media, codec }) {
     super();
     this.room = room;
     this.#media = media;
-    this.#link = new Link({ url, room, credentials });
+    this.link = new Link({ url, room, profile, credentials });
+    this.standing = new Standing(this.link);
+    this.standing.addEventListener("role", () => this.#roleChanged());
+    this.standing.addEventListener("change", () => this.#changed());
     this.#uplinks = new Uplinks({
       send: (peer, leg) => this.#signal(peer, leg),
-      offered: () => (this.role === "audience" ? {} : media.offered()),
+      offered: () => (this.standing.listens ? {} : media.offered()),
       codec,
     });
-    this.#link.addEventListener("state", () => this.#changed());
-    this.#link.addEventListener("joined", ({ detail }) => this.#joined(detail));
-    this.#link.addEventListener("message", ({ detail }) => this.#receive(detail));
-    this.#link.addEventListener("ended", ({ detail }) => this.#ended(detail));
+    this.link.addEventListener("state", () => this.#changed());
+    this.link.addEventListener("joined", ({ detail }) => this.#joined(detail));
+    this.link.addEventListener("message", ({ detail }) => this.#receive(detail));
+    this.link.addEventListener("ended", ({ detail }) => this.#ended(detail));
     media.addEventListener("change", this.#mediaChanged);
     this.#timers = [
       setInterval(() => void this.#measure(), STATS_MS),
@@ -51,24 +57,28 @@ export class Call extends EventTarget {
 
   start() {
     this.#mediaChanged();
-    void this.#link.run();
+    void this.link.run();
   }
 
   get state() {
-    return this.#link.state;
+    return this.link.state;
   }
 
   get ending() {
-    return this.#link.ending;
+    return this.link.ending;
+  }
+
+  get role() {
+    return this.standing.role;
   }
 
   get userId() {
-    return this.#link.userId;
+    return this.link.userId;
   }
 
   /** Failed tries to connect since the link was last up. */
   get attempts() {
-    return this.#link.attempt;
+    return this.link.attempt;
   }
 
   get remotes() {
@@ -85,23 +95,24 @@ export class Call extends EventTarget {
   }
 
   wake() {
-    this.#link.wake();
+    this.link.wake();
   }
 
   leave() {
-    return this.#link.leave();
+    return this.link.leave();
   }
 
   leaveNow() {
-    this.#link.leaveNow();
+    this.link.leaveNow();
   }
 
   #signal(to, leg) {
-    return this.#link.state === "connected" && this.#link.send({ type: "signal", to, leg });
+    return this.link.state === "connected" && this.link.send({ type: "signal", to, leg });
   }
 
   #joined({ joined, resumed }) {
-    this.role = joined.role;
+    if (joined.room !== this.room) this.members = roster.empty;
+    this.room = joined.room;
     this.#iceServers = this.#uplinks.iceServers = joined.ice_servers ?? [];
     this.#published = "";
     this.#publish();
@@ -114,7 +125,8 @@ export class Call extends EventTarget {
     const { type } = message;
     if (type === "joined") this.#roster(roster.reset(this.members, message.members ?? []));
     else if (type === "member-changed") this.#memberChanged(message);
-    else if (type === "member-left") this.#roster(roster.remove(this.members, message.user_id));
+    else if (type === "member-left") this.#roster(roster.remove(this.members, message.user_id, message.role_change));
+    else if (type === "room-quality") this.reported = Object.fromEntries(message.items.map((item) => [item.user_id, item]));
     else if (type === "signal") this.#routed(message.sender, message.leg);
     else if (type === "error") console.warn(`hub: ${message.code}: ${message.message} ${message.field ?? ""}`);
   }
@@ -136,8 +148,9 @@ export class Call extends EventTarget {
   }
 
   #roster([members, notes]) {
+    // A listener of a live room is in no roster and is served all the same.
+    this.#uplinks.forget(Object.keys(this.members).filter((id) => !members[id] && !notes.some((note) => stays(note, id))));
     this.members = members;
-    this.#uplinks.keep(Object.keys(members));
     const wanted = Object.values(members).flatMap(remoteStreams);
     for (const [key, remote] of this.#remotes) {
       if (!wanted.some((stream) => stream.key === key)) {
@@ -157,8 +170,8 @@ export class Call extends EventTarget {
       }
       remote.update(member, stream);
     }
-    for (const { what, member } of notes) {
-      this.#notice(what === "joined" ? `${roster.nameOf(member)} joined` : `${roster.nameOf(member)} left`);
+    for (const { what, member, before } of notes) {
+      this.#notice(_(`room.note_${what}`, { name: roster.nameOf(member), before }));
     }
     this.#changed();
   }
@@ -180,7 +193,7 @@ export class Call extends EventTarget {
 
   /** Tells the hub what we send; a mute alone goes as SetMute. */
   #publish() {
-    if (this.#link.state !== "connected" || this.role === "audience") return;
+    if (this.link.state !== "connected" || this.standing.listens) return;
     const stream = published(this.#media);
     const now = JSON.stringify(stream);
     const before = this.#published;
@@ -189,12 +202,20 @@ export class Call extends EventTarget {
     let message;
     if (!stream) message = before && before !== "null" ? { type: "unpublish" } : null;
     else message = onlyMuteDiffers(before && JSON.parse(before), stream) ?? { type: "publish", stream };
-    if (message) this.#link.request(message).catch((error) => this.#publishFailed(error));
+    if (message) this.link.request(message).catch((error) => this.#publishFailed(error));
   }
 
   #publishFailed(error) {
     this.#published = ""; // told again with the next change or join
-    if (error.code !== "not-connected") this.#notice(`The room does not take your sound and picture: ${error.message}`);
+    if (error.code !== "not-connected") this.#notice(_("room.not_published", { why: error.message }));
+  }
+
+  /** The hub took our streams back, or takes them again. */
+  #roleChanged() {
+    this.#published = "";
+    if (this.standing.listens) this.#uplinks.close();
+    else this.#publish();
+    this.#changed();
   }
 
   #listen() {
@@ -215,6 +236,8 @@ export class Call extends EventTarget {
       const total = (field) => counts.reduce((sum, count) => sum + count[field], 0);
       this.uplink.add({ packets: total("packets"), lost: total("lost"), rtt_ms: worst.rtt_ms, at_ms: now }, false);
     } else this.uplink = new Quality();
+    const downlink = Math.max(0, ...this.remotes.map((remote) => remote.quality.level));
+    if (this.state === "connected") this.link.send({ type: "report-quality", uplink: this.uplink.level, downlink });
     this.#changed();
   }
 
@@ -238,6 +261,9 @@ export class Call extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 }
+
+/** It left the roster, not the room. */
+const stays = ({ what, member }, userId) => what === "listens" && member.user_id === userId;
 
 /** A member without a stream still has a tile: its "main" stream carries nothing. */
 function remoteStreams(member) {

@@ -230,9 +230,9 @@ export class Uplinks {
     for (const { senders } of this.#legs.values()) senders[kind]?.replaceTrack(track).catch(() => {});
   }
 
-  /** Keeps only the legs of these peers. */
-  keep(peers) {
-    for (const [key, { peer }] of this.#legs) if (!peers.includes(peer)) this.#close(key);
+  /** Ends the legs of these peers. */
+  forget(peers) {
+    for (const [key, { peer }] of this.#legs) if (peers.includes(peer)) this.#close(key);
   }
 
   close() {

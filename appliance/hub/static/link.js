@@ -35,8 +35,12 @@ export class Link extends EventTarget {
   ending = null;
   userId = "";
   attempt = 0; // failed tries since the link was last up
+  token = ""; // of the login
+  role = ""; // what we enter a room as; "": as the credentials say
   #url;
   #room;
+  #profile;
+  #roomToken = ""; // of a room that the login's token does not open
   #credentials;
   #socket = null;
   #session = "";
@@ -51,10 +55,11 @@ export class Link extends EventTarget {
 
   /** `credentials(renew)` answers {token, userId, userName, role}; renew: the last token was refused, get another one
    *  or answer null. It may throw: then the link tries again later. */
-  constructor({ url, room, credentials }) {
+  constructor({ url, room, profile = "rtc", credentials }) {
     super();
     this.#url = url;
     this.#room = room;
+    this.#profile = profile;
     this.#credentials = credentials;
   }
 
@@ -108,6 +113,29 @@ export class Link extends EventTarget {
   /** Tries at once instead of waiting for the back-off. */
   wake() {
     this.#wakeUp?.();
+  }
+
+  /** Into another room on the same login, and back into this one when that room refuses: then it rejects with why. */
+  async move(room, token = "") {
+    await this.request({ type: "leave" });
+    let joined, refusal;
+    try {
+      joined = await this.#join(room, token);
+      this.#room = room;
+      this.#roomToken = token;
+    } catch (error) {
+      refusal = error;
+      joined = await this.#join(this.#room, this.#roomToken);
+    }
+    this.#emit("joined", { joined, resumed: false });
+    if (refusal) throw refusal;
+  }
+
+  /** A newer token for the same user and room; rejects when the hub does not take it. */
+  async renew(token) {
+    const renewed = await this.request({ type: "renew-token", token });
+    this.token = token;
+    return renewed;
   }
 
   async leave() {
@@ -187,14 +215,20 @@ export class Link extends EventTarget {
     });
     this.#session = loggedIn.session;
     this.userId = loggedIn.user_id;
+    this.token = who.token;
+    this.role ||= who.role;
     let joined = null;
-    if (loggedIn.resumed) joined = await this.#resync();
+    if (loggedIn.resumed && loggedIn.in_room) joined = await this.#resync();
     const resumed = joined !== null;
-    joined ??= await this.request({ type: "join", room: this.#room, role: who.role });
+    joined ??= await this.#join(this.#room, this.#roomToken);
     this.userId = joined.user_id;
     this.#everJoined = true;
     this.#set("connected");
     this.#emit("joined", { joined, resumed });
+  }
+
+  #join(room, token) {
+    return this.request({ type: "join", room, role: this.role, profile: this.#profile, token });
   }
 
   /** The Joined with id 0, or null when the seat was in no room. */

@@ -1,12 +1,12 @@
 // Before the call: name, preview, level, devices. Also the device choice during the call.
 
+import { hue, initials } from "./avatar.js";
+import { $, put } from "./dom.js";
 import { Meter } from "./meter.js";
-import { put } from "./tile.js";
 import { renderMute, renderProblems } from "./view.js";
-import { hue, initials } from "./words.js";
+import { _ } from "./words.js";
 
 const LEVEL_MS = 80;
-const $ = (id) => document.getElementById(id);
 
 const filled = (select) => [...select.options].map(({ value, text }) => value + text).join();
 
@@ -17,7 +17,7 @@ export function deviceChoice(root, media, { chosen, choose, signal }) {
     const lists = await media.devices();
     for (const select of selects) {
       const kind = select.dataset.device;
-      const none = kind === "speaker" ? "System default" : lists[kind].length ? "" : "None found";
+      const none = kind === "speaker" ? _("device.default") : lists[kind].length ? "" : _("device.none");
       const options = lists[kind].map(({ id, label }) => new Option(label, id));
       if (none) options.unshift(new Option(none, ""));
       const same = options.map(({ value, text }) => value + text).join() === filled(select);
@@ -33,14 +33,15 @@ export function deviceChoice(root, media, { chosen, choose, signal }) {
   void fill();
 }
 
-/** Shows the lobby; resolves to the name when somebody joins. */
-export function lobby({ media, room, name, choose }) {
+/** Shows the lobby, without devices for who only `listens`; resolves to the name when somebody joins. */
+export function lobby({ media, room, name, listens, choose }) {
   const stop = new AbortController();
   const { signal } = stop;
   let meter = null;
   $("lobby").hidden = false;
   $("lobby-title").textContent = room;
   $("name").value = name;
+  $("lobby").dataset.listens = listens;
 
   const render = () => {
     const { video, audio } = media.tracks;
@@ -85,7 +86,7 @@ export function lobby({ media, room, name, choose }) {
       meter?.close();
       $("preview").srcObject = $("preview").track = null;
       $("lobby").hidden = true;
-      resolve($("name").value.trim() || "Guest");
+      resolve($("name").value.trim() || _("lobby.guest"));
     };
     $("join-form").addEventListener("submit", join, { signal });
   });

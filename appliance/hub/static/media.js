@@ -3,6 +3,8 @@
 //
 // Events: "change" (tracks, mutes, problems), "devices" (the lists changed).
 
+import { _ } from "./words.js";
+
 const KINDS = ["audio", "video"];
 const PROBLEMS = {
   NotAllowedError: "denied",
@@ -73,9 +75,9 @@ export class LocalMedia extends EventTarget {
         .filter((device) => device.kind === kind && device.deviceId && device.deviceId !== "default")
         .map((device, index) => ({ id: device.deviceId, label: device.label || `${name} ${index + 1}` }));
     return {
-      audio: list("audioinput", "Microphone"),
-      video: list("videoinput", "Camera"),
-      speaker: list("audiooutput", "Speaker"),
+      audio: list("audioinput", _("device.microphone")),
+      video: list("videoinput", _("device.camera")),
+      speaker: list("audiooutput", _("device.speaker")),
     };
   }
 
@@ -85,6 +87,14 @@ export class LocalMedia extends EventTarget {
 
   get filter() {
     return this.#filter;
+  }
+
+  /** Lets go of the devices until the next `open`: whoever only listens needs none. */
+  release() {
+    return this.#next(async () => {
+      KINDS.forEach((kind) => this.#stop(kind));
+      this.#changed();
+    });
   }
 
   close() {

@@ -1,11 +1,14 @@
 // The room page `/join/ROOM`: lobby, call, end; wires the other modules together.
 //
 // Address: `#token=...` the invitation; `?auto=1` joins without the lobby, `?name=...` presets the name, `?codec=h264|vp8`
-// prefers a codec for what we send, `?filter=off` sends the microphone untouched.
+// prefers a codec for what we send, `?filter=off` sends the microphone untouched, `?role=audience` only listens,
+// `?profile=live` makes a room in which listeners are unseen, `?lang=zh` speaks another language from now on.
 // For tests and the curious: `document.documentElement.dataset.state` is lobby | connecting | connected | reconnecting |
 // leaving | ended (then `dataset.ending` is its code), and `window.room` is read-only, see `inspector`.
 
 import { Call } from "./call.js";
+import { Control } from "./control.js";
+import { $ } from "./dom.js";
 import { deviceChoice, lobby, toggle } from "./lobby.js";
 import { HubError } from "./link.js";
 import { LocalMedia } from "./media.js";
@@ -13,18 +16,22 @@ import { audioContext } from "./meter.js";
 import { inbound, outbound } from "./quality.js";
 import { nameOf } from "./roster.js";
 import * as settings from "./settings.js";
+import { ending } from "./sentences.js";
+import { toast } from "./toasts.js";
 import { View } from "./view.js";
-import { ending } from "./words.js";
+import { _ } from "./words.js";
 
+const FAREWELL_MS = 500;
 const ROOM = /^[A-Za-z0-9._~-]{1,64}$/;
-const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
-const room = decodeURIComponent(location.pathname.split("/")[2] ?? "");
+let room = decodeURIComponent(location.pathname.split("/")[2] ?? "");
 
 let token = settings.takeToken(room);
 let call = null;
 let view = null;
 let media = null;
+let control = null;
+let me = ""; // our name
 
 function newMedia() {
   const remembered = settings.load();
@@ -37,35 +44,68 @@ function chooseDevice(kind, id) {
   else void media.choose(kind, id);
 }
 
+/** A token of the demo's hub, "" where there is none; `old` is renewed for the same guest. */
+async function demoToken(old = "") {
+  const headers = old ? { Authorization: `Bearer ${old}` } : {};
+  const answer = await fetch(`/hub/token?${new URLSearchParams({ room, name: me })}`, { headers }).catch(() => null);
+  if (!answer || answer.status >= 500) throw new HubError("service-unavailable", "the hub can't be reached");
+  return answer.ok ? (await answer.json()).token : "";
+}
+
+const role = () => (query.get("role") === "audience" ? "audience" : (settings.claimsOf(token).role ?? "host"));
+
 /** The invitation, or what the demo's hub hands out, or nothing: an open hub takes us without. */
-function credentialsFor(userName) {
+function credentials() {
   let demo = null;
   return async (renew) => {
-    if (token) return renew ? null : { token, userId: "", userName, role: settings.claimsOf(token).role ?? "host" };
+    if (token) return renew ? null : { token, userId: "", userName: me, role: role() };
     if (demo === null || renew) {
-      const answer = await fetch(`/hub/token?${new URLSearchParams({ room, name: userName })}`).catch(() => null);
-      if (!answer || answer.status >= 500) throw new HubError("service-unavailable", "the hub can't be reached");
-      demo = answer.ok ? (await answer.json()).token : "";
+      demo = await demoToken();
       if (renew && !demo) return null;
     }
-    return { token: demo, userId: "", userName, role: "host" };
+    return { token: demo, userId: "", userName: me, role: role() };
   };
 }
 
-async function join(userName, seen) {
+async function join(seen) {
   const url = `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/hub/ws`;
-  call = new Call({ url, room, credentials: credentialsFor(userName), media, codec: query.get("codec") ?? "" });
+  const profile = query.get("profile") === "live" ? "live" : "rtc";
+  call = new Call({ url, room, profile, credentials: credentials(), media, codec: query.get("codec") ?? "" });
   call.addEventListener("ended", ({ detail }) => ended(detail.code, detail.message));
   $("ended").hidden = true;
   $("room").hidden = false;
-  view = new View(call, media, { speaker: settings.load().speaker, userName, seen });
+  view = new View(call, media, { speaker: settings.load().speaker, userName: me, seen });
+  control = new Control(call, media, {
+    name: me,
+    named: (name) => {
+      settings.save({ name });
+      view.userName = me = name;
+    },
+    fetchToken: () => (token ? "" : demoToken(call.link.token)),
+    keepToken,
+    went,
+  });
   audioContext().resume().catch(() => {});
   call.start();
+}
+
+function keepToken(given) {
+  token = given;
+  settings.keepToken(room, token);
+}
+
+/** A call took us to another room, or back. */
+function went(other, given) {
+  room = other;
+  if (given) settings.keepToken(room, given);
+  history.replaceState(null, "", `/join/${encodeURIComponent(room)}${location.search}`);
+  document.title = _("room.title", { room });
 }
 
 function ended(code, message) {
   media?.close();
   view?.close();
+  control?.close();
   $("device-dialog").close();
   $("room").hidden = $("lobby").hidden = true;
   const words = ending(code, message);
@@ -84,27 +124,35 @@ function ended(code, message) {
 
 async function start({ direct }) {
   delete document.documentElement.dataset.ending;
-  document.title = `${room} · Room`;
+  document.title = _("room.title", { room });
   if (!ROOM.test(room)) return ended("invalid-room");
   if (!window.RTCPeerConnection || !window.AudioContext) return ended("unsupported");
   media = newMedia();
-  const remembered = query.get("name") ?? (settings.load().name || settings.claimsOf(token).name || "");
-  const opened = media.open();
-  let name = remembered || "Guest";
-  if (direct) await opened;
-  else {
+  me = query.get("name") ?? (settings.load().name || settings.claimsOf(token).name || "");
+  const listens = role() === "audience";
+  const opened = listens ? Promise.resolve() : media.open();
+  if (direct) {
+    await opened;
+    me ||= _("lobby.guest");
+  } else {
     document.documentElement.dataset.state = "lobby";
-    name = await lobby({ media, room, name: remembered, choose: chooseDevice });
-    settings.save({ name });
+    me = await lobby({ media, room, name: me, listens, choose: chooseDevice });
+    settings.save({ name: me });
     await opened;
   }
-  await join(name, !direct);
+  await join(!direct);
 }
 
 async function toggleAndKeep(kind) {
+  if (call?.standing.forced[kind]) return toast(_(`forced.${kind}_kept`));
   view?.remind();
   await toggle(media, kind);
   settings.save({ [`${kind}Muted`]: media.muted[kind] });
+}
+
+async function leave() {
+  await Promise.race([control?.leave(), new Promise((resolve) => setTimeout(resolve, FAREWELL_MS))]);
+  await call?.leave();
 }
 
 function openDevices() {
@@ -122,7 +170,7 @@ function openDevices() {
   dialog.showModal();
 }
 
-/** `room.state`, `.reason`, `.userId`, `.local`, `.peers` and `await room.stats()`: values, nothing to act with. */
+/** `room.state`, `.reason`, `.userId`, `.local`, `.peers`, `.control` and `await room.stats()`: values, nothing to act with. */
 const inspector = Object.freeze({
   get state() {
     return document.documentElement.dataset.state;
@@ -149,6 +197,15 @@ const inspector = Object.freeze({
       quality: remote.quality.level,
     }));
   },
+  get control() {
+    const { standing, reported } = call ?? {};
+    const { calls, conversation, chat, people, renewal, tone } = control ?? {};
+    return {
+      room: call?.room, role: standing?.role, profile: standing?.profile, mayModerate: standing?.mayModerate,
+      forced: standing?.forced, reported, tone, ringing: calls?.ringing, calling: calls?.calling, missed: calls?.missed,
+      talking: conversation?.current, messages: chat?.messages, people: people?.list, tokenLeft: renewal?.left,
+    };
+  },
   async stats() {
     const read = async (pc, counts) => counts(await pc.getStats(), performance.now());
     const legs = (call?.remotes ?? []).filter((remote) => remote.downlink.pc);
@@ -162,24 +219,29 @@ Object.defineProperty(window, "room", { value: inspector });
 $("mic").addEventListener("click", () => void toggleAndKeep("audio"));
 $("camera").addEventListener("click", () => void toggleAndKeep("video"));
 $("devices").addEventListener("click", openDevices);
-$("leave").addEventListener("click", () => void call?.leave());
+$("leave").addEventListener("click", () => void leave());
 $("again").addEventListener("click", () => void start({ direct: true }));
 $("paste-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const pasted = settings.tokenIn($("paste").value);
   $("paste-problem").hidden = Boolean(pasted);
   if (!pasted) return;
-  token = pasted;
-  settings.keepToken(room, token);
+  keepToken(pasted);
   $("paste").value = "";
   $("ended").hidden = true;
   void start({ direct: false });
 });
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, dialog")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog")) return;
   if (!$("room").hidden && event.key.toLowerCase() === "m") $("mic").click();
   if (!$("room").hidden && event.key.toLowerCase() === "v") $("camera").click();
 });
+$("take-part").addEventListener("click", () => $("role-switch").click());
+for (const link of document.querySelectorAll(".languages a")) {
+  const there = new URLSearchParams(location.search);
+  there.set("lang", link.hreflang);
+  link.href = `?${there}`;
+}
 addEventListener("online", () => call?.wake());
 document.addEventListener("visibilitychange", () => document.hidden || call?.wake());
 addEventListener("pagehide", () => call?.leaveNow());

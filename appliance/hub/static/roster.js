@@ -2,11 +2,11 @@
 // resync after a lost link is a change like any other.
 //
 // member: as on the wire {user_id, user_name, role, streams: [{name, audio: {muted} | null, video}]}
-// note:   {what: "joined" | "left", member}
+// note:   {what: "joined" | "left" | "listens" | "renamed", member, before: the name before}
 
 export const empty = Object.freeze({});
 
-export const nameOf = (member) => member.user_name || member.user_id || "Guest";
+export const nameOf = (member) => member.user_name || member.user_id;
 
 /** The stream of this name, or undefined. */
 export const streamOf = (member, name = "main") => member?.streams?.find((stream) => stream.name === name);
@@ -23,17 +23,22 @@ export function reset(roster, members) {
   if (roster === empty) return [Object.freeze(next), []];
   const notes = [
     ...Object.values(roster).filter((member) => !next[member.user_id]).map((member) => ({ what: "left", member })),
-    ...members.filter((member) => !roster[member.user_id]).map((member) => ({ what: "joined", member })),
+    ...members.flatMap((member) => noted(roster[member.user_id], member)),
   ];
   return [Object.freeze(next), notes];
 }
 
 export function change(roster, member) {
-  const notes = roster[member.user_id] ? [] : [{ what: "joined", member }];
-  return [Object.freeze({ ...roster, [member.user_id]: member }), notes];
+  return [Object.freeze({ ...roster, [member.user_id]: member }), noted(roster[member.user_id], member)];
 }
 
-export function remove(roster, userId) {
+/** `listens`: it is still here, unseen, as the audience of a live room. */
+export function remove(roster, userId, listens = false) {
   const { [userId]: member, ...rest } = roster;
-  return [Object.freeze(rest), member ? [{ what: "left", member }] : []];
+  return [Object.freeze(rest), member ? [{ what: listens ? "listens" : "left", member }] : []];
+}
+
+function noted(old, member) {
+  if (!old) return [{ what: "joined", member }];
+  return nameOf(old) === nameOf(member) ? [] : [{ what: "renamed", member, before: nameOf(old) }];
 }

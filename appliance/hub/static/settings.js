@@ -1,7 +1,10 @@
-// What the page remembers: name and devices for good (localStorage), an invitation for this tab (sessionStorage).
+// What the page remembers: name, devices and whom one met for good (localStorage), an invitation for this tab (sessionStorage).
 
 const KEY = "room-appliance";
-const DEFAULTS = { name: "", audio: "", video: "", speaker: "", filter: true, audioMuted: false, videoMuted: false };
+const DEFAULTS = {
+  name: "", audio: "", video: "", speaker: "", filter: true, audioMuted: false, videoMuted: false, people: {},
+};
+export const MAX_PEOPLE = 50;
 
 /** A storage may be blocked altogether: then nothing is remembered. */
 function attempt(read, fallback) {
@@ -14,7 +17,7 @@ function attempt(read, fallback) {
 
 export function load() {
   const stored = attempt(() => JSON.parse(localStorage.getItem(KEY)), {});
-  const known = Object.entries(stored).filter(([key, value]) => typeof value === typeof DEFAULTS[key]);
+  const known = Object.entries(stored).filter(([key, value]) => value !== null && typeof value === typeof DEFAULTS[key]);
   return { ...DEFAULTS, ...Object.fromEntries(known) };
 }
 

@@ -1,14 +1,12 @@
 // One participant's tile.
 
+import { hue, initials } from "./avatar.js";
+import { put } from "./dom.js";
 import { fit } from "./layout.js";
-import { hue, initials, qualityWords } from "./words.js";
+import { qualityWords } from "./sentences.js";
+import { _ } from "./words.js";
 
 const BARS = [0, 4, 3, 2, 1, 1, 0]; // lit bars for quality 0..6
-
-/** Sets a property only when it is another one: nothing is laid out or read aloud for nothing. */
-export function put(element, property, value) {
-  if (element[property] !== value) element[property] = value;
-}
 
 function attach(element, track) {
   if (element.track === track) return false;
@@ -53,11 +51,11 @@ export class Tile {
     put(this.#avatar, "textContent", initials(state.name));
     this.#avatar.style.setProperty("--hue", hue(state.name));
     const states = [
-      state.audioMuted ? "microphone off" : "",
-      state.videoMuted ? "camera off" : "",
+      state.audioMuted ? _("room.microphone_off") : "",
+      state.videoMuted ? _("room.camera_off") : "",
       state.quality ? qualityWords(state.quality) : "",
     ];
-    put(this.#parts.states, "textContent", states.filter(Boolean).join(", "));
+    put(this.#parts.states, "textContent", states.filter(Boolean).join(_("common.comma")));
     put(this.#parts.bars, "title", qualityWords(state.quality));
     put(this.#parts.waiting, "hidden", !state.waiting);
     if (attach(this.#video, shown ? state.video : null)) this.#video.play().catch(() => {});

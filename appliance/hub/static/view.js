@@ -1,28 +1,28 @@
 // The call on the screen: tiles, words and controls drawn from a Call. It decides nothing of the call.
 
+import { $, attribute, put } from "./dom.js";
 import { shape } from "./layout.js";
 import { nameOf } from "./roster.js";
-import { Tile, put } from "./tile.js";
-import { deviceProblem, stateWords } from "./words.js";
+import { deviceProblem, stateWords } from "./sentences.js";
+import { Tile } from "./tile.js";
+import { toast } from "./toasts.js";
+import { _, counted } from "./words.js";
 
 const TOGETHER = new Set(["denied", "absent", "insecure"]); // problems that both devices have for one reason
-const TOAST_MS = 4000;
 const GAP = 12; // of .tiles in room.css
 const SLOW_ATTEMPTS = 3; // then the page says that nobody answers
-const $ = (id) => document.getElementById(id);
 
-/** A mute button: icon, words, pressed state. */
-export function renderMute(button, kind, muted, absent) {
-  const [icon, device, off, on, none] = {
-    audio: ["mic", "microphone", "Mute", "Unmute", "No mic"],
-    video: ["camera", "camera", "Stop video", "Start video", "No camera"],
-  }[kind];
+/** A mute button: icon, words, pressed state. `forced`: who else keeps it off, in words. */
+export function renderMute(button, kind, muted, absent, forced = "") {
   const shut = muted || absent;
-  button.querySelector("use").setAttribute("href", shut ? `#i-${icon}-off` : `#i-${icon}`);
-  put(button.querySelector("span"), "textContent", absent ? none : shut ? on : off);
+  const symbol = kind === "audio" ? "mic" : "camera";
+  button.querySelector("use").setAttribute("href", shut ? `#i-${symbol}-off` : `#i-${symbol}`);
+  const short = absent ? "absent" : shut ? "on" : "off";
+  put(button.querySelector("span"), "textContent", forced ? _(`mute.${kind}_forced`) : _(`mute.${kind}_${short}`));
   button.dataset.muted = shut;
-  const label = absent ? `No ${device}: try again` : `${shut ? "Turn on" : "Turn off"} ${device}`;
-  if (button.getAttribute("aria-label") !== label) button.setAttribute("aria-label", label);
+  attribute(button, "aria-disabled", forced ? "true" : null);
+  attribute(button, "title", forced || null);
+  attribute(button, "aria-label", forced || _(`mute.${kind}_${short}_label`));
 }
 
 const problemKey = ({ problems }) => `${problems.audio} ${problems.video}`;
@@ -53,8 +53,8 @@ export function renderProblems(element, media, closable = false) {
       const text = document.createElement("p");
       text.textContent = deviceProblem(kind, problem);
       notice.append(text);
-      if (problem !== "insecure") notice.append(action("Try again", () => void media.open()));
-      if (closable) notice.append(action("Close", () => notice.remove()));
+      if (problem !== "insecure") notice.append(action(_("common.try_again"), () => void media.open()));
+      if (closable) notice.append(action(_("common.close"), () => notice.remove()));
       return notice;
     }),
   );
@@ -89,6 +89,15 @@ export class View {
     this.#render();
   }
 
+  get userName() {
+    return this.#userName;
+  }
+
+  set userName(name) {
+    this.#userName = name;
+    this.#render();
+  }
+
   /** The tile of a user's main stream, or undefined. */
   tile(userId) {
     return this.#tiles.get(`${userId}/main`);
@@ -118,35 +127,38 @@ export class View {
     put($("room-name"), "textContent", call.room);
     put($("status"), "textContent", stateWords(call.state));
     const people = Object.keys(call.members).length + 1;
-    put($("count"), "textContent", call.state === "connected" ? `${people} ${people === 1 ? "person" : "people"}` : "");
+    put($("count"), "textContent", call.state === "connected" ? counted("room.people", people) : "");
+    attribute($("open-people"), "aria-label", `${_("people.title")}, ${counted("room.people", people)}`);
     put($("alone"), "hidden", call.state !== "connected" || people > 1);
     const waiting = call.state === "connecting" || call.state === "reconnecting";
     put($("banner"), "hidden", !waiting);
     put($("banner-text"), "textContent", this.#waitingWords());
     this.#renderTiles();
-    const listening = call.role === "audience";
+    const { listens, forced } = call.standing;
+    put($("listening"), "hidden", !listens);
+    put($("devices"), "hidden", listens);
     for (const [id, kind] of [["mic", "audio"], ["camera", "video"]]) {
-      put($(id), "hidden", listening);
-      renderMute($(id), kind, this.#media.muted[kind], Boolean(this.#media.problems[kind]));
+      put($(id), "hidden", listens);
+      const why = forced[kind] ? _(`forced.${kind}_kept`) : "";
+      renderMute($(id), kind, this.#media.muted[kind], Boolean(this.#media.problems[kind]), why);
     }
-    if (!listening) renderProblems($("room-problems"), this.#media, true);
+    put($("room-problems"), "hidden", listens);
+    if (!listens) renderProblems($("room-problems"), this.#media, true);
   }
 
   #waitingWords() {
     const { state, attempts } = this.#call;
-    if (state === "connecting") {
-      return attempts < SLOW_ATTEMPTS ? "Connecting…" : "The room doesn't answer. Trying again…";
-    }
-    return attempts < SLOW_ATTEMPTS ? "Connection lost. Reconnecting…" : "Still no connection. Trying again…";
+    return _(`room.${state === "connecting" ? "connecting" : "reconnecting"}${attempts < SLOW_ATTEMPTS ? "" : "_slow"}`);
   }
 
   #renderTiles() {
     const call = this.#call;
     const media = this.#media;
-    const shown = new Set(["own"]);
-    this.#tileOf("own", { userId: call.userId, own: true }).render({
+    const { listens } = call.standing;
+    const shown = new Set(listens ? [] : ["own"]); // who only listens shows nothing
+    if (!listens) this.#tileOf("own", { userId: call.userId, own: true }).render({
       name: this.#userName,
-      note: " (you)",
+      note: _("room.you"),
       video: media.tracks.video,
       audioMuted: media.muted.audio || !media.tracks.audio,
       videoMuted: media.muted.video || !media.tracks.video,
@@ -158,11 +170,11 @@ export class View {
       const has = Boolean(remote.stream.audio || remote.stream.video);
       this.#tileOf(remote.key, { userId: remote.userId, stream: remote.name }).render({
         name: nameOf(remote.member),
-        note: remote.name === "screen" ? ": screen" : "",
+        note: remote.name === "screen" ? _("room.screen") : "",
         ...remote.tracks,
         audioMuted: remote.isMuted("audio"),
         videoMuted: remote.isMuted("video"),
-        quality: remote.quality.level,
+        quality: worst(call.reported[remote.userId], remote.quality.level),
         waiting: has && remote.downlink.state === "connecting",
       });
     }
@@ -194,7 +206,7 @@ export class View {
     const style = getComputedStyle(stage);
     const width = stage.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
     const height = stage.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
-    const floats = this.#tiles.size === 2;
+    const floats = this.#tiles.size === 2 && this.#tiles.has("own");
     const large = [...this.#tiles].filter(([key]) => !floats || key !== "own").map(([, tile]) => tile);
     const { width: tileWidth, height: tileHeight } = shape(large.length, width, height, GAP, large[0]?.aspect);
     tiles.dataset.floats = floats;
@@ -216,9 +228,7 @@ export class View {
   }
 }
 
-function toast(text) {
-  const line = document.createElement("p");
-  line.textContent = text;
-  $("toasts").append(line);
-  setTimeout(() => line.remove(), TOAST_MS);
+/** The network of a member: what it says of its own, both ways, or while it says nothing what arrives from it. */
+function worst(reported, arriving) {
+  return reported ? Math.max(reported.uplink, reported.downlink) || arriving : arriving;
 }

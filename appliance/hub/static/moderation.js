@@ -1,0 +1,119 @@
+// What a moderator does to a member or to the room; each act that cannot be taken back is asked about first.
+
+import { $, button, draw } from "./dom.js";
+import { confirm } from "./confirm.js";
+import * as roster from "./roster.js";
+import { refusal } from "./sentences.js";
+import { toast } from "./toasts.js";
+import { _ } from "./words.js";
+
+const BANS_S = { 900: "ban.quarter", 3600: "ban.hour", 86400: "ban.day", 604800: "ban.week", forever: "ban.forever" };
+const MAX_NOTE = 256;
+
+export class Moderation {
+  #call;
+  #writeTo;
+  #silenced = new Set(); // "user kind": muted by this page, as nobody else is told
+  #userId = "";
+
+  /** `writeTo(userId)` opens the messages. */
+  constructor({ call, writeTo, signal }) {
+    this.#call = call;
+    this.#writeTo = writeTo;
+    call.addEventListener("change", () => this.#render(), { signal });
+    signal.addEventListener("abort", () => $("member-dialog").close());
+  }
+
+  /** Opens what can be done with this member. */
+  show(userId) {
+    this.#userId = userId;
+    $("member-actions").drawn = "";
+    this.#render();
+    $("member-dialog").showModal();
+  }
+
+  async endRoom() {
+    const answer = await confirm({
+      title: _("moderate.end_title"),
+      text: _("moderate.end_text"),
+      yes: _("moderate.end"),
+      note: true,
+    });
+    if (answer) await this.#ask({ type: "disband", message: answer.note.slice(0, MAX_NOTE) });
+  }
+
+  #render() {
+    for (const key of this.#silenced) {
+      if (!this.#call.members[key.slice(0, key.lastIndexOf(" "))]) this.#silenced.delete(key);
+    }
+    if (!this.#userId) return;
+    const member = this.#call.members[this.#userId];
+    if (!member) {
+      this.#userId = "";
+      $("member-dialog").close();
+      return;
+    }
+    $("member-title").textContent = roster.nameOf(member);
+    $("member-id").textContent = member.user_id;
+    draw($("member-actions"), this.#actions(member), (action) => this.#button(action, member));
+  }
+
+  #actions(member) {
+    if (!this.#call.standing.mayModerate) return ["write"];
+    const stream = roster.streamOf(member);
+    const mutes = roster.kindsOf(stream).flatMap((kind) => {
+      const silenced = this.#silenced.has(`${member.user_id} ${kind}`);
+      if (silenced) return [`unmute_${kind}`];
+      return roster.isMuted(stream, kind) ? [`mute_${kind}`, `unmute_${kind}`] : [`mute_${kind}`];
+    });
+    return ["write", ...mutes, "kick", "remove", "ban"];
+  }
+
+  #button(action, member) {
+    const dangerous = ["kick", "remove", "ban"].includes(action);
+    const act = () => void this.#act(action, member);
+    return button(_(`moderate.${action}`), act, dangerous ? "button warned" : "button", { dataset: { key: action } });
+  }
+
+  async #act(action, member) {
+    const [name, userId] = [roster.nameOf(member), member.user_id];
+    if (action === "write") {
+      $("member-dialog").close();
+      return this.#writeTo(userId);
+    }
+    const [what, kind] = action.split("_");
+    if (kind) {
+      const done = await this.#moderate({ user_id: userId, action: what, kind }, _(`moderate.did_${action}`, { name }));
+      if (done) this.#silenced[what === "mute" ? "add" : "delete"](`${userId} ${kind}`);
+      return this.#render();
+    }
+    $("member-dialog").close();
+    this.#userId = "";
+    const answer = await confirm({
+      title: _(`moderate.${action}_title`, { name }),
+      text: _(`moderate.${action}_text`),
+      yes: _(`moderate.${action}_yes`),
+      choices: action === "ban" ? Object.fromEntries(Object.entries(BANS_S).map(([s, key]) => [s, _(key)])) : null,
+      choiceWords: _("ban.how_long"),
+      note: true,
+    });
+    if (!answer) return;
+    const message = answer.note.slice(0, MAX_NOTE);
+    const ban = action === "ban" && answer.choice !== "forever" ? { ban_s: Number(answer.choice) } : {};
+    await this.#moderate({ user_id: userId, action, message, ...ban }, _(`moderate.did_${action}`, { name }));
+  }
+
+  async #moderate(request, done) {
+    return (await this.#ask({ type: "moderate", ...request })) && (toast(done), true);
+  }
+
+  async #ask(request) {
+    try {
+      await this.#call.link.request(request);
+      return true;
+    } catch (error) {
+      toast(refusal(error));
+      return false;
+    }
+  }
+}
