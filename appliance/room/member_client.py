@@ -257,18 +257,20 @@ class MemberClient(LoginClient):
         """The connection state has changed; its listeners hear of it next."""
 
     async def _make_way(self, ticket: Ticket) -> None:
-        """For a join: a login of a join that was ended is forgotten; one of somebody else is an error."""
-        login, wanted = self._login, ticket.credentials.user_id
-        if login.state is LoginState.ABORTED and login.is_implicit:
-            await login.close()
-        elif login.state is not LoginState.DISCONNECTED and wanted not in ("", login.user_id):
-            if not login.is_implicit:
-                raise InvalidStateError(
-                    f"logged in as {login.user_id!r}, not {wanted!r}; log out first",
-                    operation="join",
-                    state=login.state,
-                )
-            await login.close()
+        """For a join: a login that a join made ends where it cannot be used; another one's user is an error."""
+        login, wanted = self._login, ticket.credentials
+        if login.state is LoginState.DISCONNECTED:
+            return
+        is_other_user = wanted.user_id not in ("", login.user_id)
+        if login.is_implicit:
+            if login.state is LoginState.ABORTED or is_other_user or wanted.token not in ("", login.token):
+                await login.close()
+        elif is_other_user:
+            raise InvalidStateError(
+                f"logged in as {login.user_id!r}, not {wanted.user_id!r}; log out first",
+                operation="join",
+                state=login.state,
+            )
 
     def _emit(self, event: Event) -> None:
         if isinstance(event, ConnectionStateChanged):

@@ -64,6 +64,16 @@ async def test_a_join_makes_a_login_that_outlives_the_room() -> None:
         assert set(home.hub.rooms.seats) == {"another"}
 
 
+async def test_a_join_with_somebody_elses_token_makes_the_login_of_a_join_way() -> None:
+    async with house(secure=True) as home:
+        a = home.guest()
+        await a.client.join("lobby", "", home.token("a"))
+        await a.client.leave()
+        await a.client.join("lobby", "", home.token("b"))
+        assert a.client.user_id == "b"
+        assert set(home.hub.rooms.seats) == {"b"}
+
+
 async def test_a_join_as_somebody_else_is_refused_where_one_logged_in_oneself() -> None:
     async with house() as home:
         a = home.guest()
