@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from provisioning.network import NetworkStatus
 
+EVERYWHERE = frozenset({"0.0.0.0", "::"})  # a server that listens there is found at every address
 _PORTS = {"http": 80, "https": 443}
 
 

@@ -29,7 +29,7 @@ from aiohttp import web
 from aioice.ice import get_host_addresses
 
 from appliance import __version__, logs
-from appliance.addresses import addresses_of, page_addresses
+from appliance.addresses import EVERYWHERE, addresses_of, page_addresses
 from appliance.composing import Restart, keep_composed, until
 from appliance.config import Config
 from appliance.config_api import ConfigApi
@@ -324,6 +324,8 @@ class _Unit(Server):
         def addresses(status: NetworkStatus, request: web.Request) -> list[str]:
             if self.is_demo:
                 return [f"{request.url.origin()}/"]
+            if self.config.web.host not in EVERYWHERE:
+                return [f"{self.url}/"]
             found = addresses_of(status) if status.available else get_host_addresses(use_ipv4=True, use_ipv6=False)
             scheme = "http" if self.config.web.tls == "off" else "https"
             return page_addresses(scheme, self.listener.port, socket.gethostname().partition(".")[0].lower(), found)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from appliance import __version__, logs, process
+from appliance.addresses import EVERYWHERE
 from appliance.config import Config, load
 from appliance.config_store import ConfigStore
 from appliance.demo import DemoOptions, demo_keys
@@ -203,7 +204,7 @@ def _config(options: argparse.Namespace) -> Config:
 
 def _web_address(config: Config, *, local: bool = False) -> str:
     """Where a browser finds this unit: by its name, or its mDNS name, when it listens on every address."""
-    everywhere = config.web.host in ("0.0.0.0", "::")
+    everywhere = config.web.host in EVERYWHERE
     name = socket.gethostname()
     host = (f"{name.partition('.')[0]}.local" if local else name) if everywhere else config.web.host
     host = f"[{host}]" if ":" in host else host

@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from appliance import __version__
+from appliance.addresses import EVERYWHERE
 from appliance.config import Config
 from appliance.serving import Listener
 from appliance.supervisor import ChildSpec
@@ -47,7 +48,7 @@ class Neighbors:
         unit_id = secrets.token_hex(8)
         self.mdns: Mdns | None = None
         if network.mdns and not is_demo and not is_loopback(web.host):
-            interfaces = None if web.host in ("0.0.0.0", "::") or not _is_address(web.host) else (web.host,)
+            interfaces = None if web.host in EVERYWHERE or not _is_address(web.host) else (web.host,)
             self.mdns = Mdns(lambda: announcement(config(), listener.port, fingerprint(), unit_id), interfaces)
 
     def children(self) -> list[ChildSpec]:

@@ -229,6 +229,7 @@ async def test_a_new_unit_is_claimed_by_its_label(tmp_path: Path, browser: Brows
         await step(page, "done")
         await page.reload()
         await step(page, "done")
+        await expect(page.locator("#done-address")).to_have_attribute("href", f"{unit.url}/")  # it listens nowhere else
 
         await page.click("#step-done .primary")
         await expect(page.locator("#now-title")).to_have_text("Kitchen")
