@@ -17,8 +17,9 @@ class VendorCode(NamedTuple):
     code: int | str
 
 
-def _codes(**codes: int | str) -> tuple[VendorCode, ...]:
-    return tuple(VendorCode(vendor, code) for vendor, code in codes.items())  # type: ignore[arg-type]
+def _codes(**codes: int | str | tuple[int | str, ...]) -> tuple[VendorCode, ...]:
+    each = ((vendor, given if isinstance(given, tuple) else (given,)) for vendor, given in codes.items())
+    return tuple(VendorCode(vendor, code) for vendor, given in each for code in given)  # type: ignore[arg-type]
 
 
 # By the values of RtcErrorCode and of StreamErrorCode.
@@ -42,11 +43,11 @@ VENDOR_CODES: dict[str, tuple[VendorCode, ...]] = {
     "not-logged-in": _codes(rtm=102),
     "playback-not-allowed": _codes(trtc=0x4043, qnrtc=21007),
     "rate-limit": _codes(rtm=5),
-    "reconnect-timeout": _codes(trtc=0x4006, nertc="RELOGIN_ERROR", spark=7, qnrtc=21003),
+    "reconnect-timeout": _codes(trtc=0x4006, nertc=("RELOGIN_ERROR", "SOCKET_ERROR"), qnrtc=(10007, 21003)),
     "reconnecting": _codes(nertc=10020),
     "role": _codes(nertc=10351, qnrtc=10051),
     "room-full": _codes(qnrtc=10011),
-    "service-unavailable": _codes(trtc=0x4001, nertc="SOCKET_ERROR", spark=90100008),
+    "service-unavailable": _codes(trtc=0x4001, nertc=10002, spark=90100008),
     "stream-not-found": _codes(trtc=0x4010),
     "token-expired": _codes(spark=90100030, qnrtc=10002, rtm=5),
     "token-invalid": _codes(nertc=414, spark=90100031, qnrtc=10001, rtm=4),
