@@ -57,8 +57,8 @@ Make = Callable[[], Device]
 class Drivers:
     """Makes a device for each opening; None: the unit has none, on purpose.
 
-    `others` of a kind makes what may take the place of one that is lost, the best first: automatic switch. `monitor`
-    tells what appears and vanishes on this machine.
+    `others` of a kind makes what may take the place of one that is lost, the best first: automatic switch. It is looked
+    for in a thread. `monitor` tells what appears and vanishes on this machine.
     """
 
     microphone: Callable[[], Microphone] | None = None
@@ -162,7 +162,7 @@ class Devices:
                 await self._replaced[kind].wait()
                 continue
             if not untried and last is not None and not last.is_closed:  # a driver that hangs is not opened again
-                untried = self._others(kind)
+                untried = await self._others(kind)
                 if not untried:
                     await last.wait_closed()
             is_other = bool(untried)
@@ -181,7 +181,7 @@ class Devices:
                 untried.clear()
                 continue  # with the configured one: it may be back by now
             if not is_other:
-                untried = self._others(kind)
+                untried = await self._others(kind)
             if untried:
                 continue
             self._give_up(kind, error, worked=worked)
@@ -244,11 +244,11 @@ class Devices:
             told = self.stream_errors[kind] = StreamError(stream=stream, kind=kind, code=code, message=str(error))
             self._publish(told)
 
-    def _others(self, kind: DeviceKind) -> list[Make]:
+    async def _others(self, kind: DeviceKind) -> list[Make]:
         """What may stand in, found now; without automatic switch nothing."""
         find = self._drivers.others.get(kind)
         try:
-            return list(find()) if find is not None else []
+            return list(await asyncio.to_thread(find)) if find is not None else []  # a camera asleep takes its time
         except Exception:
             logger.exception("%s: others cannot be looked for", kind)
             return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -240,6 +241,25 @@ async def test_a_stand_in_that_is_lost_makes_way_for_the_configured_one() -> Non
         other.unplug()
         await until(lambda: watcher.words()[-1] == "RecordingDeviceChanged ADD mock-microphone")
         assert not watcher.devices.stream_errors
+
+
+@pytest.mark.usefixtures("patient")
+async def test_the_loop_does_not_wait_while_others_are_looked_for() -> None:
+    mocks, other = MockDevices(), MockMicrophone(device_id="other")
+    asked, found = threading.Event(), threading.Event()
+
+    def slow() -> Sequence[Callable[[], Device]]:
+        asked.set()
+        assert found.wait(5)
+        return [lambda: other]
+
+    async with watching(replace(mocks.drivers, others={"microphone": slow})) as watcher:
+        await until(lambda: len(watcher.devices.working) == 3)
+        mocks.microphone.unplug()
+        await until(asked.is_set)
+        assert watcher.devices.working == {"camera", "speaker"}
+        found.set()
+        await until(lambda: "RecordingDeviceChanged ADD other" in watcher.words())
 
 
 @pytest.mark.usefixtures("patient")
