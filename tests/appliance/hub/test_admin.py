@@ -25,6 +25,8 @@ async def call(served: Served, method: str, path: str, *, headers: dict[str, str
 ROUTES = [
     ("GET", "/admin/rooms"),
     ("GET", "/admin/rooms/attic"),
+    ("GET", "/admin/logs"),
+    ("GET", "/admin/logs/00000001-anna.log"),
     ("DELETE", "/admin/rooms/attic"),
     ("POST", "/admin/rooms/attic/members/anna/kick"),
     ("POST", "/admin/rooms/attic/members/anna/ban"),
