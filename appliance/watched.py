@@ -21,13 +21,16 @@ from hw import (
     BLOCK_FRAMES,
     AccessUnit,
     AudioBlock,
+    BlockSink,
     Camera,
     HardwareError,
     Labeled,
     Measured,
     Microphone,
     MuteSwitch,
+    OnLost,
     Picture,
+    PictureSink,
     RawPictures,
     Samples,
     SoundStats,
@@ -35,8 +38,6 @@ from hw import (
 )
 
 logger = logging.getLogger(__name__)
-
-OnLost = Callable[[HardwareError], None]
 
 LOOK_S = 2.0  # a preview that hasn't asked for so long is not looked at any more
 
@@ -119,7 +120,7 @@ class WatchedMicrophone(Watched):
         super().__init__(device)
         self._device = device
 
-    def start(self, sink: Callable[[AudioBlock], None], on_lost: OnLost) -> None:
+    def start(self, sink: BlockSink, on_lost: OnLost) -> None:
         told: list[str] = []
 
         def deliver(block: AudioBlock) -> None:
@@ -168,7 +169,7 @@ class WatchedCamera(Watched):
         self._wanted = {"uplink": False, "look": False}
         self._look_away: asyncio.TimerHandle | None = None
 
-    def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: OnLost) -> None:
+    def start(self, sink: PictureSink, on_lost: OnLost) -> None:
         def deliver(picture: Picture | AccessUnit) -> None:
             if self._closing:
                 return

@@ -95,11 +95,16 @@ class ButtonEdge:
     at_s: float
 
 
+BlockSink = Callable[[AudioBlock], None]
+PictureSink = Callable[[Picture | AccessUnit], None]
+OnLost = Callable[[HardwareError], None]
+
+
 @runtime_checkable
 class Microphone(Protocol):
     device_id: str
 
-    def start(self, sink: Callable[[AudioBlock], None], on_lost: Callable[[HardwareError], None]) -> None: ...
+    def start(self, sink: BlockSink, on_lost: OnLost) -> None: ...
     def close(self) -> None: ...
 
 
@@ -132,7 +137,7 @@ class Labeled(Protocol):
 class Speaker(Protocol):
     device_id: str
 
-    def start(self, source: Callable[[], Samples], on_lost: Callable[[HardwareError], None]) -> None:
+    def start(self, source: Callable[[], Samples], on_lost: OnLost) -> None:
         """Call `source` each 10 ms from the playback thread; it gives the next 480 samples."""
 
     def close(self) -> None: ...
@@ -145,7 +150,7 @@ class Camera(Protocol):
     height: int
     fps: int
 
-    def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: Callable[[HardwareError], None]) -> None: ...
+    def start(self, sink: PictureSink, on_lost: OnLost) -> None: ...
     def request_keyframe(self) -> None:
         """Only a camera that encodes acts on it."""
 

@@ -16,11 +16,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, HardwareError, Samples, SoundStats
+from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, BlockSink, HardwareError, OnLost, Samples, SoundStats
 from hw.alsa import LEAD_FRAMES, PERIODS, CapturePcm, Direction, MixerControl, Pcm, PlaybackPcm, mixer_control
 from hw.alsa_cards import identity, others, pcm_name, sound_cards
 from hw.drift import DriftLoop, Stretcher
-from hw.plug import OnLost
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ _CLOSE_S = 1.0
 class _Capture:
     owner: AlsaMicrophone
     pcm: CapturePcm
-    sink: Callable[[AudioBlock], None]
+    sink: BlockSink
     on_lost: OnLost
     switch: MixerControl | None
     switched: bool | None = None
@@ -107,7 +106,7 @@ class AlsaMicrophone(_End):
             return None
         return self._stats(lane.pcm, lane.pcm.waiting + lane.pcm.period_frames)  # a period is only told of when whole
 
-    def start(self, sink: Callable[[AudioBlock], None], on_lost: OnLost) -> None:
+    def start(self, sink: BlockSink, on_lost: OnLost) -> None:
         self.close()
         name = self._find()
         lane = _Capture(self, CapturePcm(name), sink, on_lost, mixer_control("capture", name, "Mute"))

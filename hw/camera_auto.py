@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from hw import AccessUnit, Camera, HardwareError, Picture, RawPictures
+from hw import Camera, HardwareError, OnLost, PictureSink, RawPictures
 
 
 class AutoCamera:
@@ -21,7 +21,7 @@ class AutoCamera:
         self._camera: Camera | None = None
         self._pictures_wanted = False
 
-    def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: Callable[[HardwareError], None]) -> None:
+    def start(self, sink: PictureSink, on_lost: OnLost) -> None:
         self.close()
         reasons = []
         for camera in self._candidates:

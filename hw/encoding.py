@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from fractions import Fraction
 
 import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
-from hw import AccessUnit, Camera, HardwareError, Picture
+from hw import AccessUnit, Camera, OnLost, Picture, PictureSink
 from hw.annexb import h264_is_keyframe
 
 logger = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ class EncodingCamera:
         self._asked = threading.Event()
         self._pictures_wanted = False
 
-    def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: Callable[[HardwareError], None]) -> None:
+    def start(self, sink: PictureSink, on_lost: OnLost) -> None:
         encoder = _Encoder(self.fps)
 
         def encode(picture: Picture | AccessUnit) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -11,11 +10,10 @@ import av
 import numpy as np
 from av.audio.resampler import AudioResampler
 
-from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AccessUnit, AudioBlock, Picture, Samples
+from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, BlockSink, OnLost, Picture, PictureSink, Samples
 from hw.films import Film
 from hw.fit import Fit
 from hw.pacing import Pacer
-from hw.plug import OnLost
 
 
 class FileCamera:
@@ -31,7 +29,7 @@ class FileCamera:
         self._film: Film | None = None
         self._pacer = Pacer("file-camera")
 
-    def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: OnLost) -> None:
+    def start(self, sink: PictureSink, on_lost: OnLost) -> None:
         self.close()
         film = Film(self.device_id, "video")
         self._film = film
@@ -75,7 +73,7 @@ class FileMicrophone:
         self._film: Film | None = None
         self._pacer = Pacer("file-microphone")
 
-    def start(self, sink: Callable[[AudioBlock], None], on_lost: OnLost) -> None:
+    def start(self, sink: BlockSink, on_lost: OnLost) -> None:
         self.close()
         film = Film(self.device_id, "audio")
         self._film = film

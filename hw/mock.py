@@ -10,7 +10,7 @@ from hw import (
     BUTTON_NAMES,
     LED_NAMES,
     AccessUnit,
-    AudioBlock,
+    BlockSink,
     ButtonEdge,
     ButtonName,
     Camera,
@@ -18,12 +18,14 @@ from hw import (
     DeviceChange,
     HardwareError,
     LedName,
+    OnLost,
     Picture,
+    PictureSink,
     RawPictures,
     Samples,
 )
 from hw.mock_audio import MockMicrophone, MockSpeaker
-from hw.plug import OnLost, Pluggable
+from hw.plug import Pluggable
 from hw.synthetic import SyntheticCamera
 
 __all__ = [
@@ -56,7 +58,7 @@ class MockCamera(Pluggable):
         self._source = SyntheticCamera() if source is None else source
         self.width, self.height, self.fps = self._source.width, self._source.height, self._source.fps
 
-    def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: OnLost) -> None:
+    def start(self, sink: PictureSink, on_lost: OnLost) -> None:
         def deliver(picture: Picture | AccessUnit) -> None:
             if not self.stalled:
                 sink(picture)
@@ -179,7 +181,7 @@ class AbsentMicrophone:
         self.device_id = "absent"
         self._why = why
 
-    def start(self, sink: Callable[[AudioBlock], None], on_lost: OnLost) -> None:
+    def start(self, sink: BlockSink, on_lost: OnLost) -> None:
         raise HardwareError(self._why)
 
     def close(self) -> None:
@@ -209,7 +211,7 @@ class AbsentCamera:
         self.device_id = "absent"
         self._why = why
 
-    def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: OnLost) -> None:
+    def start(self, sink: PictureSink, on_lost: OnLost) -> None:
         raise HardwareError(self._why)
 
     def request_keyframe(self) -> None:

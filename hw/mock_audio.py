@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, Microphone, Samples
+from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, BlockSink, Microphone, OnLost, Samples
 from hw.level import Meter, dbov
 from hw.pacing import Pacer
-from hw.plug import OnLost, Pluggable
+from hw.plug import Pluggable
 
 BLOCK_S = BLOCK_FRAMES / SAMPLE_RATE_HZ
 
@@ -37,7 +37,7 @@ class MockMicrophone(Pluggable):
         padded = np.append(samples, np.zeros(-samples.size % BLOCK_FRAMES, np.int16))
         self._fed.extend(padded.reshape(-1, BLOCK_FRAMES))
 
-    def start(self, sink: Callable[[AudioBlock], None], on_lost: OnLost) -> None:
+    def start(self, sink: BlockSink, on_lost: OnLost) -> None:
         self.close()
         self._opened(on_lost)
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from hw import HardwareError
+from hw import HardwareError, OnLost
 
 Tick = Callable[[int, float], None]
 
@@ -27,7 +27,7 @@ class Pacer:
     def is_open(self) -> bool:
         return self._thread is not None and not self._stop.is_set()
 
-    def start(self, period_s: float, prepare: Callable[[], Tick], on_lost: Callable[[HardwareError], None]) -> None:
+    def start(self, period_s: float, prepare: Callable[[], Tick], on_lost: OnLost) -> None:
         """`prepare` runs first, in the thread, and returns the tick: what is slow to make does not hold up the caller.
 
         A HardwareError out of either ends the thread and goes to `on_lost`. What ran before is closed.

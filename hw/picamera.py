@@ -12,9 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from hw import HardwareError
-from hw.picamera_run import Running, Sink, load, reason
-from hw.plug import OnLost
+from hw import HardwareError, OnLost, PictureSink
+from hw.picamera_run import Running, load, reason
 from hw.v4l2_formats import EncoderUse
 from hw.v4l2_ioctl import CID_BITRATE, CID_FORCE_KEY_FRAME, Node
 
@@ -77,7 +76,7 @@ class PiCamera:
         self._running: Running | None = None
         self._closing: threading.Thread | None = None
 
-    def start(self, sink: Sink, on_lost: OnLost) -> None:
+    def start(self, sink: PictureSink, on_lost: OnLost) -> None:
         """Takes a second or two: libcamera looks for cameras, and the sensor starts."""
         self.close()
         if self._closing is not None and self._closing.is_alive():

@@ -5,15 +5,13 @@ from __future__ import annotations
 import importlib
 import logging
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from hw import AccessUnit, HardwareError, Picture
+from hw import AccessUnit, HardwareError, OnLost, Picture, PictureSink
 from hw.annexb import InBand
 from hw.capture_time import capture_time
 from hw.fit import Fit
-from hw.plug import OnLost
 from hw.v4l2_ioctl import set_control
 from hw.yuv import FORMATS, picture_of
 
@@ -23,19 +21,18 @@ START_BITRATE_BPS = 1_500_000
 KEYFRAME_PERIOD_S = 60  # by itself: it makes them when asked
 _CONTINUOUS = 2  # libcamera's AfModeEnum, for lenses that focus
 
-Sink = Callable[[Picture | AccessUnit], None]
-
 
 class Running:
     """One opening. `to_set` are controls of the encoder, set with the sensor's next frame in picamera2's thread."""
 
     def __init__(
-        self, device_id: str, size: tuple[int, int], fps: int, encodes: bool, sink: Sink, on_lost: OnLost
+        self, device_id: str, size: tuple[int, int], fps: int, encodes: bool, sink: PictureSink, on_lost: OnLost
     ) -> None:
         self.encodes = encodes
         self.frames = self.units = 0
         self.to_set: dict[int, int] = {}
         self.pictures_wanted = False
+        self._refused: set[int] = set()  # controls, told to the log
         self._device_id, self._sink, self._on_lost = device_id, sink, on_lost
         self._in_band = InBand()
         self._picam2: Any = None
@@ -140,7 +137,9 @@ class Running:
             try:
                 set_control(self._encoder.vd.fileno(), cid, value)
             except (OSError, ValueError) as exc:  # ValueError: it is closed already
-                logger.warning("camera %s: its encoder does not take control %#x: %s", self._device_id, cid, exc)
+                level = logging.DEBUG if cid in self._refused else logging.WARNING  # it may be asked twice a second
+                self._refused.add(cid)
+                logger.log(level, "camera %s: its encoder does not take control %#x: %s", self._device_id, cid, exc)
 
     def _lose(self, error: Exception) -> None:
         if not self._ended:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from hw import HardwareError
-
-OnLost = Callable[[HardwareError], None]
+from hw import HardwareError, OnLost
 
 
 class Pluggable:

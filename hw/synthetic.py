@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
-from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AccessUnit, AudioBlock, HardwareError, Picture
+from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, BlockSink, HardwareError, OnLost, Picture, PictureSink
 from hw.frame_code import draw_code, read_code
 from hw.landscape import Landscape
 from hw.pacing import Pacer, Tick
@@ -30,7 +29,7 @@ class SyntheticCamera:
         self._name = name
         self._pacer = Pacer("synthetic-camera")
 
-    def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: Callable[[HardwareError], None]) -> None:
+    def start(self, sink: PictureSink, on_lost: OnLost) -> None:
         if self.width % 2 or self.height % 2 or min(self.width, self.height) < _MIN_SIDE or not 1 <= self.fps <= 120:
             raise HardwareError(
                 f"camera {self.device_id}: {self.width}x{self.height} at {self.fps} fps is not possible; "
@@ -66,7 +65,7 @@ class SyntheticMicrophone:
         self._tone_hz = tone_hz
         self._pacer = Pacer("synthetic-microphone")
 
-    def start(self, sink: Callable[[AudioBlock], None], on_lost: Callable[[HardwareError], None]) -> None:
+    def start(self, sink: BlockSink, on_lost: OnLost) -> None:
         """Raises HardwareError for a tone that 48 kHz cannot carry."""
         tone_hz = self._tone_hz
         if tone_hz is not None and not 0 < tone_hz < SAMPLE_RATE_HZ / 2:

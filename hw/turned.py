@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Literal, cast
 
 import av
 from av.filter import Graph
 
-from hw import AccessUnit, Camera, HardwareError, Picture
+from hw import AccessUnit, Camera, OnLost, Picture, PictureSink
 
 Rotation = Literal[0, 90, 180, 270]  # degrees clockwise
 
@@ -62,7 +61,7 @@ class TurnedCamera:
         upright = rotation in (0, 180)
         self.width, self.height = (source.width, source.height) if upright else (source.height, source.width)
 
-    def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: Callable[[HardwareError], None]) -> None:
+    def start(self, sink: PictureSink, on_lost: OnLost) -> None:
         turn = Turn(self._rotation, self._mirror)
 
         def deliver(picture: Picture | AccessUnit) -> None:

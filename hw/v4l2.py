@@ -14,8 +14,7 @@ import av
 from av.container import InputContainer
 from av.error import InvalidDataError
 
-from hw import AccessUnit, HardwareError, Picture
-from hw.plug import OnLost
+from hw import HardwareError, OnLost, PictureSink
 from hw.v4l2_devices import cameras, encoder_controls, offers
 from hw.v4l2_formats import FFMPEG_NAMES, Choice, EncoderUse, choose
 from hw.v4l2_ioctl import Node
@@ -61,7 +60,7 @@ class V4l2Camera:
         self._stream: Stream | None = None
         self._pictures_wanted = False
 
-    def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: OnLost) -> None:
+    def start(self, sink: PictureSink, on_lost: OnLost) -> None:
         self.close()
         self.device_id = device = self._device or self._first()
         if not Path(device).exists():

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import av
 from av.video.codeccontext import VideoCodecContext
 
-from hw import AccessUnit, Picture
+from hw import AccessUnit, Picture, PictureSink
 from hw.annexb import InBand
 from hw.capture_time import capture_time
 from hw.fit import Fit
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     VideoPacket: TypeAlias = av.Packet[av.VideoStream]
 
 logger = logging.getLogger(__name__)
-
-Sink = Callable[[Picture | AccessUnit], None]
 
 
 class Stream(Protocol):
@@ -36,7 +33,7 @@ class Stream(Protocol):
 class PictureStream:
     """Raw pictures, MJPEG or H.264, decoded. What cannot be decoded is left out."""
 
-    def __init__(self, sink: Sink, width: int, height: int) -> None:
+    def __init__(self, sink: PictureSink, width: int, height: int) -> None:
         self._sink = sink
         self._fit = Fit(width, height)
 
@@ -57,7 +54,7 @@ class PictureStream:
 class UnitStream:
     """The device's H.264, passed through; `node` is asked for key frames and bit rates, in the capture thread."""
 
-    def __init__(self, sink: Sink, node: Node, width: int, height: int) -> None:
+    def __init__(self, sink: PictureSink, node: Node, width: int, height: int) -> None:
         self._sink, self._node = sink, node
         self._in_band = InBand()
         self._fit = Fit(width, height)

@@ -117,16 +117,24 @@ def test_key_frames_and_bit_rate_are_set_in_picamera2s_thread(pi: Pi) -> None:
     camera.set_bitrate(1)
 
 
-def test_controls_that_are_refused_cost_nothing(pi: Pi, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+def test_controls_that_are_refused_cost_nothing_and_are_told_once(
+    pi: Pi, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused: Collector[int] = Collector()
+
+    def refuse(_fd: int, cid: int, _value: int) -> None:
+        refused(cid)
         raise OSError("Invalid argument")
 
     monkeypatch.setattr("hw.picamera_run.set_control", refuse)
     camera = with_encoder()
     camera.start(got := Collector[Picture | AccessUnit](), lost_is_an_error)
-    camera.request_keyframe()
+    for count in (1, 2):
+        camera.request_keyframe()
+        refused.wait(count)
     got.wait(4)
     camera.close()
+    assert [record.levelname for record in caplog.records if "does not take" in record.message] == ["WARNING"]
 
 
 def test_raw_pictures_beside_the_units_while_they_are_wanted(pi: Pi) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from fractions import Fraction
 
 import av
@@ -10,9 +9,8 @@ import numpy as np
 import pytest
 
 from appliance.doctor.camera import check_camera, decode, fps, judge
-from hw import AccessUnit, HardwareError, Picture
+from hw import AccessUnit, HardwareError, OnLost, Picture, PictureSink
 from hw.mock import AbsentCamera, MockCamera
-from hw.plug import OnLost
 from hw.synthetic import SyntheticCamera
 
 LOOK_S = 0.2
@@ -87,7 +85,7 @@ class EncodingCamera:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: OnLost) -> None:
+    def start(self, sink: PictureSink, on_lost: OnLost) -> None:
         def run() -> None:
             while True:
                 for unit in self._units:
@@ -142,7 +140,7 @@ def test_rate() -> None:
 
 def test_error_at_opening_is_a_hardware_error() -> None:
     class Broken(AbsentCamera):
-        def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: OnLost) -> None:
+        def start(self, sink: PictureSink, on_lost: OnLost) -> None:
             on_lost(HardwareError("lost at once"))
 
     assert check_camera(Broken()).message == "lost at once"

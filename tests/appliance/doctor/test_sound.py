@@ -12,9 +12,8 @@ from appliance.doctor import devices
 from appliance.doctor.finding import Finding
 from appliance.doctor.person import Nobody
 from appliance.doctor.sound import check_sound, chime_samples, heard, judge_chime, judge_recording
-from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, Samples
+from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, OnLost, Samples
 from hw.mock import AbsentMicrophone, AbsentSpeaker, MockMicrophone, MockSpeaker
-from hw.plug import OnLost
 from hw.synthetic import SyntheticMicrophone
 from tests.appliance.doctor.people import Somebody
 from tests.pulse import SoundCards, pulseaudio
