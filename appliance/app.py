@@ -3,6 +3,7 @@
     unit
     |- web          the port: hub, API, pages; permanent
     |- session      the call, with its devices; permanent
+    |- intercom     calls of the button and to the unit; permanent
     |- front-panel  LEDs and buttons; permanent
     |- settings     looks whether new ones may stay; permanent
     |- history      network quality of the last hour; permanent
@@ -44,6 +45,8 @@ from appliance.factory_reset import FactoryReset
 from appliance.history import History
 from appliance.hub.pages import Pages
 from appliance.improv_unit import improv_child
+from appliance.intercom import CallRules
+from appliance.intercom_link import IntercomLink, IntercomSettings
 from appliance.invitation import Invitations
 from appliance.link_watch import LinkWatch, NetworkNews
 from appliance.live import Plan
@@ -75,6 +78,7 @@ from provisioning.visitor import visitor
 logger = logging.getLogger(__name__)
 
 LEAVE_S = 0.8
+CALL_TOKEN_S = 300  # it rings for a minute, and the room is entered at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,7 @@ class _Unit(Server):
         self.devices = devices
         self.bus = Bus()
         self.session: Session
+        self.intercom: IntercomLink
         self.front_panel: PanelLink | None = None
         self.supervisor: Supervisor
         self.lasting = lasting
@@ -165,11 +170,13 @@ class _Unit(Server):
         aiortc_hooks.install(config.network.ice_addresses, loopback=self.is_demo)
         await self.prepare()
         self.session = Session(self._session_settings(), self.devices.drivers, self.bus)
+        self.intercom = IntercomLink(self.session, self.bus, self._intercom_settings())
         self.history = History(self.session, self.bus)
         self.onboarding = self._onboarding()
         children = [
             ChildSpec("web", self._serve, shutdown_timeout_s=3 * CLOSE_S),
             ChildSpec("session", self._join, health=lambda: self.session.health, shutdown_timeout_s=LEAVE_S + 0.2),
+            ChildSpec("intercom", self.intercom.run),
         ]
         if self.devices.panel is not None:
             children.append(ChildSpec("front-panel", self._keep_panel, health=self._panel_health))
@@ -195,7 +202,7 @@ class _Unit(Server):
         self.config = config
         self.hide_secrets()
         new, kinds = self.devices, set[DeviceKind]()
-        if not plan.parts <= {"name", "room", "country"}:
+        if not plan.parts <= {"name", "room", "country", "call"}:
             new = await asyncio.to_thread(hardware, config)
         if "video" in plan.parts:
             kinds.add("camera")
@@ -215,6 +222,7 @@ class _Unit(Server):
             new.speaker if "speaker" in kinds else self.devices.speaker,
         )
         self.session.change(self._session_settings(), drivers, kinds)
+        self.intercom.change(self._intercom_settings())
         if "country" in plan.parts:
             self.onboarding.set_country(config.wifi.country)
         if "room" in plan.parts:
@@ -249,7 +257,12 @@ class _Unit(Server):
             panel = self.devices.panel
             assert panel is not None
             link = self.front_panel = PanelLink(
-                panel, self.session, self.bus, on_setup=self.onboarding.ask, on_reset=self.lasting.reset.ask
+                panel,
+                self.session,
+                self.intercom,
+                self.bus,
+                on_setup=self.onboarding.ask,
+                on_reset=self.lasting.reset.ask,
             )
             try:
                 await until(self._other_panel.wait, link.run())
@@ -281,6 +294,21 @@ class _Unit(Server):
             options=RoomOptions(leave_timeout_s=LEAVE_S, ssl=self.client_tls if is_own else pinned(room.fingerprint)),
         )
 
+    def _intercom_settings(self) -> IntercomSettings:
+        call, hub = self.config.call, self.config.hub
+        mints = self.config.room.url == "hub:" and hub.secure
+
+        def mint(user_id: str, room: str) -> str:
+            return self.signer.sign(user_id, room, "host", "", CALL_TOKEN_S, time.time())
+
+        return IntercomSettings(
+            rules=CallRules(frozenset(call.auto_answer), call.do_not_disturb, call.ring_s),
+            peers=call.peers,
+            room=call.room,
+            ring_volume=call.ring_volume,
+            mint=mint if mints else None,
+        )
+
     def _network_changed(self, news: NetworkNews) -> None:
         self.session.network_changed(back=news.back, gone=news.gone)
 
@@ -297,6 +325,7 @@ class _Unit(Server):
         application = build(
             Unit(
                 self.session,
+                self.intercom,
                 self.bus,
                 self._state,
                 self.supervisor.health,
@@ -349,6 +378,7 @@ class _Unit(Server):
     def _state(self) -> UnitState:
         return describe(
             self.session,
+            self.intercom,
             self.bus,
             name=self.config.device.name,
             version=__version__,

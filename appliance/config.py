@@ -12,6 +12,7 @@ from appliance.config_check import Problem, check, shown
 from appliance.config_lines import key_lines
 from appliance.config_sections import (
     Audio,
+    Call,
     Device,
     Gpio,
     Hub,
@@ -42,6 +43,7 @@ class Config(Section, frozen=True):
     network: Network = Network()
     web: Web = Web()
     hub: Hub = Hub()
+    call: Call = Call()
     mqtt: Mqtt = Mqtt()
 
 

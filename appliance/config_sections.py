@@ -14,6 +14,9 @@ _PRINTABLE = r"^[^\x00-\x1f\x7f]*\Z"
 _HOST = r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _Pin = Annotated[int, Meta(ge=0, le=27)]
 _Line = Annotated[str, Meta(max_length=256, pattern=_PRINTABLE)]
+_UserId = Annotated[
+    str, Meta(min_length=1, max_length=64, pattern=_PRINTABLE, extra={"allowed": "a user id of 1 to 64 characters"})
+]
 _Address = Annotated[
     str, Meta(max_length=64, pattern=r"^[0-9A-Fa-f.:]+\Z", extra={"allowed": "an IP address in quotes"})
 ]
@@ -272,6 +275,31 @@ class Hub(Section, frozen=True):
             extra={"secret": True},
         ),
     ] = ""
+
+
+class Call(Section, frozen=True):
+    peers: Annotated[
+        tuple[_UserId, ...],
+        Meta(max_length=16, description="User ids that the call button rings; the first to answer is spoken to."),
+    ] = ()
+    room: Annotated[
+        str,
+        Meta(
+            max_length=64,
+            pattern=r"^[A-Za-z0-9._~-]*\Z",
+            description="Room in which own calls take place; empty: the unit's own.",
+            extra={"allowed": "at most 64 of the characters A-Z a-z 0-9 . _ ~ -"},
+        ),
+    ] = ""
+    auto_answer: Annotated[
+        tuple[_UserId, ...],
+        Meta(max_length=64, description='User ids whose calls are answered at once, after a tone; "*": everybody\'s.'),
+    ] = ()
+    do_not_disturb: Annotated[bool, Meta(description="Nobody rings here; their calls count as missed.")] = False
+    ring_s: Annotated[int, Meta(ge=5, le=60, description="How long it rings.", extra={"unit": "s"})] = 60
+    ring_volume: Annotated[
+        int, Meta(ge=0, le=100, description="Of the ring and the other tones.", extra={"unit": "%"})
+    ] = 80
 
 
 class Mqtt(Section, frozen=True):

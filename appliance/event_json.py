@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from appliance.events import Event
+from appliance.room.call_content import without_token
 from appliance.room.invitations import LocalInvitation, RemoteInvitation
 from appliance.room.streams import RemoteStream
 
@@ -28,7 +29,7 @@ def _plain(value: Any) -> Any:
             "peer_id": value.callee_id if isinstance(value, LocalInvitation) else value.caller_id,
             "outgoing": outgoing,
             "state": value.state,
-            "content": value.content,
+            "content": without_token(value.content),
         }
     raise NotImplementedError(f"{type(value).__name__} has no JSON form")
 

@@ -11,8 +11,8 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
+from appliance.intercom import CallPhase
 from appliance.room.events import ConnectionState, NetworkQuality
 from hw import BUTTON_NAMES, LED_NAMES, ButtonEdge, ButtonName, Buttons, HardwareError, LedName, Leds
 from hw.gestures import (
@@ -31,13 +31,6 @@ from hw.patterns import Pattern, brightness, is_animated
 FRAME_S = 0.04  # 25 pictures a second: a pulse looks smooth, 4 Hz is exact
 QUALITY_LEDS: tuple[LedName, ...] = ("quality1", "quality2", "quality3", "quality4", "quality5")
 WALK_STEP_S = 0.5  # how long each LED is lit when they are shown one by one
-
-
-class CallPhase(StrEnum):
-    IDLE = "idle"
-    RINGING_IN = "ringing-in"
-    RINGING_OUT = "ringing-out"
-    IN_CALL = "in-call"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@
       `--incoming--> ringing-in --answer--> in-call
                          `--refuse, the caller gives up, no answer--> idle
 
-Back in idle, `end` says how the last call ended. docs/calls.md has the rules of two calls that meet. Times are monotonic
-seconds, passed in.
+Back in idle, `end` says how the last call ended. docs/calls.md has the rules of two calls that meet. Times are
+monotonic seconds, passed in.
 """
 
 from __future__ import annotations
@@ -239,11 +239,10 @@ class Intercom:
 
     # --- what happens in the room
 
-    def met(self, user_id: str) -> list[Effect]:
+    def met(self, user_id: str) -> None:
         """This user is in the call's room with us."""
         if self._entered and user_id == self.peer_id:
             self._met, self._deadline_s = True, None
-        return []
 
     def parted(self, user_id: str, now_s: float) -> list[Effect]:
         """This user has left the room."""

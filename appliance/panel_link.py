@@ -1,4 +1,4 @@
-"""Between the front panel and the session: what the LEDs are told, what the buttons do."""
+"""Between the front panel, the session and the intercom: what the LEDs are told, what the buttons do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from appliance.drivers import PanelDevices
 from appliance.events import Bus
 from appliance.front_panel import (
     AnswerOrCall,
-    CallPhase,
     Command,
     FactoryReset,
     FrontPanel,
@@ -23,6 +22,8 @@ from appliance.front_panel import (
     SetupMode,
     ToggleMute,
 )
+from appliance.intercom import CallPhase
+from appliance.intercom_link import IntercomLink
 from appliance.room.backoff import Backoff
 from appliance.room.connection import JOINED_STATES
 from appliance.room.events import (
@@ -33,21 +34,25 @@ from appliance.room.events import (
     NetworkQualityChanged,
 )
 from appliance.session import Session
-from appliance.unit_events import DevicesChanged, MuteChanged, SetupModeChanged
+from appliance.unit_events import CallChanged, DevicesChanged, MuteChanged, SetupModeChanged
 from appliance.watched import driver_error
 from hw import HardwareError
 
 logger = logging.getLogger(__name__)
 
 LAST_COMMANDS_S = 0.3
+_WATCHED = (CallChanged, ConnectionStateChanged, MuteChanged, NetworkQualityChanged, DevicesChanged, SetupModeChanged)
 WORKED_S = 10.0  # open for so long: what comes then is a new fault
 
 
-def panel_state(session: Session, bus: Bus) -> PanelState:
-    """What the LEDs show of the session: the gate, not the wish."""
+def panel_state(session: Session, intercom: IntercomLink, bus: Bus) -> PanelState:
+    """What the LEDs show: the gate, not the wish. Where the button calls nobody, being in the room is the call."""
     state, change, quality = session.state, session.last_change, bus.latest(NetworkQualityChanged)
     setup = bus.latest(SetupModeChanged)
     in_room = state in JOINED_STATES
+    call = intercom.phase
+    if call is CallPhase.IDLE and in_room and not intercom.settings.peers:
+        call = CallPhase.IN_CALL
     failed = change is not None and change.reason is not ConnectionReason.LEAVE
     return PanelState(
         connection=state,
@@ -55,7 +60,7 @@ def panel_state(session: Session, bus: Bus) -> PanelState:
         has_microphone=not session.lacks("audio"),
         quality=quality.downlink if quality is not None and in_room else NetworkQuality.UNKNOWN,
         setup=setup is not None and setup.is_shown,
-        call=CallPhase.IN_CALL if in_room else CallPhase.IDLE,
+        call=call,
         error=state is ConnectionState.DISCONNECTED and failed,
     )
 
@@ -67,6 +72,7 @@ class PanelLink:
         self,
         devices: PanelDevices,
         session: Session,
+        intercom: IntercomLink,
         bus: Bus,
         *,
         on_setup: Callable[[], None] | None = None,
@@ -74,6 +80,7 @@ class PanelLink:
     ) -> None:
         self._devices = devices
         self._session = session
+        self._intercom = intercom
         self._bus = bus
         self._panel = FrontPanel(devices.leds, devices.buttons, self._obey)
         self._on_setup = on_setup
@@ -130,11 +137,10 @@ class PanelLink:
             await asyncio.sleep(backoff.next_s())
 
     async def _follow(self) -> None:
-        watched = (ConnectionStateChanged, MuteChanged, NetworkQualityChanged, DevicesChanged, SetupModeChanged)
-        with self._bus.subscribe(*watched, name="front panel") as events:
-            self._panel.show(panel_state(self._session, self._bus))
+        with self._bus.subscribe(*_WATCHED, name="front panel") as events:
+            self._panel.show(panel_state(self._session, self._intercom, self._bus))
             async for _event in events:
-                self._panel.show(panel_state(self._session, self._bus))
+                self._panel.show(panel_state(self._session, self._intercom, self._bus))
 
     def _obey(self, command: Command) -> None:
         match command:
@@ -143,9 +149,9 @@ class PanelLink:
             case PushToTalk(on):
                 self._spawn(self._session.set_muted("audio", not on))
             case AnswerOrCall():
-                self._session.join()
+                self._intercom.press()
             case HangUp():
-                self._spawn(self._session.leave())
+                self._spawn(self._intercom.hold())
             case SetupMode() if self._on_setup is not None:
                 self._on_setup()
             case FactoryReset() if self._on_reset is not None:

@@ -19,7 +19,7 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-from appliance.errors import RtcErrorCode
+from appliance.errors import RtcError, RtcErrorCode
 from appliance.room.backoff import JITTER
 from appliance.room.events import ConnectionReason
 
@@ -54,6 +54,14 @@ def rejoin_delay_s(ended: Ended, attempts: int, *, auto_join: bool, rng: random.
     elif delay_s >= KICKED_DELAY_S and not auto_join:
         return None
     return delay_s * rng.uniform(1 - JITTER, 1 + JITTER)
+
+
+def login_delay_s(error: RtcError, attempts: int, rng: random.Random) -> float:
+    """Seconds until the next try to log in without a room: a unit that can be rung never gives up."""
+    ended = Ended(ConnectionReason.ERROR, error.code, retry_after_s=getattr(error, "retry_after_s", 0.0))
+    delay_s = rejoin_delay_s(ended, attempts, auto_join=True, rng=rng)
+    assert delay_s is not None
+    return delay_s
 
 
 def _thrown_out_s(ended: Ended) -> float | None:

@@ -1,7 +1,9 @@
-"""The call of this unit: into its room, back into it whatever happens, with whichever devices work.
+"""The unit in its room: into it, back into it whatever happens, with whichever devices work.
 
     wanted and out  -> join -> in the room -> ended -> wait (`rejoin`) -> join ...
     join(), leave()    are obeyed at once, from any point of that circle
+    visit()            a call's room in place of its own, until end_visit(); not tried again when it fails
+    out of any room    it stays logged in, so that it can be rung
 
 The session owns the room client, the uplink, the playout and the devices; they are made by `run` and gone after it. The
 wish (in the room or not, muted or not) outlives a restart of `run`.
@@ -13,17 +15,18 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from appliance.composing import until
 from appliance.devices import DeviceKind, Devices, Drivers
 from appliance.errors import JoinCancelledError, LeaveReason, RtcError, RtcErrorCode, ServiceUnavailableError
 from appliance.events import Bus, Event
 from appliance.log_fields import about
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink, UplinkSettings
-from appliance.rejoin import Ended, rejoin_delay_s, waits_for_network
+from appliance.rejoin import KICKED_DELAY_S, Ended, login_delay_s, rejoin_delay_s, waits_for_network
 from appliance.room.backend import LegReport
 from appliance.room.client import RoomClient
 from appliance.room.emitter import EVENTS
@@ -33,6 +36,8 @@ from appliance.room.events import (
     ConnectionState,
     ConnectionStateChanged,
     Kicked,
+    LoginState,
+    LoginStateChanged,
     MuteForced,
     NetworkQuality,
     NetworkQualityChanged,
@@ -67,6 +72,14 @@ class SessionSettings:
     options: RoomOptions = field(default_factory=lambda: RoomOptions(leave_timeout_s=1.0))
 
 
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A room to be in."""
+
+    room: str
+    token: Token
+
+
 class Session:
     """Used on the event loop. Everything can be asked at any time, also while `run` does not run."""
 
@@ -85,7 +98,12 @@ class Session:
         self._shut: dict[Kind, bool] = {"audio": False, "video": False}
         self._rng = random.Random()
         self._kicked: Kicked | None = None
+        self.on_visit_over: Callable[[], None] = lambda: None  # not by end_visit
+        self._visit: _Target | None = None
+        self._at: str | None = None  # the room of the stay that goes on
         self._wake = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._login_changed = asyncio.Event()
         self._waits_for_network = False
         self._out = asyncio.Event()
         self._stream_changed = asyncio.Event()
@@ -95,6 +113,22 @@ class Session:
     @property
     def state(self) -> ConnectionState:
         return self._client.connection_state if self._client is not None else ConnectionState.DISCONNECTED
+
+    @property
+    def client(self) -> RoomClient | None:
+        """There while `run` runs."""
+        return self._client
+
+    @property
+    def room(self) -> str:
+        """The room that the unit is in or goes into; out of any its own."""
+        target = self._target()
+        return target.room if target is not None else self.settings.room
+
+    @property
+    def room_now(self) -> str | None:
+        """The room that the unit is in, or joins at this moment."""
+        return self._at
 
     @property
     def user_id(self) -> str | None:
@@ -139,11 +173,24 @@ class Session:
         self._wake.set()
 
     async def leave(self) -> None:
-        """Out of the room until `join`; returns when out."""
+        """Out of the room until `join`, a call's room too; returns when out."""
         self.wanted = False
         self._wake.set()
+        self._visit_over()
         if self._client is not None:
             await self._client.leave()
+
+    def visit(self, room: str, token: Token = "") -> None:
+        """Into a call's room; without a `token` with the unit's own."""
+        self._visit = _Target(room, token or self.settings.token)
+        self._wake.set()
+        self._moved.set()
+
+    def end_visit(self) -> None:
+        """To where the unit was before it: into its own room, or out of any."""
+        self._visit = None
+        self._wake.set()
+        self._moved.set()
 
     async def set_muted(self, kind: Kind, muted: bool) -> None:
         """Move the gate at once, in a room or not; then tell the room."""
@@ -200,8 +247,9 @@ class Session:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(devices.run(), name="session-devices")
-                tasks.create_task(self._stay_in(client), name="session-call", context=about(room=self.settings.room))
+                tasks.create_task(self._stay_in(client), name="session-stay", context=about(room=self.settings.room))
                 tasks.create_task(self._keep_published(client, uplink), name="session-publish")
+                tasks.create_task(self._move_out(client), name="session-move")
         except* Exception:  # the supervisor starts anew; the others hear that this was no leave
             why = LeaveReason.INTERNAL_ERROR
             raise
@@ -209,6 +257,8 @@ class Session:
             try:
                 await client.destroy(why)
             finally:
+                self._at = None
+                self._visit_over()
                 self._client = self.uplink = self.playout = self.devices = self.retry_at_s = None
                 await asyncio.gather(uplink.close(), playout.close())
                 await devices.closed()
@@ -217,10 +267,16 @@ class Session:
         failures = 0
         while True:
             self._wake.clear()
-            if not self.wanted:
-                await self._wake.wait()
+            target = self._target()
+            if target is None:
+                await until(self._wake.wait, self._stand_by(client))
                 continue
-            ended, was_in = await self._call(client)
+            ended, was_in = await self._stay(client, target)
+            now = self._target()
+            if now is None or now.room != target.room:
+                failures = 0
+                continue
+            self._visit_over()
             if not self.wanted:
                 continue
             failures = 0 if was_in else failures + 1
@@ -233,16 +289,69 @@ class Session:
             if await self._pause(delay_s, for_network=waits_for_network(ended)):
                 failures = 0
 
-    async def _call(self, client: RoomClient) -> tuple[Ended, bool]:
+    async def _move_out(self, client: RoomClient) -> None:
+        """Leaves the room that is no longer the wanted one."""
+        while True:
+            await self._moved.wait()
+            self._moved.clear()
+            target = self._target()
+            if self._at is not None and (target is None or target.room != self._at):
+                await client.leave()
+
+    def _target(self) -> _Target | None:
+        settings = self.settings
+        own = _Target(settings.room, settings.token) if self.wanted else None
+        if self._visit is None or (own is not None and own.room == self._visit.room):
+            return own
+        return self._visit
+
+    def _visit_over(self) -> None:
+        if self._visit is not None:
+            self._visit = None
+            self.on_visit_over()
+
+    async def _stand_by(self, client: RoomClient) -> None:
+        """Out of every room, and logged in; until cancelled."""
+        failures, settings = 0, self.settings
+        while True:
+            self._login_changed.clear()
+            self._waits_for_network = False
+            if client.login_state is LoginState.ABORTED:
+                await asyncio.sleep(KICKED_DELAY_S)  # somebody took the place: not at once
+                await client.logout()
+            elif client.login_state is LoginState.DISCONNECTED:
+                try:
+                    await client.login(settings.user_id, settings.token, user_name=settings.user_name)
+                    failures = 0
+                except RtcError as exc:
+                    failures += 1
+                    delay_s = login_delay_s(exc, failures - 1, self._rng)
+                    log = logger.warning if failures == 1 else logger.debug
+                    log("nobody can ring: %s; once more in %.0f s", exc, delay_s)
+                    self._waits_for_network = True
+                    await asyncio.sleep(delay_s)
+            else:
+                await self._login_changed.wait()
+
+    async def _stay(self, client: RoomClient, target: _Target) -> tuple[Ended, bool]:
         """One stay in the room, from join to its end; whether it came in at all."""
+        self._at = target.room
+        try:
+            return await self._join_and_stay(client, target)
+        finally:
+            self._at = None
+
+    async def _join_and_stay(self, client: RoomClient, target: _Target) -> tuple[Ended, bool]:
         self._kicked = None
         self._out.clear()
         settings = self.settings
         try:
+            if client.login_state is LoginState.ABORTED or settings.user_id not in ("", client.login_user_id):
+                await client.logout()
             await client.join(
-                settings.room,
+                target.room,
                 settings.user_id,
-                settings.token,
+                target.token,
                 user_name=settings.user_name,
                 profile=settings.profile,
             )
@@ -315,6 +424,8 @@ class Session:
                     self._bus.publish(NetworkQualityChanged(uplink=_UNKNOWN, downlink=_UNKNOWN, changed=True))
             elif event.cur_state is ConnectionState.CONNECTED:
                 self._stream_changed.set()
+        elif isinstance(event, LoginStateChanged):
+            self._login_changed.set()
         elif isinstance(event, Kicked):
             self._kicked = event
         elif isinstance(event, MuteForced) and event.muted:

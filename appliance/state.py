@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 from appliance.events import Bus
+from appliance.intercom import CallEnd, CallPhase
+from appliance.intercom_link import IntercomLink
 from appliance.room.events import ConnectionState, NetworkQualityChanged
 from appliance.room.streams import RemoteUser
 from appliance.session import Session
@@ -72,11 +74,27 @@ class PeerInfo(msgspec.Struct, frozen=True, kw_only=True):
     video: TrackInfo | None = None
 
 
+class CallInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """`phase`: idle, ringing-out, ringing-in or in-call, `since` when. `peer`: who rings or is spoken to; idle, of the
+    last call, whose end is `reason`. `calling`: who is still rung. `missed`: calls that nobody answered.
+    """
+
+    phase: CallPhase
+    since: str | None = None
+    peer: str | None = None
+    peer_name: str = ""
+    calling: tuple[str, ...] = ()
+    room: str | None = None
+    reason: CallEnd | None = None
+    missed: int = 0
+
+
 class UnitState(msgspec.Struct, frozen=True, kw_only=True):
     device: DeviceInfo
     connection: ConnectionInfo
     room: str
     user_id: str | None
+    call: CallInfo
     mute: MuteInfo
     network_quality: QualityInfo
     peers: tuple[PeerInfo, ...]
@@ -87,6 +105,7 @@ class UnitState(msgspec.Struct, frozen=True, kw_only=True):
 
 def describe(
     session: Session,
+    intercom: IntercomLink,
     bus: Bus,
     *,
     name: str,
@@ -102,8 +121,9 @@ def describe(
             name=name, version=version, microphone=session.has("audio"), camera=session.has("video"), panel=panel
         ),
         connection=connection_info(session),
-        room=session.settings.room,
+        room=session.room,
         user_id=session.user_id,
+        call=call_info(intercom),
         mute=mute_info(session),
         network_quality=_quality(session, bus),
         peers=tuple(_peer(user) for user in session.peers.values()),
@@ -122,6 +142,21 @@ def connection_info(session: Session) -> ConnectionInfo:
         reason=change.reason if change is not None else None,
         error=ErrorInfo(code=error.code, message=error.message) if error is not None else None,
         retry_at=_wall_clock(session.retry_at_s) if session.retry_at_s is not None else None,
+    )
+
+
+def call_info(intercom: IntercomLink) -> CallInfo:
+    call = intercom.call_info
+    has_been = call.phase is not CallPhase.IDLE or call.end is not None
+    return CallInfo(
+        phase=call.phase,
+        since=_wall_clock(call.since_s) if has_been else None,
+        peer=call.peer_id or None,
+        peer_name=call.peer_name,
+        calling=tuple(call.calling.values()),
+        room=call.room or None,
+        reason=call.end,
+        missed=intercom.missed,
     )
 
 

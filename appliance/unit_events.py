@@ -98,3 +98,24 @@ class SetupModeChanged(Event, retained=True):
     phase: str
     is_shown: bool
     attempt: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallChanged(Event, retained=True):
+    """A call begins, goes on or ends. `phase`: "idle", "ringing-out", "ringing-in" or "in-call". `peer_id`: who rings
+    or is spoken to, of a call that has ended too. `calling`: who is still rung. `reason`: how the last call ended.
+    """
+
+    phase: str
+    peer_id: str
+    peer_name: str
+    calling: tuple[str, ...]
+    room: str
+    reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MissedCallsChanged(Event, retained=True):
+    """How many calls the hub keeps that nobody answered."""
+
+    count: int

@@ -17,11 +17,13 @@ from aiohttp.typedefs import Handler, Middleware
 
 from appliance import __version__
 from appliance.api import Api
+from appliance.call_api import CallApi
 from appliance.config_api import where
 from appliance.config_trial import Visitor as Origin
 from appliance.device_test import DeviceTest
 from appliance.event_stream import EventStreams
 from appliance.events import Bus
+from appliance.intercom_link import IntercomLink
 from appliance.invitation import Invitations
 from appliance.network_api import NetworkApi
 from appliance.onboarding import Onboarding
@@ -47,6 +49,7 @@ class Unit:
     """What the web side shows and moves."""
 
     session: Session
+    intercom: IntercomLink
     bus: Bus
     state: Callable[[], UnitState]
     health: Callable[[], Health]
@@ -105,7 +108,10 @@ def build(
     auth = AuthRoutes(access.auth)
     application.add_routes([*hub_routes, *site.routes()])
     openapi = OpenApi(__version__)
-    add_routes(application, [*api.routes(), *auth.routes(), *unit.invitations.routes(), *test.routes()])
+    calls = CallApi(unit.intercom)
+    add_routes(
+        application, [*api.routes(), *calls.routes(), *auth.routes(), *unit.invitations.routes(), *test.routes()]
+    )
     add_routes(application, openapi.routes())
     application.on_startup.append(openapi.write)
     add_routes(application, unit.rooms)

@@ -120,6 +120,8 @@ class Invitations(Feature):
         one = self._find(key)
         if one.callee is not seat:
             raise InvalidArgumentError(f"invitation {request.invitation!r} of {request.sender!r} is not for you")
+        if request.missed and not request.accept:
+            self._miss(one)
         state: InvitationState = "accepted" if request.accept else "refused"
         return [*seat.to(Ok(id=request.id)), *self._end(key, state, content=request.response)]
 

@@ -49,6 +49,7 @@ class Playout:
         self._render_lock = threading.Lock()  # a speaker that is slow to close may pull once more beside the next one
         self._speaker: Speaker | None = None
         self._own: deque[Sound] = deque()  # blocks of the unit's own sound that are still to be played
+        self._repeated: tuple[Sound, ...] = ()  # those that come again when they have been played
         self._meter = Meter()
 
     @property
@@ -56,10 +57,18 @@ class Playout:
         """Volume 0..100 of what is played."""
         return self._meter.volume
 
-    def play(self, sound: Sound) -> None:
-        """Mixes in `sound`, float -1..1 at 48 kHz, in place of what is still left of the one before."""
+    def play(self, sound: Sound, *, repeat: bool = False) -> None:
+        """Mixes in `sound`, float -1..1 at 48 kHz, in place of what is still left of the one before; `repeat`: again
+        and again, until the next one or `hush`."""
         whole = np.pad(sound.astype(np.float32), (0, -sound.size % BLOCK_FRAMES))
-        self._own = deque(whole.reshape(-1, BLOCK_FRAMES))
+        with self._render_lock:
+            self._own = deque(whole.reshape(-1, BLOCK_FRAMES))
+            self._repeated = tuple(self._own) if repeat else ()
+
+    def hush(self) -> None:
+        """The unit's own sound ends."""
+        with self._render_lock:
+            self._own, self._repeated = deque(), ()
 
     def start(self, speaker: Speaker | None) -> None:
         """Plays to `speaker`, or to nobody. Again with another one at any time.
@@ -121,6 +130,8 @@ class Playout:
             play_s = self._clock.tick(started_s)
             peers = self._peers
             own = self._own
+            if not own:
+                own.extend(self._repeated)
             sounds = [self._render_peer(peer, play_s) for peer in peers] + ([own.popleft()] if own else [])
             mixed = self._mixer.mix(sounds)
             self._meter.feed(dbov(mixed) if sounds else SILENCE_DBOV, _BLOCK_S)

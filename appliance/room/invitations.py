@@ -124,8 +124,9 @@ class RemoteInvitation(_Invitation):
         """Raises `InvitationEndedError` unless it is open (IL26)."""
         await self._invitations.answer(self, response, accept=True)
 
-    async def refuse(self, response: str = "") -> None:
-        await self._invitations.answer(self, response, accept=False)
+    async def refuse(self, response: str = "", *, missed: bool = False) -> None:
+        """`missed`: no person refused it, so the hub counts it among the missed calls."""
+        await self._invitations.answer(self, response, accept=False, missed=missed)
 
 
 class Invitations:
@@ -190,7 +191,7 @@ class Invitations:
     async def clear_missed(self) -> None:
         await self._login.request("clear_missed_calls", lambda request_id: ClearMissedInvitations(id=request_id), Ok)
 
-    async def answer(self, invitation: RemoteInvitation, response: str, *, accept: bool) -> None:
+    async def answer(self, invitation: RemoteInvitation, response: str, *, accept: bool, missed: bool = False) -> None:
         operation = "accept" if accept else "refuse"
         if invitation.state != "INVITATION_RECEIVED":
             raise InvitationEndedError(f"it is {invitation.state}", operation=operation)
@@ -207,6 +208,7 @@ class Invitations:
                     sender=invitation.caller_id,
                     accept=accept,
                     response=response,
+                    missed=missed,
                 ),
                 Ok,
                 ACCEPT_TIMEOUT_S,

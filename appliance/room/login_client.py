@@ -71,6 +71,11 @@ class LoginClient:
     def login_state(self) -> LoginState:
         return self._login.state
 
+    @property
+    def login_user_id(self) -> str | None:
+        """One's own id on the hub, in a room or not; None before a login."""
+        return self._login.user_id
+
     async def login(self, user_id: str | int = "", token: Token = "", *, user_name: str = "") -> str:
         """Log in without entering a room; gives the user id. `join` does it by itself where it wasn't done.
 

@@ -113,13 +113,14 @@ class CancelInvitation(Message, frozen=True, tag="cancel-invitation"):
 
 
 class AnswerInvitation(Message, frozen=True, tag="answer-invitation"):
-    """The callee's word on `invitation` of `sender`."""
+    """The callee's word on `invitation` of `sender`. `missed`: no person refused it, so it is kept as missed."""
 
     id: RequestId
     invitation: InvitationId
     sender: UserId
     accept: bool
     response: InvitationText = ""
+    missed: bool = False
 
 
 class InvitationAck(Message, frozen=True, tag="invitation-ack"):

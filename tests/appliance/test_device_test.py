@@ -26,7 +26,7 @@ from appliance.session import Session
 from hw import LED_NAMES, SAMPLE_RATE_HZ, LedName
 from hw.mock import MockButtons, MockLeds
 from provisioning.http_routes import add_routes
-from tests.appliance.unit import MockDevices, new_session, running, settings, until
+from tests.appliance.unit import MockDevices, idle_intercom, new_session, running, settings, until
 
 NO_HUB = "ws://127.0.0.1:9/hub/ws"
 
@@ -60,7 +60,9 @@ async def bench(*, has_devices: bool = True) -> AsyncIterator[Bench]:
     session, bus = new_session(NO_HUB, devices, auto_join=False)
     if not has_devices:
         session = Session(settings(NO_HUB, auto_join=False), Drivers(None, None, None), Bus())
-    panel = PanelLink(PanelDevices(leds, MockButtons()), session, bus) if has_devices else None
+    panel = (
+        PanelLink(PanelDevices(leds, MockButtons()), session, idle_intercom(session, bus), bus) if has_devices else None
+    )
     test = DeviceTest(session, EventStreams(lambda _request: True), lambda: panel)
     application = web.Application()
     add_routes(application, test.routes())

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from appliance.front_panel import (
     QUALITY_LEDS,
     AnswerOrCall,
-    CallPhase,
     Command,
     Commander,
     FactoryReset,
@@ -28,6 +27,7 @@ from appliance.front_panel import (
     ToggleMute,
     leds,
 )
+from appliance.intercom import CallPhase
 from appliance.room.events import ConnectionState, NetworkQuality
 from hw import LED_NAMES, ButtonEdge, HardwareError, LedName
 from hw.gestures import ChordEnd, ChordHeld, DoublePress, Gesture, HoldEnd, HoldStart, Press

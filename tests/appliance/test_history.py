@@ -14,7 +14,7 @@ from appliance.room.backend import LegReport
 from appliance.room.legs import LegStats
 from appliance.state import describe
 from appliance.system_stats import read_system_stats
-from tests.appliance.unit import MockDevices, hub_at, new_session, running, settings, until
+from tests.appliance.unit import MockDevices, hub_at, idle_intercom, new_session, running, settings, until
 
 
 def report(leg: str, count: int, direction: str = "up") -> LegReport:
@@ -48,7 +48,16 @@ async def test_a_call_seen_from_inside() -> None:
                 await until(lambda: any(sample.uplink for sample in history.since()), timeout_s=20)
 
                 def state() -> object:
-                    return describe(session, bus, name="n", version="v", panel=False, leds={}, health={})
+                    return describe(
+                        session,
+                        idle_intercom(session, bus),
+                        bus,
+                        name="n",
+                        version="v",
+                        panel=False,
+                        leds={},
+                        health={},
+                    )
 
                 answer = Diagnostics(session, history, state).look()  # type: ignore[arg-type]
                 assert {(leg.direction, leg.user_id) for leg in answer.legs} == {("up", "other"), ("down", "other")}

@@ -22,7 +22,7 @@ from appliance.session import Session
 from appliance.unit_events import SetupModeChanged
 from hw import BUTTON_NAMES, ButtonEdge
 from hw.mock import MockButtons, MockLeds
-from tests.appliance.unit import MockDevices, new_session, running, until
+from tests.appliance.unit import MockDevices, idle_intercom, new_session, running, until
 from tests.hw.test_panel import PtyPanel
 
 GPIO = '[audio]\ndriver = "none"\n[video]\ndriver = "none"\n[gpio]\ndriver = "gpiozero"\n'
@@ -56,7 +56,7 @@ def far(tmp_path: Path) -> Iterator[PtyPanel]:
 async def panel_on_a_session(panel: PanelDevices) -> AsyncIterator[tuple[PanelLink, Session]]:
     """Outside any room: the gate is there all the same."""
     session, bus = new_session(NOBODY, MockDevices(), auto_join=False)
-    link = PanelLink(panel, session, bus)
+    link = PanelLink(panel, session, idle_intercom(session, bus), bus)
     async with running(session):
         await until(lambda: session.has("audio"))
         task = asyncio.create_task(link.run(), name="panel under test")
@@ -166,7 +166,9 @@ async def test_both_buttons_ask_for_set_up_mode_and_then_for_the_factory_state()
         asked.append("reset")
 
     panel = PanelDevices(leds, fingers)
-    link = PanelLink(panel, session, bus, on_setup=lambda: asked.append("setup"), on_reset=reset)
+    link = PanelLink(
+        panel, session, idle_intercom(session, bus), bus, on_setup=lambda: asked.append("setup"), on_reset=reset
+    )
     task = asyncio.create_task(link.run(), name="panel under test")
     try:
         await until(lambda: fingers.sink)
@@ -191,7 +193,7 @@ async def test_both_buttons_ask_for_set_up_mode_and_then_for_the_factory_state()
 
 async def test_set_up_mode_is_shown() -> None:
     session, bus = new_session(NOBODY, MockDevices(), auto_join=False)
-    link = PanelLink(PanelDevices(MockLeds(), MockButtons()), session, bus)
+    link = PanelLink(PanelDevices(MockLeds(), MockButtons()), session, idle_intercom(session, bus), bus)
     task = asyncio.create_task(link.run(), name="panel under test")
     try:
         await until(lambda: link.patterns["connection"] == "off")

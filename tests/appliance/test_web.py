@@ -39,7 +39,7 @@ from provisioning.auth_routes import ClaimRequest, LoginRequest, TokenRequest
 from provisioning.http_json import BodyError, decode_body
 from provisioning.portal import Portal
 from provisioning.visitor import visitor
-from tests.appliance.unit import MockDevices, new_session, running, until
+from tests.appliance.unit import MockDevices, idle_intercom, new_session, running, until
 from tests.provisioning.owner import claimed, new_auth
 
 TOKEN = {"Authorization": "Bearer good"}
@@ -71,16 +71,18 @@ async def open_site(
 ) -> AsyncIterator[Site]:
     devices, leds, buttons = MockDevices(), MockLeds(), MockButtons()
     session, bus = new_session("ws://127.0.0.1:9/hub/ws", devices, auto_join=False)
+    intercom = idle_intercom(session, bus)
     health: dict[str, Health] = {"session": "ok"}
     auth = await claimed(new_auth())
 
     def state() -> UnitState:
         patterns = {"mute": "on" if session.is_muted("audio") else "off"}
-        return describe(session, bus, name="Door", version="9", panel=True, leds=patterns, health=health)
+        return describe(session, intercom, bus, name="Door", version="9", panel=True, leds=patterns, health=health)
 
     application = build(
         Unit(
             session,
+            intercom,
             bus,
             state,
             lambda: health,

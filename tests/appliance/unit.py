@@ -16,6 +16,7 @@ from appliance.events import Bus
 from appliance.hub.server import Hub
 from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import TokenSigner
+from appliance.intercom_link import IntercomLink, IntercomSettings
 from appliance.media import aiortc_hooks
 from appliance.media.uplink import UplinkSettings
 from appliance.session import Session, SessionSettings
@@ -87,6 +88,11 @@ async def hub_at(port: int | None = None) -> AsyncIterator[tuple[Hub, str]]:
     finally:
         await hub.close()
         await server.close()
+
+
+def idle_intercom(session: Session, bus: Bus) -> IntercomLink:
+    """Of a unit that calls nobody."""
+    return IntercomLink(session, bus, IntercomSettings())
 
 
 def new_session(url: str, devices: MockDevices, *, auto_join: bool = True) -> tuple[Session, Bus]:

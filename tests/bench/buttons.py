@@ -19,7 +19,7 @@ from appliance.session import Session
 from hw.gpio import GpioButtons, GpioLeds
 from hw.mock import MockButtons, MockLeds
 from hw.panel import SerialPanel
-from tests.appliance.unit import MockDevices, new_session, until
+from tests.appliance.unit import MockDevices, idle_intercom, new_session, until
 from tests.hw.test_panel import PtyPanel
 
 PRESSES = 60
@@ -72,7 +72,7 @@ async def edge_to_gate_ms(panel: Panel) -> list[float]:
     """Of each press that shuts the gate, from its last edge: a press is told when the button is let go."""
     session, bus = new_session("ws://127.0.0.1:9", MockDevices(), auto_join=False)
     async with panel as (devices, move):
-        link = PanelLink(devices, session, bus)
+        link = PanelLink(devices, session, idle_intercom(session, bus), bus)
         tasks = [asyncio.create_task(session.run(), name="session"), asyncio.create_task(link.run(), name="panel")]
         try:
             await until(lambda: session.has("audio") and link.health == "ok")

@@ -34,7 +34,7 @@ from hw.gestures import STUCK_S
 from hw.mock import MockButtons, MockLeds, MockMicrophone, MockSpeaker
 from hw.synthetic import SyntheticMicrophone
 from tests.appliance.test_session import visitor
-from tests.appliance.unit import MockDevices, hub_at, settings, until
+from tests.appliance.unit import MockDevices, hub_at, idle_intercom, settings, until
 from tests.integration.programs import free_port
 
 PARTS = ("camera", "sound", "panel", "hub")
@@ -95,7 +95,7 @@ class House:
         """As `app` does."""
         self.session = Session(settings(self.url), self.drivers, self.bus)
         panel = PanelDevices(self.leds, self.buttons, self.leds.trouble, held=lambda: self.buttons.held)
-        self.link = PanelLink(panel, self.session, self.bus)
+        self.link = PanelLink(panel, self.session, idle_intercom(self.session, self.bus), self.bus)
         self.supervisor = Supervisor(
             "unit",
             [
