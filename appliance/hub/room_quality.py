@@ -20,7 +20,7 @@ class RoomQualities(Feature):
     requests = (ReportQuality,)
 
     def __init__(self) -> None:
-        self._reports: dict[Seat, ReportQuality] = {}
+        self._reports: dict[Seat, tuple[str, ReportQuality]] = {}  # and of which stay in a room
         self._due = Deadlines[Room]()
         self._told_s: dict[Room, float] = {}  # of the last `PERIOD_S`, oldest first
 
@@ -28,7 +28,7 @@ class RoomQualities(Feature):
         room = seat.room
         if room is None:
             raise NotJoinedError("join a room first")
-        self._reports[seat] = message
+        self._reports[seat] = seat.session_id, message
         if room not in self._due:
             told_s = self._told_s.get(room, now_s)
             self._due.set(room, told_s + PERIOD_S)
@@ -52,10 +52,11 @@ class RoomQualities(Feature):
         return outputs
 
     def _tell(self, room: Room) -> list[Output]:
+        reports = ((seat, self._reports.get(seat, ("", None))) for seat in room.seats.values() if room.is_visible(seat))
         items = tuple(
             MemberQuality(user_id=seat.user_id, uplink=report.uplink, downlink=report.downlink)
-            for seat in room.seats.values()
-            if room.is_visible(seat) and (report := self._reports.get(seat)) is not None
+            for seat, (stay, report) in reports
+            if report is not None and stay == seat.session_id
         )
         message = RoomQuality(items=items)
         return [output for seat in room.seats.values() for output in seat.to(message)]

@@ -233,6 +233,7 @@ class Rooms:
         for seat in room.seats.values():
             outputs += seat.tell(RoomClosed(room=room_name, message=message))
             seat.room, seat.session_id, seat.streams = None, "", {}
+        room.seats.clear()  # what is still to be told in this room is told to nobody
         return outputs
 
     # --- inside
