@@ -248,6 +248,7 @@ class RoomClient(MemberClient):
                 own=self._own,
                 media=stay.media,
                 quality_interval_s=self._options.quality_interval_s,
+                quality_on_change=self._options.network_quality_on_change,
                 volume_interval_s=self._volume_interval_s,
                 top_n=self._top_n,
                 tell=stay.report_quality,

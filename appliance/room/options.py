@@ -23,6 +23,7 @@ class RoomOptions:
     return_grace_s: float = 5.0  # after a hub's restart: how long the others may take to come back to it
     subscribe_timeout_s: float = 10.0  # until the first media of every kind
     quality_interval_s: float = 2.0  # TM06
+    network_quality_on_change: bool = False  # network_quality only when a level changed (X32)
     trtc_transitions: bool = False  # a lost link passes through DISCONNECTED, as TRTC's does (X08, TR06)
     # For wss: whom to trust; None: the system's authorities.
     ssl: ssl.SSLContext | aiohttp.Fingerprint | None = None

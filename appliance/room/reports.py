@@ -37,6 +37,7 @@ class Reports:
         own: OwnMedia,
         media: MediaBackend,
         quality_interval_s: float,
+        quality_on_change: bool,
         volume_interval_s: float | None,
         top_n: int | None,
         tell: Callable[[NetworkQualityChanged], None],
@@ -47,6 +48,7 @@ class Reports:
         self._own = own
         self._media = media
         self._quality_interval_s = quality_interval_s
+        self._quality_on_change = quality_on_change
         self._tasks = {
             "quality": asyncio.create_task(self._quality(), name="room-network-quality"),
             "speaker": asyncio.create_task(self._speaker(), name="room-active-speaker"),
@@ -82,7 +84,8 @@ class Reports:
             up = {report.leg_id: report.stats for report in reports if report.direction == "up"}
             down = {report.leg_id: report.stats for report in reports if report.direction == "down"}
             quality = meter.report(up, down, now_s)
-            self._emit(quality)
+            if quality.changed or not self._quality_on_change:
+                self._emit(quality)
             self._tell(quality)
 
     async def _speaker(self) -> None:

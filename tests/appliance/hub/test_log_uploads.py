@@ -29,7 +29,7 @@ from tests.appliance.hub.wire import SIGNER
 async def logs_of(tmp_path: Path, *, secure: bool = True) -> AsyncIterator[tuple[str, LogStore]]:
     """The address to post to, behind the door of a unit, and what is kept."""
     hub = Hub(HubSettings(secure=secure), SIGNER, is_api_token=lambda _: False, logs_path=tmp_path / "logs")
-    access = Access(auth.load(tmp_path, in_memory=True), frozenset(), loopback_only=True)
+    access = Access(auth.load(tmp_path, in_memory=True), frozenset, loopback_only=True)
     application = web.Application(middlewares=[guard(access)], client_max_size=MAX_BODY_BYTES)
     add_routes(application, hub.api_routes())
     runner = web.AppRunner(application)

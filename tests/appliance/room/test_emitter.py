@@ -67,6 +67,7 @@ def test_an_unknown_event_is_refused_by_name(name: type[Event] | str) -> None:
         Emitter().on(name, lambda event: None)
 
 
+@pytest.mark.row("U02")
 def test_off_and_once_and_remove_all() -> None:
     emitter = Emitter()
     seen: list[str] = []
@@ -90,6 +91,7 @@ def test_off_and_once_and_remove_all() -> None:
     assert emitter.listener_count("peer-left") == 0
 
 
+@pytest.mark.row("OR01")
 def test_an_event_raised_inside_a_listener_waits_its_turn() -> None:  # OR01
     emitter = Emitter()
     seen: list[str] = []

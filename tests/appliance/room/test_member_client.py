@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 
@@ -109,6 +110,25 @@ async def test_roles_and_profiles_that_are_refused() -> None:
         await a.client.join("lobby", "a")
         with pytest.raises(ApiOrderError):
             a.client.set_channel_profile("live")
+
+
+@pytest.mark.row("IL10")
+async def test_a_role_while_joining_and_while_leaving() -> None:
+    async with house() as home:
+        a = home.guest()
+        joining = asyncio.create_task(a.client.join("lobby", "a"))
+        await asyncio.sleep(0)
+        assert a.client.connection_state == "CONNECTING"
+        with pytest.raises(InvalidStateError):
+            await a.client.set_client_role("audience")
+        await joining
+        leaving = asyncio.create_task(a.client.leave())
+        await asyncio.sleep(0)
+        assert a.client.connection_state == "DISCONNECTING"
+        with pytest.raises(InvalidStateError):
+            await a.client.set_client_role("audience")
+        await leaving
+        assert a.client.role == "host"
 
 
 async def test_an_audiences_token_makes_no_host() -> None:

@@ -122,6 +122,21 @@ async def test_one_report_every_two_seconds() -> None:
         assert [event.uplink for event in a.of(NetworkQualityChanged)] == [0, 0, 0], "nothing is sent"
 
 
+@pytest.mark.row("U55")
+async def test_reports_only_when_something_changed() -> None:  # X32
+    async with uplink(camera=False) as sender, playout() as player, house() as home:
+        a = await home.joined("a", uplink=sender)
+        b = await home.joined(
+            "b", playout=player, auto_subscribe=True, options=replace(PATIENT, network_quality_on_change=True)
+        )
+        await a.heard(NetworkQualityChanged, 3)
+        assert len(b.of(NetworkQualityChanged)) <= 1, "nothing changed"
+        await a.client.publish(LocalStream(video=False))
+        await until(lambda: any(event.downlink == 1 for event in b.of(NetworkQualityChanged)), 8, "EXCELLENT")
+        await a.heard(NetworkQualityChanged, len(a.of(NetworkQualityChanged)) + 2)
+        assert all(event.changed for event in b.of(NetworkQualityChanged))
+
+
 @pytest.mark.row("U56")
 async def test_only_the_media_was_away() -> None:
     async with connected() as outage:
