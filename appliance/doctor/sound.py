@@ -17,13 +17,13 @@ from hw.level import dbov
 
 RECORD_S = 1.0
 ECHO_S = 0.5  # until what was played is heard: buffers of the card and the way through the air
+OFF_PACE = 0.15  # of real time
 REMEDY = 'plug it in or mend it, or change [audio] driver and device; driver "none" does without'
 
 _FAINT_DBOV = -85.0
 _CLIPPED = 0.001  # of the samples
 _HEARD_DB = 12.0  # over what was there before
 _WINDOW = BLOCK_FRAMES * 10
-_OFF_PACE = 0.15
 _SILENCE: Samples = np.zeros(BLOCK_FRAMES, np.int16)
 
 
@@ -158,7 +158,7 @@ def judge_chime(device_id: str, pace: float, heard_back: bool | None, person_hea
     if person_heard is False:
         remedy = "turn it up: [audio] speaker_volume = 80, or alsamixer; is it the right output, [audio] speaker?"
         return Finding("speaker", "failed", f"{device_id} played a chime that nobody heard", remedy, facts)
-    if abs(pace - 1) > _OFF_PACE:
+    if abs(pace - 1) > OFF_PACE:
         remedy = "choose the card by its name (aplay -L) instead of a plug-in that resamples"
         return Finding("speaker", "warning", f"{words}; at {pace:.2f} times the right pace", remedy, facts)
     return Finding("speaker", "ok", words, facts=facts)
