@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from appliance.config import Config
+from appliance.config import MAX_FILE_BYTES, Config
 from appliance.config_edit import SECRETS, Value
 from appliance.config_files import SaveError
 from appliance.config_schema import ValueType, keys
@@ -166,6 +166,7 @@ class ConfigApi:
                 scope="admin",
                 summary="Replace the configuration file; secrets that it says nothing about stay.",
                 body=ImportRequest,
+                max_body_bytes=2 * MAX_FILE_BYTES,  # JSON escapes what it has to
                 answer=ChangeAnswer,
                 errors=_REFUSED,
             ),

@@ -58,7 +58,10 @@ class ImprovOnUnit:
         await self._onboarding.network.wait_changed()
 
     async def scan(self) -> list[WifiNetwork]:
-        return await self._onboarding.scan()
+        try:
+            return await self._onboarding.scan()
+        except BusyError as exc:
+            raise NetworkError("failed", str(exc)) from exc
 
     async def join(self, join: WifiJoin) -> None:
         try:

@@ -86,6 +86,8 @@ class Joining:
         if self._trying is not None:
             self._trying.cancel()
             await asyncio.gather(self._trying, return_exceptions=True)
+            if self.is_under_way and self._memory.attempt is not None:  # it had not begun yet
+                self._failed(self._memory.attempt[0], "timeout", "it was given up")
 
     async def _connect(self, join: WifiJoin) -> None:
         await self._network.connect(join)

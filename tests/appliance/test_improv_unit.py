@@ -69,6 +69,17 @@ async def test_joining_fails_as_the_network_says(tmp_path: Path) -> None:
     assert (await unit.scan())[0].ssid == "Living room"
 
 
+async def test_while_a_network_is_joined_nobody_looks_around(tmp_path: Path) -> None:
+    network = MockNetwork(sleep=quick)
+    claim = Claim(CLAIM, is_claimed=False)
+    onboarding = Onboarding(network, claim, lambda _event: None, sleep=quick)
+    unit = ImprovOnUnit(onboarding, claim, ConfigStore(tmp_path / "config.toml"), MockHostname(), list)
+    onboarding.joining.start_join(JOIN)
+    with pytest.raises(NetworkError, match="joining a network"):
+        await unit.scan()
+    await onboarding.joining.give_up()
+
+
 async def test_name_is_a_setting(tmp_path: Path) -> None:
     unit, _ = unit_on(MockNetwork(), tmp_path)
     await unit.set_name("Front door")

@@ -350,3 +350,13 @@ async def test_a_bug_in_a_join_does_not_lock_it_for_good(caplog: pytest.LogCaptu
             assert attempt.error is not None
             assert (attempt.state, attempt.error.code) == ("failed", "failed")
     assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_wish_that_is_given_up_before_it_began_locks_nobody_out() -> None:
+    unit = Unit(HOME)
+    joining = unit.onboarding.joining
+    joining.start_join(WifiJoin(ssid="Home", password="right one"))
+    await joining.give_up()
+    assert joining.last is not None
+    assert joining.last.state == "failed"
+    joining.check_free()

@@ -194,6 +194,8 @@ async def test_export_and_import(tmp_path: Path) -> None:
         status, answer = await unit.send("POST", "/api/config/import", {"toml": exported.replace("Door", "Gate")})
         assert (status, answer["applied"]) == (200, ["device.name"])
         assert "hunter2" in (tmp_path / "config.toml").read_text()
+        long = "# what an owner wrote\n" * 2000  # 44 KB: what may be a file may be imported
+        assert (await unit.send("POST", "/api/config/import", {"toml": f'{long}[device]\nname = "Porch"\n'}))[0] == 200
         status, answer = await unit.send("POST", "/api/config/import", {"toml": "[video]\nfps = 0\n"})
         assert (status, answer["error"]["field"]) == (422, "video.fps")
 
