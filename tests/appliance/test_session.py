@@ -11,6 +11,7 @@ import pytest
 
 from appliance import devices as devices_module
 from appliance import rejoin
+from appliance.errors import LeaveReason
 from appliance.events import Event
 from appliance.media.playout import Playout
 from appliance.room.client import RoomClient
@@ -22,8 +23,10 @@ from appliance.room.events import (
     NetworkQuality,
     NetworkQualityChanged,
     PeerJoined,
+    PeerLeft,
     StreamUpdated,
 )
+from appliance.session import Session
 from appliance.unit_events import CameraChanged, MuteChanged
 from tests.appliance.unit import MockDevices, hub_at, new_session, running, token, until
 
@@ -255,3 +258,25 @@ async def test_after_it_no_task_thread_or_device_is_left() -> None:
         await until(lambda: {task for task in asyncio.all_tasks() - tasks if "hub" not in task.get_name()} <= set())
     left = {thread for thread in set(threading.enumerate()) - threads if not thread.name.startswith("asyncio")}
     assert not left
+
+
+@pytest.mark.row("RS05")
+async def test_a_fault_of_the_session_is_no_leave_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = asyncio.Event()
+
+    async def fail(*_arguments: object) -> None:
+        await broken.wait()
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(Session, "_keep_published", fail)
+    async with hub_at() as (_, url), visitor(url) as client:
+        left: list[PeerLeft] = []
+        client.on(PeerLeft, left.append)
+        session, _ = new_session(url, MockDevices())
+        task = asyncio.create_task(session.run(), name="session under test")
+        await until(lambda: "unit" in client.peers)
+        broken.set()
+        with pytest.raises(ExceptionGroup, match="unhandled"):
+            await task
+        await until(lambda: left)
+        assert (left[0].user_id, left[0].reason) == ("unit", LeaveReason.INTERNAL_ERROR)
