@@ -25,6 +25,7 @@ from appliance.config_files import ConfigFiles, Memory, Notice, digest
 from appliance.config_trial import Trial, Visitor, opened, started_too_often
 from appliance.errors import ConfigError
 from appliance.live import Plan, plan
+from appliance.redact import redact
 
 logger = logging.getLogger(__name__)
 
@@ -107,8 +108,9 @@ class ConfigStore:
         return await self._replace(make, visitor, was_online)
 
     def export(self) -> str:
-        """The file without its secrets. It parses: call it in a thread."""
-        return without(self.text, SECRETS)
+        """The file without its secrets, those in comments too. It parses: call it in a thread."""
+        lines = without(self.text, SECRETS).splitlines(keepends=True)
+        return "".join(redact(line) if line.lstrip().startswith("#") else line for line in lines)
 
     async def keep(self) -> None:
         """The trial is passed: what runs is the last good text."""

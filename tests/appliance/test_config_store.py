@@ -102,6 +102,14 @@ async def test_edits_by_hand_meanwhile_are_not_lost(file: Path) -> None:
     assert file.read_text() == "[video\n"
 
 
+async def test_secrets_in_comments_are_not_exported_either(file: Path) -> None:
+    file.write_text('# ours\n[room]\n  # token = "of last year"\n[mqtt]\n#url = "mqtt://me:hunter2@broker"\n')
+    exported = (await started(file)).export()
+    assert "# ours" in exported
+    assert "last year" not in exported
+    assert "hunter2" not in exported
+
+
 async def test_export_and_import_leave_the_secrets_where_they_are(file: Path) -> None:
     store = await started(file)
     exported = store.export()
