@@ -415,7 +415,8 @@ async def test_pure_modules(served: Served, anna: Browser) -> None:
     roster = """(() => { const a = { user_id: "a", streams: [] }, b = { user_id: "b" };
         let [r, notes] = m.reset(m.empty, [a]); const out = [notes.map((n) => n.what)];
         [r, notes] = m.change(r, b); out.push(notes.map((n) => n.what));
-        [r, notes] = m.change(r, { ...b, user_name: "B" }); out.push(notes.map((n) => n.what + n.before), m.nameOf(r.b));
+        [r, notes] = m.change(r, { ...b, user_name: "B" });
+        out.push(notes.map((n) => n.what + n.before), m.nameOf(r.b));
         [r, notes] = m.reset(r, [a, { user_id: "c" }]); out.push(notes.map((n) => n.what + n.member.user_id).sort());
         [r, notes] = m.remove(r, "nobody"); out.push(notes, Object.keys(r)); return out; })()"""
     assert await run("roster", roster) == [[], ["joined"], ["renamedb"], "B", ["joinedc", "leftb"], [], ["a", "c"]]

@@ -38,7 +38,7 @@ export class Calls extends EventTarget {
   constructor(link) {
     super();
     this.#link = link;
-    link.addEventListener("joined", ({ detail }) => this.#joined(detail));
+    link.addEventListener("logged-in", ({ detail }) => this.#loggedIn(detail));
     link.addEventListener("message", ({ detail }) => this.#receive(detail));
     link.addEventListener("ended", () => this.#reset());
   }
@@ -82,8 +82,8 @@ export class Calls extends EventTarget {
     this.#changed();
   }
 
-  #joined({ resumed }) {
-    if (!resumed) this.#reset(); // another login: what was open is over, or is told again
+  #loggedIn({ resumed }) {
+    if (!resumed) this.#reset(); // another login: what was open is over, or is told next
     void this.#look();
   }
 

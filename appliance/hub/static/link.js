@@ -2,7 +2,8 @@
 //
 //   connecting -> connected <-> reconnecting        ended, with {code, message}, comes from all of them
 //
-// Events (detail): "state" {state}, "joined" {joined, resumed}, "message" (a pushed hub message), "ended" {code, message}.
+// Events (detail): "state" {state}, "logged-in" {resumed}, "joined" {joined, resumed}, "message" (a pushed hub message),
+// "ended" {code, message}.
 
 const HEARTBEAT_MS = 2000; // a ping after so much silence of ours or theirs
 const LOST_MS = 5000; // no message for so long: the link is lost
@@ -217,6 +218,7 @@ export class Link extends EventTarget {
     this.userId = loggedIn.user_id;
     this.token = who.token;
     this.role ||= who.role;
+    this.#emit("logged-in", { resumed: loggedIn.resumed === true });
     let joined = null;
     if (loggedIn.resumed && loggedIn.in_room) joined = await this.#resync();
     const resumed = joined !== null;

@@ -21,6 +21,7 @@ export class People extends EventTarget {
     super();
     this.#link = link;
     this.#names = new Map(Object.entries(settings.load().people));
+    link.addEventListener("logged-in", ({ detail }) => detail.resumed || this.#asked.clear());
     link.addEventListener("joined", ({ detail }) => this.#joined(detail));
     link.addEventListener("message", ({ detail }) => this.#receive(detail));
   }
@@ -62,8 +63,7 @@ export class People extends EventTarget {
     this.#changed();
   }
 
-  #joined({ joined, resumed }) {
-    if (!resumed) this.#asked.clear();
+  #joined({ joined }) {
     for (const member of joined.members ?? []) this.meet(member.user_id, nameOf(member));
     this.#watch();
   }

@@ -18,7 +18,7 @@ export class Renewal extends EventTarget {
     this.#link = link;
     this.#fetch = fetchToken;
     link.addEventListener("message", ({ detail }) => this.#receive(detail));
-    link.addEventListener("joined", ({ detail }) => detail.resumed || this.#settle());
+    link.addEventListener("logged-in", ({ detail }) => detail.resumed || this.#settle());
     link.addEventListener("ended", () => this.#settle());
   }
 
