@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from appliance.chime import NOTES_HZ, chime
 from appliance.devices import FIRST_DELIVERY_S
@@ -24,6 +25,7 @@ _FAINT_DBOV = -85.0
 _CLIPPED = 0.001  # of the samples
 _HEARD_DB = 12.0  # over what was there before
 _WINDOW = BLOCK_FRAMES * 10
+_BESIDE, _CLEAR_DB = 1.06, 10.0  # a semitone away it is so much weaker
 _SILENCE: Samples = np.zeros(BLOCK_FRAMES, np.int16)
 
 
@@ -178,10 +180,14 @@ def heard(before: Samples, after: Samples) -> bool:
 
 
 def _strongest(samples: Samples, note_hz: float) -> float:
-    """The power at `note_hz` in the 0.1 s where it is strongest."""
+    """The power at `note_hz` in the 0.1 s where it is strongest, of those where it stands out: a click has all."""
     count = samples.size // _WINDOW
-    if not count:
-        return 0.0
     windows = samples[: count * _WINDOW].reshape(count, _WINDOW) * np.hanning(_WINDOW)
-    wave = np.exp(-2j * np.pi * note_hz * np.arange(_WINDOW) / SAMPLE_RATE_HZ)
-    return float(np.max(np.abs(windows @ wave) ** 2)) / _WINDOW
+
+    def power(tone_hz: float) -> npt.NDArray[np.float64]:
+        wave = np.exp(-2j * np.pi * tone_hz * np.arange(_WINDOW) / SAMPLE_RATE_HZ)
+        strength: npt.NDArray[np.float64] = np.abs(windows @ wave) ** 2 / _WINDOW
+        return strength
+
+    note, beside = power(note_hz), np.maximum(power(note_hz / _BESIDE), power(note_hz * _BESIDE))
+    return float(np.max(note, where=note > beside * 10 ** (_CLEAR_DB / 10), initial=0.0))

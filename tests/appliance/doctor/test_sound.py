@@ -116,6 +116,18 @@ def test_chime_among_other_sounds() -> None:
     assert not heard(hum, np.zeros(0, np.int16))
 
 
+def test_a_sound_that_is_torn_is_no_chime() -> None:
+    """As that of a loaded machine: a gap clicks, and a click has every tone."""
+    whole = (8000 * np.sin(2 * np.pi * 1000 * np.arange(SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ)).astype(np.int16)
+    torn = whole.copy()
+    for gap in range(6):
+        torn[2_003 + 7_001 * gap :][:1_013] = 0
+    assert not heard(whole, torn)
+    chimed = torn.copy()
+    chimed += chime_samples()[: torn.size] // 4
+    assert heard(whole, chimed)
+
+
 @pytest.fixture
 def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SoundCards]:
     with pulseaudio(tmp_path) as cards:
