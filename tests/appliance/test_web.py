@@ -246,6 +246,14 @@ async def test_a_unit_answers_to_its_names_and_to_addresses(host: str, status: i
         assert response.status == status
 
 
+def test_a_unit_answers_to_the_name_that_it_got_meanwhile() -> None:
+    names: set[str] = set()
+    access = Access(new_auth(), lambda: frozenset(names), loopback_only=False)
+    assert not access.may_host("porch.local:8080")
+    names.add("porch.local")  # Improv set it
+    assert access.may_host("porch.local:8080")
+
+
 @pytest.mark.parametrize("path", ["/", "/panel", "/static/home.js", "/api/state", "/nothing", "/api/nothing"])
 async def test_every_answer_carries_the_security_headers(site: Site, path: str) -> None:
     async with site.http.get(path, headers=TOKEN) as response:
