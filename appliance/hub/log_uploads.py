@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Annotated
 
 import msgspec
 from aiohttp import web
@@ -21,7 +20,7 @@ from appliance.errors import RtcError, RtcErrorCode
 from appliance.hub.log_store import LogStore
 from appliance.hub.tokens import Claims
 from appliance.room.bucket import TokenBucket
-from provisioning.http_json import ApiError, answer, read_body
+from provisioning.http_json import ApiError, BodyError, answer, read_body
 from provisioning.http_routes import ApiRoute
 
 MAX_TEXT_CHARS = 256 * 1024
@@ -31,7 +30,9 @@ ANYBODY = "anybody"
 
 
 class LogUpload(msgspec.Struct, forbid_unknown_fields=True):
-    text: Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)]
+    """`text`: at most `MAX_TEXT_CHARS`."""
+
+    text: str
 
 
 class LogName(msgspec.Struct):
@@ -97,7 +98,9 @@ class LogUploads:
         user_id = self._user_id(request)
         if self._store is None:
             raise ApiError(503, "unavailable", "this hub keeps no logs")
-        text = (await read_body(request, LogUpload, f'{{"text": at most {MAX_TEXT_CHARS} characters}}')).text
+        text = (await read_body(request, LogUpload, '{"text": LOG}')).text
+        if len(text) > MAX_TEXT_CHARS:
+            raise BodyError(f"{len(text)} characters; at most {MAX_TEXT_CHARS} are taken", "text")
         if not self._bucket.take(1, time.monotonic()):
             raise ApiError(429, "rate-limit", "too many logs for now", retry_after_s=1 / RATE_PER_S)
         try:
