@@ -5,6 +5,7 @@ POST /api/invitation    answers {"url", "qr", "expires_at"}; 409 when the room i
 
 from __future__ import annotations
 
+import asyncio
 import io
 import time
 from collections.abc import Callable
@@ -61,11 +62,12 @@ class Invitations:
         token = self._signer.sign("", config.room.room, "host", "", ttl_s, now_s)  # any number of guests
         url = f"{request.scheme}://{request.host}/join/{quote(config.room.room)}#token={token}"
         expires_at = datetime.fromtimestamp(now_s + ttl_s, UTC).isoformat(timespec="seconds")
-        return answer(InvitationAnswer(url=url, qr=qr_svg(url), expires_at=expires_at))
+        qr = await asyncio.to_thread(qr_svg, url)
+        return answer(InvitationAnswer(url=url, qr=qr, expires_at=expires_at))
 
 
 def qr_svg(text: str) -> str:
-    """A QR code that fills what it is put into."""
+    """A QR code that fills what it is put into. Takes tens of milliseconds for a long text: call it in a thread."""
     out = io.BytesIO()
     segno.make(text, error="m", micro=False).save(out, kind="svg", border=0, xmldecl=False, svgns=True, omitsize=True)
     return out.getvalue().decode()

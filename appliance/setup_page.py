@@ -158,7 +158,7 @@ class SetupPage:
             config.device.name,
             ChosenRoom(config.room.url, config.room.room, config.room.url == "hub:"),
             addresses,
-            qr_svg(addresses[0]) if addresses else "",
+            await asyncio.to_thread(qr_svg, addresses[0]) if addresses else "",
         )
 
     def _facts(self, status: NetworkStatus, *, known: bool) -> Facts:
