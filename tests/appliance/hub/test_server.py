@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import aiohttp
 import pytest
 
-from appliance.room.signaling_login import Error, Login, Ok
+from appliance.hub.tokens import TokenSigner
+from appliance.room.signaling_login import Error, Login, Ok, RenewToken, TokenRenewed
 from appliance.room.signaling_room import (
     Join,
     Joined,
@@ -291,6 +293,34 @@ async def test_the_demo_hands_tokens_to_pages_of_this_machine_only() -> None:
         async with client(served.port) as ann:
             assert (await ann.login(token=given["token"])).user_id == given["user_id"]
             assert (await ann.ask(Join(id=2, room="attic"), Joined)).user_id == given["user_id"]
+
+
+async def test_the_demo_renews_a_guests_token_for_that_guest_only() -> None:
+    async with serving(secure=True, demo_tokens=True) as served, aiohttp.ClientSession(served.url) as http:
+
+        async def ask(old: str, room: str = "attic") -> tuple[int, dict[str, Any]]:
+            headers = {"Authorization": f"Bearer {old}"} if old else {}
+            async with http.get("/hub/token", params={"room": room}, headers=headers) as response:
+                return response.status, await response.json()
+
+        _, first = await ask("")
+        status, second = await ask(first["token"], room="elsewhere")
+        assert status == 200
+        assert second["user_id"] == first["user_id"]
+        async with client(served.port) as ann:
+            await ann.login(token=first["token"])
+            await ann.ask(RenewToken(id=2, token=second["token"]), TokenRenewed)
+            assert (await ann.ask(Join(id=3, room="attic"), Joined)).may_moderate
+        now_s = time.time()
+        for other in (
+            SIGNER.sign("front-door", "attic", "host", "", 60, now_s),
+            SIGNER.sign(first["user_id"], "attic", "host", "", -120, now_s),
+            TokenSigner(b"another secret, which the hub has not").sign(
+                first["user_id"], "attic", "host", "", 60, now_s
+            ),
+            "nonsense",
+        ):
+            assert (await ask(other))[0] == 400
 
 
 async def test_without_the_demo_no_tokens_are_handed_out() -> None:
