@@ -54,9 +54,9 @@ class Room:
         """What `seat` sees: the visible others."""
         return tuple(other.member() for other in self._others(seat) if self.is_visible(other))
 
-    def enter(self, seat: Seat, role: Role, session_id: str, *, is_probe: bool = False) -> list[Output]:
+    def enter(self, seat: Seat, role: Role, session_id: str, *, is_probe: bool = False, data: str = "") -> list[Output]:
         """The messages to the others; the seat itself is told by the caller."""
-        seat.is_probe = is_probe
+        seat.is_probe, seat.data = is_probe, data
         rejoined = seat.user_id in self._gone
         self._gone.pop(seat.user_id, None)
         self.seats[seat.user_id] = seat

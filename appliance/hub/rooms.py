@@ -309,7 +309,7 @@ class Rooms:
             room = self.rooms[request.room] = Room(request.room, request.profile)
         seat.token_room, seat.token_role, seat.may_moderate = token_room, token_role, may_moderate
         role: Role = "audience" if "audience" in (request.role, token_role) else "host"
-        entered = room.enter(seat, role, self._make_secret(), is_probe=request.probe)
+        entered = room.enter(seat, role, self._make_secret(), is_probe=request.probe, data=request.data)
         return [*seat.to(self._joined(seat, room, request.id)), *entered]
 
     def _opened_by(self, token: str, seat: Seat) -> tuple[str | None, Role, bool]:

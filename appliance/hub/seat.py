@@ -53,13 +53,18 @@ class Seat:
     room: Room | None = None
     role: Role = "host"
     is_probe: bool = False  # only tests the network: hidden
+    data: str = ""  # of its application, for the others in the room
     session_id: str = ""  # of this stay in the room
     streams: dict[str, StreamInfo] = field(default_factory=dict)
     missed: list[HubMessage] = field(default_factory=list)  # told at the resume
 
     def member(self) -> Member:
         return Member(
-            user_id=self.user_id, user_name=self.user_name, role=self.role, streams=tuple(self.streams.values())
+            user_id=self.user_id,
+            user_name=self.user_name,
+            role=self.role,
+            streams=tuple(self.streams.values()),
+            data=self.data,
         )
 
     def to(self, message: HubMessage, *, durable: bool = False) -> list[Output]:

@@ -19,6 +19,7 @@ Token = str | Callable[[], str | Awaitable[str]]  # a provider is asked for a fr
 
 MAX_ID_LENGTH = 64
 MAX_NAME_LENGTH = 256
+MAX_DATA_LENGTH = 1024
 RESYNC_TIMEOUT_S = 2.0  # what is told of a resumed session's room follows at once
 
 
@@ -50,6 +51,7 @@ class Ticket:
     role: Role
     profile: Profile
     probe: bool = False
+    data: str = ""
 
     def check(self) -> None:
         """Raises `InvalidArgumentError` (IL08, IL09, IL29)."""
@@ -60,10 +62,18 @@ class Ticket:
             raise _bad(f"role {self.role!r}: one of {', '.join(get_args(Role))}", "join")
         if self.profile not in get_args(Profile):
             raise _bad(f"profile {self.profile!r}: one of {', '.join(get_args(Profile))}", "join")
+        if len(self.data) > MAX_DATA_LENGTH:
+            raise _bad(f"data of {len(self.data)} characters: at most {MAX_DATA_LENGTH}", "join")
 
     def request(self, request_id: int, token: str = "") -> Join:
         return Join(
-            id=request_id, room=self.room_id, role=self.role, profile=self.profile, token=token, probe=self.probe
+            id=request_id,
+            room=self.room_id,
+            role=self.role,
+            profile=self.profile,
+            token=token,
+            probe=self.probe,
+            data=self.data,
         )
 
 

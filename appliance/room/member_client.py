@@ -117,13 +117,15 @@ class MemberClient(LoginClient):
         user_name: str = "",
         role: Role | None = None,
         profile: Profile | None = None,
+        data: str = "",
         probe: bool = False,
     ) -> JoinResult:
         """Log in and enter the room; resolves after the events of the roster (OR02).
 
         An empty `user_id` lets the hub choose. `token` may be a function, plain or async, that gives a fresh one at
-        each join and rejoin. `role` and `profile`: as set before, else host and rtc. `probe`: only to test the network
-        before a call; the others never hear of it (RS09).
+        each join and rejoin. `role` and `profile`: as set before, else host and rtc. `data`: up to 1024 characters
+        for the others, in their `RemoteUser.data`. `probe`: only to test the network before a call; the others never
+        hear of it (RS09).
 
         Raises `AlreadyJoinedError`, `InvalidArgumentError`, `JoinError`.
         """
@@ -133,7 +135,12 @@ class MemberClient(LoginClient):
                 f"join() in {self._connection.state}", operation="join", state=self._connection.state
             )
         ticket = Ticket(
-            room_id, Credentials(str(user_id), token, user_name), role or self._role, profile or self._profile, probe
+            room_id,
+            Credentials(str(user_id), token, user_name),
+            role or self._role,
+            profile or self._profile,
+            probe=probe,
+            data=data,
         )
         ticket.check()
         await self._make_way(ticket)

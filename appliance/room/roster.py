@@ -87,10 +87,10 @@ class Roster:
         user = self.users.get(member.user_id)
         if user is not None:
             renamed = user.user_name != member.user_name
-            user.user_name, user.role = member.user_name, member.role
+            user.user_name, user.role, user.data = member.user_name, member.role, member.data
             name = PeerNameChanged(room_id=self.room_id, user_id=member.user_id, user_name=member.user_name)
             return [name] if renamed else []
-        self.users[member.user_id] = RemoteUser(member.user_id, member.user_name, member.role)
+        self.users[member.user_id] = RemoteUser(member.user_id, member.user_name, member.role, member.data)
         return [PeerJoined(user_id=member.user_id, user_name=member.user_name, role=member.role, rejoined=rejoined)]
 
     def _remove(self, user_id: str, reason: LeaveReason, message: str = "", role_change: bool = False) -> list[Event]:

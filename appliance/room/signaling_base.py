@@ -9,6 +9,7 @@ import msgspec
 UserId = Annotated[str, msgspec.Meta(max_length=64)]
 RoomId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._~-]+\Z")]
 UserName = Annotated[str, msgspec.Meta(max_length=256)]
+UserData = Annotated[str, msgspec.Meta(max_length=1024)]  # of the application, as it likes
 LegId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 RequestId = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 Sdp = Annotated[str, msgspec.Meta(max_length=48 * 1024)]

@@ -17,6 +17,7 @@ from appliance.room.signaling_base import (
     Sdp,
     StreamName,
     Token,
+    UserData,
     UserId,
     UserName,
 )
@@ -48,6 +49,7 @@ class Member(Message, frozen=True):
     user_name: UserName = ""
     role: Role = "host"
     streams: tuple[StreamInfo, ...] = ()
+    data: UserData = ""
 
 
 class IceServer(Message, frozen=True):
@@ -90,7 +92,7 @@ LegMessage = LegRequest | LegOffer | LegAnswer | LegClose
 
 class Join(Message, frozen=True, tag="join"):
     """`token` for a room that the token of the login does not open; it must be for the same user. `probe`: a test of
-    the network before a call: nobody sees it, and nobody hears of its end (RS09).
+    the network before a call: nobody sees it, and nobody hears of its end (RS09). `data`: for the others to see.
     """
 
     id: RequestId
@@ -99,6 +101,7 @@ class Join(Message, frozen=True, tag="join"):
     profile: Profile = "rtc"
     token: Token = ""
     probe: bool = False
+    data: UserData = ""
 
 
 class Leave(Message, frozen=True, tag="leave"):

@@ -74,10 +74,11 @@ class RemoteStream:
 class RemoteUser:
     """One other user in the room, the same object from peer_joined to peer_left; `streams` by name."""
 
-    def __init__(self, user_id: str, user_name: str = "", role: Role = "host") -> None:
+    def __init__(self, user_id: str, user_name: str = "", role: Role = "host", data: str = "") -> None:
         self.user_id = user_id
         self.user_name = user_name
         self.role = role
+        self.data = data  # what it gave to its join
         self.streams: dict[StreamName, RemoteStream] = {}
 
     def __repr__(self) -> str:

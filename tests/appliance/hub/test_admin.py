@@ -57,6 +57,7 @@ async def test_rooms_and_members_are_listed() -> None:
             "user_name": "Anna",
             "role": "host",
             "streams": [],
+            "data": "",
             "session_id": session_id,
             "link": "up",
         }

@@ -158,6 +158,23 @@ async def test_a_camera_that_is_muted_and_shown_again() -> None:
         assert a.names()[-4:] == ["stream-added", "video-muted", "video-unmuted", "stream-removed"]
 
 
+@pytest.mark.row("U03")
+async def test_what_a_member_says_of_itself_reaches_the_others_and_outlives_a_hub() -> None:
+    async with house() as home:
+        a, b = await home.joined("a"), home.guest()
+        await b.client.join("lobby", "b", data='{"door": 3}')
+        await a.heard(PeerJoined)
+        c = await home.joined("c")
+        assert [guest.client.peers["b"].data for guest in (a, c)] == ['{"door": 3}'] * 2
+        assert c.client.peers["a"].data == ""
+        await home.kill()
+        await home.revive()
+        for guest in (a, b):
+            await guest.heard(ConnectionStateChanged, 5)
+        d = await home.joined("d")
+        assert d.client.peers["b"].data == '{"door": 3}'
+
+
 @pytest.mark.row("U27")
 async def test_a_room_is_there_with_its_first_member_and_gone_with_its_last() -> None:
     async with house() as home:
@@ -466,6 +483,7 @@ async def test_join_while_joined_or_joining() -> None:  # IL01
         ("lobby", "a", {"user_name": "x" * 257}),
         ("lobby", "a", {"role": "owner"}),
         ("lobby", "a", {"profile": "cinema"}),
+        ("lobby", "a", {"data": "x" * 1025}),
     ],
 )
 @pytest.mark.row("IL29")
@@ -473,7 +491,7 @@ async def test_arguments_outside_their_range(room: str, user: str, keywords: dic
     client = RoomClient("ws://127.0.0.1:1/", options=BRISK)
     with pytest.raises(InvalidArgumentError) as caught:
         await client.join(room, user, **keywords)
-    assert re.search(r"room id|user id|user name|role|profile", str(caught.value))
+    assert re.search(r"room id|user id|user name|role|profile|data of", str(caught.value))
     assert client.connection_state is ConnectionState.DISCONNECTED
 
 

@@ -161,6 +161,7 @@ def test_a_message_is_one_json_object_with_a_type() -> None:
         "profile": "rtc",
         "token": "",
         "probe": False,
+        "data": "",
     }
     stream = StreamInfo(audio=TrackInfo(muted=True))
     assert decode_client(encode(Publish(id=2, stream=stream))) == Publish(id=2, stream=stream)
