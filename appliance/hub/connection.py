@@ -3,6 +3,8 @@
 Contract:
 - Messages go out in the order of `send`; after `close` nothing more is accepted, what was sent before still goes out.
 - Heartbeats begin with the login; until then the log-in time-out watches.
+- A message is free for each that wants an answer (a ping, an invitation, another user's message): nobody is cut for
+  answering what others send.
 - Who has not logged in may say little; what is waiting of one connection is taken in small shares.
 - Whatever is wrong with an incoming message is answered with Error and the connection stays, except: too much of it
   (Error rate-limit, 1008), over `MAX_FRAME_BYTES` (Error message-too-large, 1009) or not WebSocket at all (1002).
@@ -27,7 +29,7 @@ from appliance.hub.settings import HubSettings
 from appliance.room.backoff import Heartbeat
 from appliance.room.bucket import TokenBucket
 from appliance.room.signaling import MAX_MESSAGE_BYTES, ClientMessage, HubMessage, decode_client, encode
-from appliance.room.signaling_login import Error, LoggedIn, Ping
+from appliance.room.signaling_login import Error, InvitationReceived, LoggedIn, PeerMessageReceived, Ping
 from appliance.room.signaling_room import SignalFrom
 
 logger = logging.getLogger(__name__)
@@ -82,6 +84,7 @@ class Connection:
         self._queued_bytes = 0
         self._wake = asyncio.Event()
         self.went_away = False  # a browser says so when its page is left, closed or has crashed (RFC 6455, 1001)
+        self._wanted = 0  # answers of the client
         self._closing: tuple[int, str] | None = None
         self._cut_timer: asyncio.TimerHandle | None = None
         self._logged_in = asyncio.Event()
@@ -131,6 +134,8 @@ class Connection:
             return  # others' words must not fill the queue; whoever waits for a leg asks again
         if isinstance(message, LoggedIn):
             self._logged_in.set()
+        elif isinstance(message, (Ping, PeerMessageReceived, InvitationReceived)):
+            self._wanted += 1
         self._put(encode(message) if text is None else text)
 
     def close(self, code: int, reason: str) -> None:
@@ -200,6 +205,9 @@ class Connection:
             self._early_messages.take(1, now_s) and self._early_bytes.take(size, now_s)
         ):
             return False
+        if self._wanted:
+            self._wanted -= 1
+            return self._bytes.take(size, now_s)
         return self._messages.take(1, now_s) and self._bytes.take(size, now_s)
 
     def _take(self, data: bytes) -> None:

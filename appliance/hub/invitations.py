@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.errors import InvalidArgumentError, InvitationEndedError, RateLimitError
+from appliance.hub.allowances import Allowances
 from appliance.hub.deadlines import Deadlines
 from appliance.hub.feature import Feature
 from appliance.hub.seat import Output, Seat
-from appliance.room.bucket import TokenBucket
 from appliance.room.signaling_login import (
     MAX_INVITATION_BYTES,
     AnswerInvitation,
@@ -68,7 +68,7 @@ class Invitations(Feature):
         self._open: dict[_Key, _Open] = {}
         self._due = Deadlines[_Key]()
         self._ended: dict[_Key, InvitationState] = {}  # oldest first
-        self._buckets: dict[Seat, TokenBucket] = {}
+        self._allowances = Allowances(CALLS_PER_S, CALL_BURST)
 
     def receive(self, seat: Seat, message: Any, now_s: float) -> list[Output]:
         match message:
@@ -90,7 +90,7 @@ class Invitations(Feature):
             raise InvalidArgumentError(f"there was an invitation {request.invitation!r} already")
         if sum(one.caller is seat for one in self._open.values()) >= MAX_OPEN:
             raise RateLimitError(f"{MAX_OPEN} invitations are open already")
-        if not self._buckets.setdefault(seat, TokenBucket(CALLS_PER_S, CALL_BURST, now_s)).take(1, now_s):
+        if not self._allowances.take(seat.user_id, now_s):
             raise RateLimitError(f"over {CALLS_PER_S:g} invitations a second")
         callee = self._seats.get(request.to)
         answered = seat.to(Ok(id=request.id))
@@ -142,7 +142,6 @@ class Invitations(Feature):
         ]
 
     def unseated(self, seat: Seat, now_s: float) -> list[Output]:
-        self._buckets.pop(seat, None)
         mine = [key for key, one in self._open.items() if seat in (one.caller, one.callee)]
         for key in mine:
             self._miss(self._open[key])
@@ -152,6 +151,7 @@ class Invitations(Feature):
         return self._due.next_s()
 
     def expire(self, now_s: float) -> list[Output]:
+        self._allowances.forget(now_s)
         late = [(key, self._open[key]) for key in self._due.due(now_s)]
         for _, one in late:
             self._miss(one)

@@ -12,10 +12,10 @@ from itertools import takewhile
 from typing import Any
 
 from appliance.errors import InvalidArgumentError, RateLimitError
+from appliance.hub.allowances import Allowances
 from appliance.hub.changes import Change, MessageKept, MessagesTaken
 from appliance.hub.feature import Feature
 from appliance.hub.seat import Output, Seat
-from appliance.room.bucket import TokenBucket
 from appliance.room.signaling_login import (
     MAX_TEXT_BYTES,
     PeerMessageAck,
@@ -77,7 +77,7 @@ class PeerMessages(Feature):
         self._mailbox = mailbox
         self._wall_s = wall_s
         self._make_id = make_id
-        self._buckets: dict[Seat, TokenBucket] = {}
+        self._allowances = Allowances(MESSAGES_PER_S, MESSAGE_BURST)
         self._pending: dict[str, _Pending] = {}  # by message id, oldest first
 
     def receive(self, seat: Seat, message: Any, now_s: float) -> list[Output]:
@@ -94,8 +94,7 @@ class PeerMessages(Feature):
             raise InvalidArgumentError(f"a message of {size} bytes; at most {MAX_TEXT_BYTES} are allowed")
         if request.to in ("", seat.user_id):
             raise InvalidArgumentError(f"a message to {request.to!r}: name another user")
-        bucket = self._buckets.setdefault(seat, TokenBucket(MESSAGES_PER_S, MESSAGE_BURST, now_s))
-        if not bucket.take(1, now_s):
+        if not self._allowances.take(seat.user_id, now_s):
             raise RateLimitError(f"over {MESSAGES_PER_S:g} messages a second")
         receiver = self._seats.get(request.to)
         push = PeerMessageReceived(
@@ -130,13 +129,13 @@ class PeerMessages(Feature):
         return self._fail(seat)
 
     def unseated(self, seat: Seat, now_s: float) -> list[Output]:
-        self._buckets.pop(seat, None)
         return self._fail(seat)
 
     def next_deadline_s(self) -> float | None:
         return next((pending.until_s for pending in self._pending.values()), None)
 
     def expire(self, now_s: float) -> list[Output]:
+        self._allowances.forget(now_s)
         oldest_first = self._pending.items()
         late = [message for message, _ in takewhile(lambda item: item[1].until_s <= now_s, oldest_first)]
         return [output for message in late for output in self._answer(message, delivered=False)]

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from appliance.errors import InvalidArgumentError, RateLimitError
+from appliance.hub.allowances import Allowances
 from appliance.hub.deadlines import Deadlines
 from appliance.hub.feature import Feature
 from appliance.hub.seat import Output, Seat
-from appliance.room.bucket import TokenBucket
 from appliance.room.signaling_login import (
     MAX_PRESENCE_IDS,
     Ok,
@@ -35,12 +35,12 @@ class Presence(Feature):
         self._seats = seats
         self._watched: dict[Seat, dict[str, None]] = {}  # whom a seat watches
         self._watchers: dict[str, dict[Seat, None]] = {}  # who watches a user id
-        self._calls: dict[Seat, TokenBucket] = {}
+        self._calls = Allowances(CALLS_PER_S, CALL_BURST)
         self._unreachable_at = Deadlines[Seat]()  # of seats whose link is lost
         self._unreachable: set[Seat] = set()
 
     def receive(self, seat: Seat, message: Any, now_s: float) -> list[Output]:
-        if not self._calls.setdefault(seat, TokenBucket(CALLS_PER_S, CALL_BURST, now_s)).take(1, now_s):
+        if not self._calls.take(seat.user_id, now_s):
             raise RateLimitError(f"over {CALL_BURST} presence calls in {CALL_BURST / CALLS_PER_S:g} s")
         watched = self._watched.get(seat, {})
         if isinstance(message, UnsubscribePresence):
@@ -74,7 +74,6 @@ class Presence(Feature):
     def unseated(self, seat: Seat, now_s: float) -> list[Output]:
         self._unreachable_at.drop(seat)
         self._unreachable.discard(seat)
-        self._calls.pop(seat, None)
         for user_id in list(self._watched.get(seat, ())):
             self._forget(seat, user_id)
         return self._tell(seat.user_id, "OFFLINE")
@@ -83,6 +82,7 @@ class Presence(Feature):
         return self._unreachable_at.next_s()
 
     def expire(self, now_s: float) -> list[Output]:
+        self._calls.forget(now_s)
         outputs: list[Output] = []
         for seat in self._unreachable_at.due(now_s):
             self._unreachable.add(seat)

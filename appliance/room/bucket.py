@@ -6,6 +6,8 @@ from __future__ import annotations
 class TokenBucket:
     """`rate` units a second on average, `burst` at once."""
 
+    __slots__ = ("_at_s", "_burst", "_level", "_rate")
+
     def __init__(self, rate: float, burst: float, now_s: float) -> None:
         self._rate = rate
         self._burst = burst

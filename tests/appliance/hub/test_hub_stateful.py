@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from appliance.errors import RtcError, RtcErrorCode
+from appliance.hub.allowances import Allowances
 from appliance.hub.deadlines import Deadlines
 from appliance.hub.rooms import Eviction, Rooms
 from appliance.hub.seat import Close, Output
@@ -483,7 +484,11 @@ class WholeHub(RuleBasedStateMachine):
         parts = (self.rooms, self.rooms._logins, self.rooms.exclusions, *self.rooms._features, *kept.values())
         for part in parts:
             for name, value in vars(part).items():
-                if isinstance(value, (dict, set, list, Deadlines)) and name not in KEPT and name != "_deciders":
+                if (
+                    isinstance(value, (dict, set, list, Deadlines, Allowances))
+                    and name not in KEPT
+                    and name != "_deciders"
+                ):
                     assert isinstance(value, Sized)
                     assert len(value) == 0, f"{type(part).__name__}.{name}: {value}"
 

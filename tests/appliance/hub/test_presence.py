@@ -196,7 +196,7 @@ class Lives(RuleBasedStateMachine):
         presence, there = self.few.presence, set(self.few.seats.values())
         assert set(presence._watched) <= there
         assert {watcher for watchers in presence._watchers.values() for watcher in watchers} <= there
-        assert presence._unreachable | set(presence._calls) <= there
+        assert presence._unreachable <= there
         assert len(presence._unreachable_at) <= sum(seat.connection is None for seat in there)
 
 
