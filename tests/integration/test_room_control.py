@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -18,6 +19,7 @@ from appliance.room.events import InvitationAccepted, InvitationReceived, Invita
 from tests.appliance.room.house import Guest
 from tests.integration import axe, browser
 from tests.integration.browser import close, join, open_page, until, user_id
+from tests.integration.programs import demo
 from tests.integration.test_room_page import SECRET, Served
 from tests.tcp_proxy import tcp_proxy
 
@@ -235,6 +237,29 @@ async def test_unit_is_rung_and_rings(hub: Served, chromium: Browser) -> None:
     await toasted(page, "they are not online.")
     assert complaints(page) == []
     await close(page)
+
+
+async def test_a_whole_unit_answers_and_calls(chromium: Browser, tmp_path: Path) -> None:
+    async with demo(tmp_path) as unit:
+        await unit.connected()
+        page = await join(chromium, unit.room_url(), name="Anna")
+        await until(page, "room.control.people[0].userId === room.peers[0].userId && room.control.mayModerate")
+        await page.click("#open-call")
+        await page.locator("#contacts").get_by_role("button", name="Call: ").click()
+        await unit.until(lambda now: now["call"]["phase"] == "ringing-in")
+        await unit.post("/api/answer")
+        await until(page, "room.control.talking?.peer === room.peers[0].userId")
+        await unit.post("/api/hangup")
+        await toasted(page, "hung up.")
+        await unit.post("/api/call", {"peers": [await user_id(page)]})
+        await page.get_by_role("button", name="Accept").click()
+        await unit.until(lambda now: now["call"]["phase"] == "in-call")
+        await page.get_by_role("button", name="Hang up").click()
+        state = await unit.until(lambda now: now["call"]["phase"] == "idle")
+        assert state["call"]["reason"] == "peer-hung-up"
+        await until(page, "!room.control.talking && room.state === 'connected'")
+        assert complaints(page) == []
+        await close(page)
 
 
 async def test_messages_reach_one_or_all_and_say_when_they_do_not(hub: Served, chromium: Browser) -> None:

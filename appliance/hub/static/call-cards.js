@@ -41,7 +41,7 @@ export class CallCards {
     const { calling, ringing } = this.#calls;
     const { current } = this.#conversation;
     const cards = [
-      ...ringing.map((call) => ({ what: "ringing", ...call })),
+      ...ringing.map(({ id, name }) => ({ what: "ringing", id, name })),
       ...(calling ? [{ what: "calling", ...calling, name: this.#nameOf(calling.to) }] : []),
       ...(current ? [{ what: "talking", ...current, name: this.#nameOf(current.peer) }] : []),
     ];

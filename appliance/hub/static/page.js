@@ -202,7 +202,7 @@ const inspector = Object.freeze({
     const { calls, conversation, chat, people, renewal, tone } = control ?? {};
     return {
       room: call?.room, role: standing?.role, profile: standing?.profile, mayModerate: standing?.mayModerate,
-      forced: standing?.forced, reported, tone, ringing: calls?.ringing, calling: calls?.calling, missed: calls?.missed,
+      forced: standing?.forced, reported, tone, ringing: calls?.ringing.map(({ token: _secret, ...call }) => call), calling: calls?.calling, missed: calls?.missed,
       talking: conversation?.current, messages: chat?.messages, people: people?.list, tokenLeft: renewal?.left,
     };
   },
