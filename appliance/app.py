@@ -45,8 +45,8 @@ from appliance.factory_reset import FactoryReset
 from appliance.history import History
 from appliance.hub.pages import Pages
 from appliance.improv_unit import improv_child
-from appliance.intercom import CallRules
-from appliance.intercom_link import IntercomLink, IntercomSettings
+from appliance.intercom_link import IntercomLink
+from appliance.intercom_settings import intercom_settings
 from appliance.invitation import Invitations
 from appliance.link_watch import LinkWatch, NetworkNews
 from appliance.live import Plan
@@ -63,7 +63,8 @@ from appliance.room.options import RoomOptions
 from appliance.sdnotify import Notifier, passed_sockets
 from appliance.server import CLOSE_S, DemoOwner, Server
 from appliance.serving import Listener
-from appliance.session import Session, SessionSettings
+from appliance.session import Session
+from appliance.session_settings import SessionSettings
 from appliance.setup_page import Finished, SetupPage
 from appliance.state import UnitState, describe
 from appliance.supervisor import ChildSpec, Supervisor
@@ -78,7 +79,6 @@ from provisioning.visitor import visitor
 logger = logging.getLogger(__name__)
 
 LEAVE_S = 0.8
-CALL_TOKEN_S = 300  # it rings for a minute, and the room is entered at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class _Unit(Server):
         aiortc_hooks.install(config.network.ice_addresses, loopback=self.is_demo)
         await self.prepare()
         self.session = Session(self._session_settings(), self.devices.drivers, self.bus)
-        self.intercom = IntercomLink(self.session, self.bus, self._intercom_settings())
+        self.intercom = IntercomLink(self.session, self.bus, intercom_settings(self.config, self.signer))
         self.history = History(self.session, self.bus)
         self.onboarding = self._onboarding()
         children = [
@@ -222,7 +222,7 @@ class _Unit(Server):
             new.speaker if "speaker" in kinds else self.devices.speaker,
         )
         self.session.change(self._session_settings(), drivers, kinds)
-        self.intercom.change(self._intercom_settings())
+        self.intercom.change(intercom_settings(self.config, self.signer))
         if "country" in plan.parts:
             self.onboarding.set_country(config.wifi.country)
         if "room" in plan.parts:
@@ -292,21 +292,6 @@ class _Unit(Server):
             auto_join=room.auto_join,
             uplink=UplinkSettings(*picture_size(video), fps=video.fps, codec=video.codec),
             options=RoomOptions(leave_timeout_s=LEAVE_S, ssl=self.client_tls if is_own else pinned(room.fingerprint)),
-        )
-
-    def _intercom_settings(self) -> IntercomSettings:
-        call, hub = self.config.call, self.config.hub
-        mints = self.config.room.url == "hub:" and hub.secure
-
-        def mint(user_id: str, room: str) -> str:
-            return self.signer.sign(user_id, room, "host", "", CALL_TOKEN_S, time.time())
-
-        return IntercomSettings(
-            rules=CallRules(frozenset(call.auto_answer), call.do_not_disturb, call.ring_s),
-            peers=call.peers,
-            room=call.room,
-            ring_volume=call.ring_volume,
-            mint=mint if mints else None,
         )
 
     def _network_changed(self, news: NetworkNews) -> None:

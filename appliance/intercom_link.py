@@ -8,17 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
+from appliance.call_sounds import sound_of
 from appliance.errors import InvalidStateError, InvitationEndedError, NotLoggedInError, ReconnectingError, RtcError
 from appliance.events import Bus, Event, Subscription
 from appliance.intercom import (
     Accept,
-    CallEnd,
     CallPhase,
-    CallRules,
     Effect,
     Enter,
     Exit,
@@ -29,6 +27,7 @@ from appliance.intercom import (
     TellEnd,
     Withdraw,
 )
+from appliance.intercom_settings import IntercomSettings
 from appliance.media.tones import REPEATED, Tone, tone
 from appliance.room.call_content import Call, CallEnded, decode_call, decode_call_ended, encode
 from appliance.room.client import RoomClient
@@ -56,9 +55,6 @@ logger = logging.getLogger(__name__)
 
 LAST_WORDS_S = 0.3  # for what is still to be said when the unit stops
 _RECONNECT_POLL_S = 0.1
-_FAILED_ENDS = frozenset(
-    {CallEnd.BUSY, CallEnd.DO_NOT_DISTURB, CallEnd.DECLINED, CallEnd.UNREACHABLE, CallEnd.NO_ANSWER, CallEnd.FAILED}
-)
 _WATCHED = (
     ConnectionStateChanged,
     InvitationAccepted,
@@ -71,19 +67,6 @@ _WATCHED = (
     PeerLeft,
     PeerMessage,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class IntercomSettings:
-    """`peers`: whom the call button rings. `room`: where calls of this unit take place; empty: the session's own.
-    `mint` makes a token for a user and a room, where this unit hosts the hub. `ring_volume`: 0..100.
-    """
-
-    rules: CallRules = field(default_factory=CallRules)
-    peers: tuple[str, ...] = ()
-    room: str = ""
-    ring_volume: int = 80
-    mint: Callable[[str, str], str] | None = None
 
 
 class IntercomLink:
@@ -393,30 +376,17 @@ class IntercomLink:
         self._bus.publish(told)
         if before is None or before.phase != told.phase:
             logger.info("call %s -> %s%s", before.phase if before else "idle", told.phase, _words(told))
-            self._sound(before.phase if before is not None else CallPhase.IDLE)
+            previous = CallPhase(before.phase) if before is not None else CallPhase.IDLE
+            self._play(sound_of(previous, machine.phase, machine.end, automatic=machine.was_automatic))
 
-    def _sound(self, before: str) -> None:
-        """What the new phase sounds like."""
-        machine = self._machine
-        match machine.phase:
-            case CallPhase.RINGING_IN:
-                self._play(Tone.RING)
-            case CallPhase.RINGING_OUT:
-                self._play(Tone.RING_BACK)
-            case CallPhase.IN_CALL if machine.was_automatic:
-                self._play(Tone.ANSWERED)
-            case CallPhase.IDLE if before == CallPhase.RINGING_OUT and machine.end in _FAILED_ENDS:
-                self._play(Tone.BUSY)
-            case CallPhase.IDLE if before == CallPhase.IN_CALL and machine.end is not CallEnd.HUNG_UP:
-                self._play(Tone.END)
-            case _:
-                if self._session.playout is not None:
-                    self._session.playout.hush()
-
-    def _play(self, which: Tone) -> None:
-        if self._session.playout is not None:
-            sound = tone(which) * (self.settings.ring_volume / 100)
-            self._session.playout.play(sound, repeat=which in REPEATED)
+    def _play(self, which: Tone | None) -> None:
+        playout = self._session.playout
+        if playout is None:
+            return
+        if which is None:
+            playout.hush()
+        else:
+            playout.play(tone(which) * (self.settings.ring_volume / 100), repeat=which in REPEATED)
 
 
 def _words(told: CallChanged) -> str:

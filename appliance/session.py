@@ -16,17 +16,17 @@ import logging
 import random
 import time
 from collections.abc import Callable, Collection
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from appliance.composing import until
 from appliance.devices import DeviceKind, Devices, Drivers
-from appliance.errors import JoinCancelledError, LeaveReason, RtcError, RtcErrorCode, ServiceUnavailableError
+from appliance.errors import JoinCancelledError, LeaveReason, RtcError, ServiceUnavailableError
 from appliance.events import Bus, Event
 from appliance.log_fields import about
 from appliance.media.playout import Playout
-from appliance.media.uplink import Uplink, UplinkSettings
-from appliance.rejoin import KICKED_DELAY_S, Ended, login_delay_s, rejoin_delay_s, waits_for_network
+from appliance.media.uplink import Uplink
+from appliance.publishing import keep_published
+from appliance.rejoin import Ended, rejoin_delay_s, waits_for_network
 from appliance.room.backend import LegReport
 from appliance.room.client import RoomClient
 from appliance.room.emitter import EVENTS
@@ -42,34 +42,18 @@ from appliance.room.events import (
     NetworkQuality,
     NetworkQualityChanged,
 )
-from appliance.room.options import RoomOptions
-from appliance.room.signaling_base import Kind, Profile
+from appliance.room.signaling_base import Kind
 from appliance.room.streams import LocalStream, RemoteUser
+from appliance.session_settings import SessionSettings
+from appliance.standby import stand_by
 from appliance.unit_events import MuteChanged
 
 logger = logging.getLogger(__name__)
 
-PUBLISH_RETRY_S = 2.0
-FIRST_DEVICES_S = 1.5  # after start: a stream that grows makes everybody build its leg anew
 VOLUME_INTERVAL_MS = 2000
 _KINDS: tuple[Kind, ...] = ("audio", "video")
 _DEVICES: dict[Kind, DeviceKind] = {"audio": "microphone", "video": "camera"}
 _UNKNOWN = NetworkQuality.UNKNOWN
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSettings:
-    """`token` may be a function that gives a fresh one; an empty `user_id` lets the hub choose."""
-
-    url: str
-    room: str
-    user_id: str = ""
-    user_name: str = ""
-    token: Token = ""
-    profile: Profile = "rtc"
-    auto_join: bool = True
-    uplink: UplinkSettings = field(default_factory=UplinkSettings)
-    options: RoomOptions = field(default_factory=lambda: RoomOptions(leave_timeout_s=1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +167,12 @@ class Session:
     def visit(self, room: str, token: Token = "") -> None:
         """Into a call's room; without a `token` with the unit's own."""
         self._visit = _Target(room, token or self.settings.token)
-        self._wake.set()
-        self._moved.set()
+        self._move()
 
     def end_visit(self) -> None:
         """To where the unit was before it: into its own room, or out of any."""
         self._visit = None
-        self._wake.set()
-        self._moved.set()
+        self._move()
 
     async def set_muted(self, kind: Kind, muted: bool) -> None:
         """Move the gate at once, in a room or not; then tell the room."""
@@ -271,7 +253,9 @@ class Session:
             if target is None:
                 await until(self._wake.wait, self._stand_by(client))
                 continue
+            self._at = target.room
             ended, was_in = await self._stay(client, target)
+            self._at = None
             now = self._target()
             if now is None or now.room != target.room:
                 failures = 0
@@ -305,43 +289,32 @@ class Session:
             return own
         return self._visit
 
+    def _move(self) -> None:
+        self._wake.set()
+        self._moved.set()
+
     def _visit_over(self) -> None:
         if self._visit is not None:
             self._visit = None
             self.on_visit_over()
 
     async def _stand_by(self, client: RoomClient) -> None:
-        """Out of every room, and logged in; until cancelled."""
-        failures, settings = 0, self.settings
-        while True:
-            self._login_changed.clear()
-            self._waits_for_network = False
-            if client.login_state is LoginState.ABORTED:
-                await asyncio.sleep(KICKED_DELAY_S)  # somebody took the place: not at once
-                await client.logout()
-            elif client.login_state is LoginState.DISCONNECTED:
-                try:
-                    await client.login(settings.user_id, settings.token, user_name=settings.user_name)
-                    failures = 0
-                except RtcError as exc:
-                    failures += 1
-                    delay_s = login_delay_s(exc, failures - 1, self._rng)
-                    log = logger.warning if failures == 1 else logger.debug
-                    log("nobody can ring: %s; once more in %.0f s", exc, delay_s)
-                    self._waits_for_network = True
-                    await asyncio.sleep(delay_s)
-            else:
-                await self._login_changed.wait()
+        def wait_for_network(waits: bool) -> None:
+            self._waits_for_network = waits
+
+        settings = self.settings
+        await stand_by(
+            client,
+            settings.user_id,
+            settings.token,
+            settings.user_name,
+            login_changed=self._login_changed,
+            waits_for_network=wait_for_network,
+            rng=self._rng,
+        )
 
     async def _stay(self, client: RoomClient, target: _Target) -> tuple[Ended, bool]:
         """One stay in the room, from join to its end; whether it came in at all."""
-        self._at = target.room
-        try:
-            return await self._join_and_stay(client, target)
-        finally:
-            self._at = None
-
-    async def _join_and_stay(self, client: RoomClient, target: _Target) -> tuple[Ended, bool]:
         self._kicked = None
         self._out.clear()
         settings = self.settings
@@ -382,36 +355,11 @@ class Session:
             self.retry_at_s, self._waits_for_network = None, False
 
     async def _keep_published(self, client: RoomClient, uplink: Uplink) -> None:
-        """What the room is told follows the devices that work; at first it waits a little for all of them."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FIRST_DEVICES_S):
-                while self._missing:
-                    await self._stream_changed.wait()
-                    self._stream_changed.clear()
-        self._stream_changed.set()
-        while True:
-            await self._stream_changed.wait()
-            self._stream_changed.clear()
-            if client.connection_state is not ConnectionState.CONNECTED:
-                continue  # back in the room it is set again
-            published = next((stream for stream in client.published if stream.name == "main"), None)
-            working = LocalStream(
-                audio=self.has("audio"),
-                video=self.has("video"),
-                width=uplink.settings.width,
-                height=uplink.settings.height,
-            )
-            try:
-                if working.kinds and working != published:
-                    await client.publish(working)
-                elif not working.kinds and published is not None:
-                    await client.unpublish("main")
-            except RtcError as exc:
-                if exc.code in (RtcErrorCode.NOT_JOINED, RtcErrorCode.RECONNECTING):
-                    continue
-                logger.warning("not published: %s; once more in %g s", exc, PUBLISH_RETRY_S)
-                await asyncio.sleep(PUBLISH_RETRY_S)
-                self._stream_changed.set()
+        def working() -> LocalStream:
+            size = uplink.settings
+            return LocalStream(self.has("audio"), self.has("video"), width=size.width, height=size.height)
+
+        await keep_published(client, working, lambda: bool(self._missing), self._stream_changed)
 
     # --- what happens
 

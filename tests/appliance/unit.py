@@ -16,10 +16,12 @@ from appliance.events import Bus
 from appliance.hub.server import Hub
 from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import TokenSigner
-from appliance.intercom_link import IntercomLink, IntercomSettings
+from appliance.intercom_link import IntercomLink
+from appliance.intercom_settings import IntercomSettings
 from appliance.media import aiortc_hooks
 from appliance.media.uplink import UplinkSettings
-from appliance.session import Session, SessionSettings
+from appliance.session import Session
+from appliance.session_settings import SessionSettings
 from hw.mock import MockCamera, MockMicrophone, MockSpeaker
 from hw.synthetic import SyntheticCamera, SyntheticMicrophone
 from provisioning.http_routes import add_routes

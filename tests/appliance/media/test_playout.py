@@ -219,3 +219,21 @@ def test_pull_clock_starts_anew_after_a_long_pause() -> None:
 def test_pull_clock_follows_a_device_that_runs_fast() -> None:
     clock = PullClock()
     assert [clock.tick(index * 0.00999) for index in range(3_000)][-1] == pytest.approx(2_999 * 0.00999, abs=0.001)
+
+
+async def test_own_sounds_are_played_once_or_again_and_again() -> None:
+    playout, hand = Playout(), Hand()
+    playout.start(hand)
+    try:
+        sound = np.full(960, 0.25, np.float32)
+        playout.play(sound)
+        assert [bool(hand.pull().any()) for _ in range(4)] == [True, True, False, False]
+        playout.play(sound, repeat=True)
+        assert all(hand.pull().any() for _ in range(7))
+        playout.hush()
+        assert not hand.pull().any()
+        playout.play(sound, repeat=True)
+        playout.play(sound)  # takes its place
+        assert [bool(hand.pull().any()) for _ in range(3)] == [True, True, False]
+    finally:
+        await playout.close()

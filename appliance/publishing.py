@@ -1,0 +1,52 @@
+"""What the room is told follows the devices that work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from appliance.errors import RtcError, RtcErrorCode
+from appliance.room.client import RoomClient
+from appliance.room.events import ConnectionState
+from appliance.room.streams import LocalStream
+
+logger = logging.getLogger(__name__)
+
+PUBLISH_RETRY_S = 2.0
+FIRST_DEVICES_S = 1.5  # after start: a stream that grows makes everybody build its leg anew
+
+
+async def keep_published(
+    client: RoomClient,
+    working: Callable[[], LocalStream],
+    misses_some: Callable[[], bool],
+    changed: asyncio.Event,
+) -> None:
+    """Until cancelled. `changed` is set at each change of what is `working`, and on coming into a room; at first it
+    waits a little while a device `misses`."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(FIRST_DEVICES_S):
+            while misses_some():
+                await changed.wait()
+                changed.clear()
+    changed.set()
+    while True:
+        await changed.wait()
+        changed.clear()
+        if client.connection_state is not ConnectionState.CONNECTED:
+            continue  # back in the room it is set again
+        published = next((stream for stream in client.published if stream.name == "main"), None)
+        stream = working()
+        try:
+            if stream.kinds and stream != published:
+                await client.publish(stream)
+            elif not stream.kinds and published is not None:
+                await client.unpublish("main")
+        except RtcError as exc:
+            if exc.code in (RtcErrorCode.NOT_JOINED, RtcErrorCode.RECONNECTING):
+                continue
+            logger.warning("not published: %s; once more in %g s", exc, PUBLISH_RETRY_S)
+            await asyncio.sleep(PUBLISH_RETRY_S)
+            changed.set()

@@ -1,0 +1,25 @@
+"""Who the unit is in which room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from appliance.media.uplink import UplinkSettings
+from appliance.room.entry import Token
+from appliance.room.options import RoomOptions
+from appliance.room.signaling_base import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """`token` may be a function that gives a fresh one; an empty `user_id` lets the hub choose."""
+
+    url: str
+    room: str
+    user_id: str = ""
+    user_name: str = ""
+    token: Token = ""
+    profile: Profile = "rtc"
+    auto_join: bool = True
+    uplink: UplinkSettings = field(default_factory=UplinkSettings)
+    options: RoomOptions = field(default_factory=lambda: RoomOptions(leave_timeout_s=1.0))
