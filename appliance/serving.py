@@ -31,11 +31,16 @@ class Listener:
         self.serving = asyncio.Event()
 
     async def serve(
-        self, application: web.Application, tls: ssl.SSLContext | None, plain: socket.socket | None = None
+        self,
+        application: web.Application,
+        tls: ssl.SSLContext | None,
+        plain: socket.socket | None = None,
+        places: Places | None = None,
     ) -> None:
         """Serve until cancelled; may be called again. Nothing is left open after it.
 
-        `plain` is a second listening socket, without TLS; it stays its owner's.
+        `plain` is a second listening socket, without TLS; it stays its owner's. `places`: how many connections there
+        may be, if not as many as a unit has.
         """
         runner = web.AppRunner(
             application,
@@ -45,7 +50,7 @@ class Listener:
             keepalive_timeout=KEEP_ALIVE_S,
             lingering_time=LINGER_S,
         )
-        places = Places()
+        places = places if places is not None else Places()
         try:
             await runner.setup()
             server = runner.server
