@@ -58,6 +58,7 @@ def test_links_in_the_documents_lead_somewhere() -> None:
         "CONTRIBUTING.md",
         "SECURITY.md",
         "CHANGELOG.md",
+        "docs/calls.md",
         "docs/configuration.md",
         "docs/panel-protocol.md",
     ):

@@ -99,7 +99,7 @@ def test_nobody_comes() -> None:
     machine.answer(31)
     machine.accepted_here("anna", "i")
     assert machine.expire(31 + PARTNER_S) == [TellEnd("anna", "i"), Exit()]  # accepted, and never seen in the room
-    assert machine.end is CallEnd.FAILED
+    assert (machine.phase, machine.end) == (P.IDLE, CallEnd.FAILED)
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,19 @@ class Few:
         return self.heard(self.invitations.expire(self.now_s))
 
 
+def refuse(few: Few, *, missed: bool) -> None:
+    few.say("b", AnswerInvitation(id=2, invitation="i", sender="a", accept=False, response="busy", missed=missed))
+
+
+@pytest.mark.parametrize("missed", [True, False])
+def test_a_refusal_by_no_person_is_a_missed_call(missed: bool) -> None:
+    few = Few("a", "b")
+    few.invite()
+    few.ack()
+    refuse(few, missed=missed)
+    assert few.missed == ([("b", "a")] if missed else [])
+
+
 def changed(peer: str, state: Any, *, outgoing: bool, content: str = "", failure: Any = "") -> InvitationChanged:
     return InvitationChanged(
         invitation="i", peer=peer, state=state, outgoing=outgoing, content=content, failure=failure
