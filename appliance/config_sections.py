@@ -253,6 +253,10 @@ class Hub(Section, frozen=True):
     enabled: Annotated[bool, Meta(description="Serve rooms to others.")] = True
     media: Annotated[Literal["mesh"], Meta(description="How media travels between members.")] = "mesh"
     room_capacity: Annotated[int, Meta(ge=2, le=32, description="Members a room.")] = 8
+    max_connections: Annotated[int, Meta(ge=16, le=8192, description="Clients of the hub at once.")] = 512
+    max_connections_per_address: Annotated[
+        int, Meta(ge=4, le=8192, description="Of these from one address; a whole office may stand behind one.")
+    ] = 64
     duplicate_login: Annotated[
         Literal["evict_old", "reject_new"], Meta(description="When a user id logs in a second time.")
     ] = "evict_old"

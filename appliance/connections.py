@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import socket
 import ssl
 from collections import Counter
@@ -26,6 +27,14 @@ HEAD_S = 10.0
 STALL_S = 30.0  # takes nothing of what it is sent
 ACCEPT_AGAIN_S = 0.5  # after the system had no file descriptor left
 _END_OF_HEAD = b"\r\n\r\n"
+
+
+def allow_files(wanted: int) -> None:
+    """So many file descriptors for this process, or as many as the system lets it have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class Places:

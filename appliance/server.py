@@ -13,6 +13,7 @@ from aiohttp import web
 
 from appliance import tls
 from appliance.config import Config
+from appliance.connections import MAX_CONNECTIONS, MAX_PER_ADDRESS, Places, allow_files
 from appliance.errors import ConfigError
 from appliance.hub import token_secret
 from appliance.hub.log_store import DIRECTORY as HUB_LOGS
@@ -97,6 +98,8 @@ class Server:
         settings = HubSettings(
             secure=hub.secure,
             room_capacity=hub.room_capacity,
+            max_connections=hub.max_connections,
+            max_connections_per_address=hub.max_connections_per_address,
             duplicate_login=hub.duplicate_login,
             close_timeout_s=CLOSE_S,
             stun_urls=hub.ice_servers,
@@ -125,10 +128,19 @@ class Server:
                 tasks.create_task(token_secret.follow(self._secret_file, self.signer), name="token-secret")
                 if self.tls is not None:
                     tasks.create_task(self.tls.keep(), name="certificate")
-                await self.listener.serve(application, self.tls.server if self.tls is not None else None, plain)
+                server_tls = self.tls.server if self.tls is not None else None
+                await self.listener.serve(application, server_tls, plain, self._places())
         finally:
             if hub is not None:
                 await hub.close()
+
+    def _places(self) -> Places:
+        """As many connections as pages and API need, and those of the hub."""
+        hub = self.config.hub
+        most = MAX_CONNECTIONS + max(0, hub.max_connections - HubSettings().max_connections)
+        allow_files(2 * most)
+        beyond = max(0, hub.max_connections_per_address - HubSettings().max_connections_per_address)
+        return Places(most, MAX_PER_ADDRESS + beyond)
 
     @property
     def client_tls(self) -> ssl.SSLContext | None:

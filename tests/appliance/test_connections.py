@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from appliance import connections, serving, tls
 from appliance.config_sections import Web
-from appliance.connections import Places
+from appliance.connections import Places, allow_files
 from appliance.serving import Listener
 from tests.appliance.unit import until
 
@@ -158,3 +159,16 @@ async def test_a_handshake_has_its_time_and_its_place(tmp_path: Path, monkeypatc
         await ended(silent)
         await ended(broken)
         await until(lambda: places.total == 0)
+
+
+def test_more_files_when_more_connections_are_wanted_and_never_fewer() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    low = min(soft, 256)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (low, hard))
+    try:
+        allow_files(low + 10)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (low + 10, hard)
+        allow_files(1)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (low + 10, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 from aiohttp import web
 
-from appliance.connections import Places
+from appliance.connections import Places, allow_files
 from appliance.hub.server import Hub
 from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import TokenSigner
@@ -80,6 +80,7 @@ async def _serve(settings: HubSettings) -> None:
     hub = Hub(settings, TokenSigner(b"a secret of this measurement, 32 b"))
     application = web.Application()
     application.add_routes(hub.routes())
+    allow_files(2 * settings.max_connections)
     places = Places(settings.max_connections, settings.max_connections_per_address)
     listener = Listener("127.0.0.1", 0)
     await hub.start()
