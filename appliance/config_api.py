@@ -60,7 +60,8 @@ class ChangeAnswer(msgspec.Struct, kw_only=True):
 
 class KeyInfo(msgspec.Struct, kw_only=True):
     """One key. `minimum` and `maximum` are of a number or of a text's length; of a list they are each item's, and it
-    has at most `max_items`. `live`: a change takes effect at once. `fixed`: this program decides it."""
+    has at most `max_items`. `live`: a change takes effect at once. `fixed`: this program decides it. `later`: no effect
+    in this version, pages leave it out."""
 
     section: str
     key: str
@@ -77,6 +78,7 @@ class KeyInfo(msgspec.Struct, kw_only=True):
     secret: bool
     live: bool
     fixed: bool
+    later: bool
 
 
 class SchemaAnswer(msgspec.Struct):
@@ -290,6 +292,7 @@ def describe(fixed: dict[str, Value]) -> list[KeyInfo]:
             choices=list(key.shape.choices),
             max_items=key.shape.max_items,
             secret=key.secret,
+            later=key.later,
             live=part_of(key.section, key.name) is not None,
             fixed=f"{key.section}.{key.name}" in fixed,
         )

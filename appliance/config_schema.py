@@ -1,7 +1,7 @@
 """What a configuration struct says about its own keys: range, unit, help, secret. Error messages, the README's table
 and a settings page are all made from this.
 
-A key's metadata stands in its annotation: `msgspec.Meta(description=help, extra={"unit", "allowed", "secret"})`.
+A key's metadata stands in its annotation: `msgspec.Meta(description=help, extra={"unit", "allowed", "secret", "later"})`.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Key:
     help: str
     unit: str
     secret: bool
+    later: bool  # checked, and without effect in this version
     allowed_item: str
     shape: Shape
 
@@ -83,6 +84,7 @@ def _key(section: str, field: inspect.Field) -> Key:
         help=help_,
         unit=unit,
         secret=extra.get("secret", False),
+        later=extra.get("later", False),
         allowed_item=_allowed(kind.item_type) if isinstance(kind, inspect.VarTupleType) else "",
         shape=_shape(kind),
     )

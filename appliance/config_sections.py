@@ -13,6 +13,7 @@ from msgspec import Meta
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*\Z"
 _HOST = r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _Pin = Annotated[int, Meta(ge=0, le=27)]
+_LATER = {"later": True}  # checked today, used by a later version
 _Line = Annotated[str, Meta(max_length=256, pattern=_PRINTABLE)]
 _UserId = Annotated[
     str, Meta(min_length=1, max_length=64, pattern=_PRINTABLE, extra={"allowed": "a user id of 1 to 64 characters"})
@@ -115,9 +116,11 @@ class Audio(Section, frozen=True):
     auto_switch: Annotated[
         bool, Meta(description="When the microphone or speaker is lost, take another sound card in its place.")
     ] = False
-    echo_cancellation: Annotated[bool, Meta(description="Take the speaker's sound out of the microphone's.")] = True
-    noise_suppression: Annotated[int, Meta(ge=0, le=3, description="Strength; 0: off.")] = 1
-    gain_control: Annotated[bool, Meta(description="Bring quiet and loud voices to one level.")] = True
+    echo_cancellation: Annotated[
+        bool, Meta(description="Take the speaker's sound out of the microphone's.", extra=_LATER)
+    ] = True
+    noise_suppression: Annotated[int, Meta(ge=0, le=3, description="Strength; 0: off.", extra=_LATER)] = 1
+    gain_control: Annotated[bool, Meta(description="Bring quiet and loud voices to one level.", extra=_LATER)] = True
 
 
 class Video(Section, frozen=True):
@@ -156,7 +159,9 @@ class Video(Section, frozen=True):
     auto_switch: Annotated[
         bool, Meta(description="When the camera is lost, take another V4L2 camera in its place.")
     ] = False
-    low_layer: Annotated[bool, Meta(description="Send a small picture as well, for those who show many.")] = True
+    low_layer: Annotated[
+        bool, Meta(description="Send a small picture as well, for those who show many.", extra=_LATER)
+    ] = True
 
 
 class Gpio(Section, frozen=True):
@@ -251,7 +256,7 @@ class Web(Section, frozen=True):
 
 class Hub(Section, frozen=True):
     enabled: Annotated[bool, Meta(description="Serve rooms to others.")] = True
-    media: Annotated[Literal["mesh"], Meta(description="How media travels between members.")] = "mesh"
+    media: Annotated[Literal["mesh"], Meta(description="How media travels between members.", extra=_LATER)] = "mesh"
     room_capacity: Annotated[int, Meta(ge=2, le=32, description="Members a room.")] = 8
     max_connections: Annotated[int, Meta(ge=16, le=8192, description="Clients of the hub at once.")] = 512
     max_connections_per_address: Annotated[
@@ -314,6 +319,7 @@ class Mqtt(Section, frozen=True):
             pattern=rf"^(?:|mqtts?://(?:[^/@\s]+@)?{_HOST}/?)\Z",
             description="Broker; empty: none.",
             extra={
+                **_LATER,
                 "secret": True,
                 "allowed": '"mqtt://HOST:PORT", "mqtts://HOST:PORT" or empty',
             },  # may hold a password
@@ -325,6 +331,6 @@ class Mqtt(Section, frozen=True):
             max_length=64,
             pattern=r"^[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*\Z",
             description="Home Assistant's discovery topic.",
-            extra={"allowed": "a topic of the characters A-Z a-z 0-9 _ - /"},
+            extra={**_LATER, "allowed": "a topic of the characters A-Z a-z 0-9 _ - /"},
         ),
     ] = "homeassistant"

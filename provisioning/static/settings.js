@@ -253,7 +253,8 @@ async function look() {
 }
 
 async function begin() {
-  const [{ keys }, config] = await Promise.all([call("/api/config/schema"), call("/api/config")]);
+  const [schema, config] = await Promise.all([call("/api/config/schema"), call("/api/config")]);
+  const keys = schema.keys.filter((key) => !key.later);
   build(keys);
   adopt(config);
   wire();

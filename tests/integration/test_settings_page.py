@@ -111,8 +111,8 @@ async def test_what_is_wrong_is_said_beside_its_input(tmp_path: Path) -> None:
 
 async def test_finding_a_setting(tmp_path: Path) -> None:
     async with page_of(tmp_path, "/settings", **PHONE) as (_unit, page):
-        await page.locator("#find").fill("echo")
-        await expect(page.locator("#key-audio-echo_cancellation")).to_be_visible()
+        await page.locator("#find").fill("mirror")
+        await expect(page.locator("#key-video-mirror")).to_be_visible()
         await expect(page.locator("#section-web")).to_be_hidden()
         await page.locator("#find").fill("no such words")
         await expect(page.locator("#found-none")).to_be_visible()
