@@ -331,10 +331,15 @@ async def test_listener_of_a_live_room_takes_part_and_steps_back(hub: Served, ch
     assert await page.locator("#listening").is_visible()
     assert not await page.locator("#mic").is_visible()
     assert await page.locator(".own").count() == 0
-    third = await join(chromium, hub.url("stage"), name="Olga")  # the roster changes: who listens keeps its picture
+    await until(page, "room.peers[0].video.frames > 20")
+    received = (await page.evaluate("room.stats()"))["downlinks"]
+    third = await join(chromium, hub.url("stage"), name="Olga")
     await until(third, "room.peers.length === 1")
     frames = await page.evaluate("room.peers[0].video.frames")
     await until(page, f"room.peers.find((peer) => peer.name === 'Hanna').video.frames > {frames} + 5")
+    again = (await page.evaluate("room.stats()"))["downlinks"]
+    for key, counts in received.items():  # the roster changed, the leg went on: a new one would count from 0
+        assert again[key]["packets"] > counts["packets"] > 0
 
     await page.get_by_role("button", name="Take part").first.click()
     await until(host, "room.peers.some((peer) => peer.name === 'Gert' && peer.video?.frames > 2)")
