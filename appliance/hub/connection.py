@@ -39,6 +39,7 @@ GOING_AWAY = 1001
 CLOSE_TOO_BIG = 1009
 CLOSE_POLICY = 1008
 FAIR_SHARE = 8  # messages of one connection in a row: 1 ms; then the call and the others have their turn
+SHARE_BYTES = 1024  # a long message counts for so many short ones
 ABNORMAL = 1006  # never on the wire
 MAX_REASON_BYTES = 123  # RFC 6455 5.5: a control frame has at most 125 bytes, two are the code
 
@@ -173,11 +174,11 @@ class Connection:
     # --- reading
 
     async def _read(self) -> None:
-        taken = 0
+        share = 0
         while self._closing is None:
             frame = await self._socket.receive()
-            taken += 1
-            if taken % FAIR_SHARE == 0:
+            if share >= FAIR_SHARE:
+                share = 0
                 await asyncio.sleep(0)  # receive() does not wait for what is there already
             now_s = time.monotonic()
             if frame.type not in (
@@ -190,6 +191,7 @@ class Connection:
                 return
             self._heartbeat.heard(now_s)
             data = bytes(frame.data)
+            share += 1 + len(data) // SHARE_BYTES
             if not self._may_say(len(data), now_s):
                 self._refuse(RtcErrorCode.RATE_LIMIT, "too many messages; slow down and connect again")
                 self.close(CLOSE_POLICY, "rate limit")

@@ -24,6 +24,7 @@ from appliance.errors import (
     InvalidStateError,
     LeaveReason,
     NotJoinedError,
+    RateLimitError,
     RoleError,
     RoomFullError,
     RtcError,
@@ -31,6 +32,7 @@ from appliance.errors import (
     ServiceUnavailableError,
     TokenInvalidError,
 )
+from appliance.hub.allowances import Allowances
 from appliance.hub.changes import BanSet, CallMissed, Change, Changes, MessageKept, RoomDropped, RoomKept
 from appliance.hub.exclusions import Exclusions
 from appliance.hub.feature import Feature
@@ -63,6 +65,8 @@ from appliance.room.signaling_room import (
     Unpublish,
 )
 
+JOINS_PER_S, JOIN_BURST = 2.0, 20
+
 Eviction = Literal["kick", "ban", "remove"]
 
 _EVICTIONS: dict[Eviction, tuple[Literal["kick", "banned", "removed"], LeaveReason]] = {
@@ -94,6 +98,7 @@ class Rooms:
         self.exclusions = Exclusions(self._record, wall_s)
         self._mailbox = Mailbox(self._record)
         self._missed_calls = MissedCalls(self._record, wall_s)
+        self._joins = Allowances(JOINS_PER_S, JOIN_BURST)
         self._settings = settings
         self._verify = verify
         self._ice_servers = ice_servers
@@ -170,6 +175,7 @@ class Rooms:
 
     def expire(self, now_s: float) -> list[Output]:
         outputs = self._logins.expire(now_s)
+        self._joins.forget(now_s)
         for feature in self._features:
             outputs += feature.expire(now_s)
         return outputs
@@ -296,6 +302,8 @@ class Rooms:
     def _join(self, seat: Seat, request: Join, now_s: float) -> list[Output]:
         if seat.room is not None:
             raise AlreadyJoinedError(f"you are in room {seat.room.name!r} already")
+        if not self._joins.take(seat.user_id, now_s):
+            raise RateLimitError(f"over {JOINS_PER_S:g} joins a second; each is told to everybody in the room")
         token_room, token_role, may_moderate = self._opened_by(request.token, seat)
         if token_room not in (None, request.room):
             raise TokenInvalidError(f"this token is for room {token_room!r}, not {request.room!r}")

@@ -9,7 +9,7 @@ import pytest
 from appliance.errors import RtcError, RtcErrorCode, TokenExpiredError, TokenInvalidError, TokenMissingError
 from appliance.hub.logins import CLOSE_EVICTED, CLOSE_NORMAL, CLOSE_POLICY, CLOSE_TAKEN_OVER
 from appliance.hub.room import MAX_REMEMBERED
-from appliance.hub.rooms import Rooms
+from appliance.hub.rooms import JOIN_BURST, Rooms
 from appliance.hub.seat import Close, Output, Send
 from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import Claims
@@ -322,6 +322,23 @@ def test_a_room_that_stands_for_years_forgets_who_was_there() -> None:
         hub.say(4, Logout(id=3))
     assert len(hub.rooms.rooms["attic"]._gone) == MAX_REMEMBERED
     assert set(hub.rooms.seats) == {"anna", "ben", "cleo"}
+
+
+def test_who_joins_again_and_again_has_to_wait() -> None:
+    hub = trio()
+    hub.login(4, "dan")
+    for _ in range(JOIN_BURST):
+        hub.say(4, Join(id=2, room="attic"))
+        hub.say(4, Leave(id=3))
+    assert hub.refused(4, Join(id=4, room="attic")).code == "rate-limit"
+    hub.say(4, Logout(id=5))
+    hub.login(5, "dan")
+    assert hub.refused(5, Join(id=4, room="attic")).code == "rate-limit", "logging in anew changes nothing"
+    hub.now_s += 1
+    assert isinstance(hub.say(5, Join(id=6, room="attic"))[0][1], Joined)
+    hub.now_s += 100
+    hub.rooms.expire(hub.now_s)
+    assert len(hub.rooms._joins) == 0
 
 
 def test_a_lost_link_outside_a_room_is_held_as_well() -> None:
