@@ -1,4 +1,4 @@
-"""What the room is told follows the devices that work."""
+"""What the room is told of this unit: its stream follows the devices that work, its name the settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from appliance.errors import RtcError, RtcErrorCode
 from appliance.room.client import RoomClient
-from appliance.room.events import ConnectionState
+from appliance.room.events import ConnectionState, LoginState
 from appliance.room.streams import LocalStream
 
 logger = logging.getLogger(__name__)
@@ -50,3 +50,19 @@ async def keep_published(
             logger.warning("not published: %s; once more in %g s", exc, PUBLISH_RETRY_S)
             await asyncio.sleep(PUBLISH_RETRY_S)
             changed.set()
+
+
+async def keep_name(client: RoomClient, wanted: Callable[[], str], changed: asyncio.Event) -> None:
+    """Until cancelled. `changed` is set when `wanted` may give another name; each login brings the name of its time."""
+    told = wanted()
+    while True:
+        await changed.wait()
+        changed.clear()
+        name = wanted()
+        if name == told or client.login_state is not LoginState.CONNECTED:
+            continue
+        try:
+            await client.set_user_name(name)
+            told = name
+        except RtcError as exc:
+            logger.warning("the room goes on with the name %r: %s", told, exc)

@@ -25,7 +25,7 @@ from appliance.events import Bus, Event
 from appliance.log_fields import about
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink
-from appliance.publishing import keep_published
+from appliance.publishing import keep_name, keep_published
 from appliance.rejoin import Ended, rejoin_delay_s, waits_for_network
 from appliance.room.backend import LegReport
 from appliance.room.client import RoomClient
@@ -91,6 +91,7 @@ class Session:
         self._waits_for_network = False
         self._out = asyncio.Event()
         self._stream_changed = asyncio.Event()
+        self._name_changed = asyncio.Event()
 
     # --- what is
 
@@ -183,9 +184,7 @@ class Session:
         if self._client is None or self.uplink is None:
             return
         self.uplink.set_muted(kind, muted)
-        if self.devices is not None:
-            self.devices.follow_mute()
-        self._tell_mute()
+        self._gate_moved()
         try:
             await (self._client.mute(kind) if muted else self._client.unmute(kind))
         except RtcError as exc:
@@ -202,9 +201,10 @@ class Session:
             self._wake.set()
 
     def change(self, settings: SessionSettings, drivers: Drivers, kinds: Collection[DeviceKind]) -> None:
-        """Other settings without leaving the room: pictures and the devices of these kinds from now on; what concerns
-        the room from the next join."""
+        """Other settings without leaving the room: name, pictures and the devices of these kinds from now on; what
+        else concerns the room from the next join."""
         self.settings, self._drivers = settings, drivers
+        self._name_changed.set()
         if self.uplink is not None and self.devices is not None:
             self.uplink.change(settings.uplink)
             self.devices.replace(drivers, kinds)
@@ -232,6 +232,9 @@ class Session:
                 tasks.create_task(self._stay_in(client), name="session-stay", context=about(room=self.settings.room))
                 tasks.create_task(self._keep_published(client, uplink), name="session-publish")
                 tasks.create_task(self._move_out(client), name="session-move")
+                tasks.create_task(
+                    keep_name(client, lambda: self.settings.user_name, self._name_changed), name="session-name"
+                )
         except* Exception:  # the supervisor starts anew; the others hear that this was no leave
             why = LeaveReason.INTERNAL_ERROR
             raise
@@ -374,14 +377,18 @@ class Session:
                 self._stream_changed.set()
         elif isinstance(event, LoginStateChanged):
             self._login_changed.set()
+            self._name_changed.set()
         elif isinstance(event, Kicked):
             self._kicked = event
         elif isinstance(event, MuteForced) and event.muted:
             self._shut[event.kind] = True
-            if self.devices is not None:
-                self.devices.follow_mute()
-            self._tell_mute()
+            self._gate_moved()
         self._bus.publish(event)
+
+    def _gate_moved(self) -> None:
+        if self.devices is not None:
+            self.devices.follow_mute()
+        self._tell_mute()
 
     def _devices_changed(self) -> None:
         self._stream_changed.set()

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -129,6 +130,18 @@ async def test_mute_works_out_of_a_room_and_is_known_in_it() -> None:
             await session.toggle_mute()
             await until(lambda: muted)
             assert muted[0].user_id == "unit"
+
+
+async def test_a_new_name_is_seen_in_the_room_at_once() -> None:
+    async with hub_at() as (hub, url):
+        mock = MockDevices()
+        session, _ = new_session(url, mock)
+        async with running(session):
+            await until(lambda: session.state is S.CONNECTED)
+            async with visitor(url) as client:
+                session.change(replace(session.settings, user_name="Back door"), mock.drivers, ())
+                await until(lambda: client.peers["unit"].user_name == "Back door")
+            assert hub.rooms.seats["unit"].user_name == "Back door"
 
 
 async def test_a_host_of_the_room_mutes_the_unit_and_only_a_host_lifts_it() -> None:
