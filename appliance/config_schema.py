@@ -1,8 +1,8 @@
 """What a configuration struct says about its own keys: range, unit, help, secret. Error messages, the README's table
 and a settings page are all made from this.
 
-A key's metadata stands in its annotation: `msgspec.Meta(description=help, extra={...})` with "unit", "allowed", "secret"
-and "later".
+A key's metadata stands in its annotation: `msgspec.Meta(description=help, extra={...})`, where `extra` may have "unit",
+"allowed", "secret" and "later".
 """
 
 from __future__ import annotations
