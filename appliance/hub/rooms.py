@@ -65,7 +65,7 @@ from appliance.room.signaling_room import (
     Unpublish,
 )
 
-JOINS_PER_S, JOIN_BURST = 2.0, 20
+JOINS_PER_S, JOIN_BURST = 2.0, 40
 
 Eviction = Literal["kick", "ban", "remove"]
 
