@@ -15,13 +15,13 @@ class Allowances:
         self._buckets: dict[str, TokenBucket] = {}
         self._whole = Deadlines[str]()  # from when on a bucket is as good as a new one
 
-    def take(self, user_id: str, now_s: float) -> bool:
-        """Whether `user_id` may, once."""
+    def take(self, user_id: str, now_s: float, amount: float = 1.0) -> bool:
+        """Whether `user_id` may, once; or so much at once."""
         bucket = self._buckets.get(user_id)
         if bucket is None:
             bucket = self._buckets[user_id] = TokenBucket(self._rate, self._burst, now_s)
         self._whole.set(user_id, now_s + self._burst / self._rate)
-        return bucket.take(1, now_s)
+        return bucket.take(amount, now_s)
 
     def forget(self, now_s: float) -> None:
         """Those who have their whole allowance again."""
