@@ -18,13 +18,14 @@ from appliance.hub.feature import Feature
 from appliance.hub.seat import Output, Seat
 from appliance.room.signaling_login import (
     MAX_TEXT_BYTES,
+    MESSAGE_BURST,
+    MESSAGES_PER_S,
     PeerMessageAck,
     PeerMessageReceived,
     PeerMessageSent,
     SendPeerMessage,
 )
 
-MESSAGES_PER_S, MESSAGE_BURST = 60.0, 60  # D69
 ACK_S = 5.0
 MAX_KEPT_OF_ONE = 100  # messages that wait for one user
 MAX_WAITING_USERS = 256

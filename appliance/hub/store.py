@@ -29,12 +29,12 @@ from appliance.hub.changes import (
     RoomDropped,
     RoomKept,
 )
+from appliance.hub.missed_calls import MAX_OF_ONE
 from appliance.room.signaling_login import MissedInvitation, PeerMessageReceived
 
 logger = logging.getLogger(__name__)
 
 FILE_NAME = "hub.sqlite3"
-MAX_MISSED_OF_ONE = 100  # as in missed_calls.py: what is over it is forgotten here too
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS bans (room TEXT, user_id TEXT, until REAL, PRIMARY KEY (room, user_id)) WITHOUT ROWID;
@@ -142,7 +142,7 @@ class HubStore:
                 await execute(
                     "DELETE FROM missed_calls WHERE callee = ? AND number NOT IN"
                     " (SELECT number FROM missed_calls WHERE callee = ? ORDER BY number DESC LIMIT ?)",
-                    (callee, callee, MAX_MISSED_OF_ONE),
+                    (callee, callee, MAX_OF_ONE),
                 )
             case MissedCallsCleared(callee):
                 await execute("DELETE FROM missed_calls WHERE callee = ?", (callee,))

@@ -14,13 +14,14 @@ from appliance.room.link import LinkLostError
 from appliance.room.login import Login
 from appliance.room.signaling_login import (
     MAX_TEXT_BYTES,
+    MESSAGE_BURST,
+    MESSAGES_PER_S,
     PeerMessageAck,
     PeerMessageReceived,
     PeerMessageSent,
     SendPeerMessage,
 )
 
-MESSAGES_PER_S, MESSAGE_BURST = 60.0, 60  # D69; the hub has the same limit
 TIMEOUT_S = 10.0  # D69
 
 

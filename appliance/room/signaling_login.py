@@ -26,6 +26,7 @@ from appliance.room.signaling_base import Message, RequestId, Token, UserId, Use
 
 PROTOCOL_VERSION = 1
 
+MESSAGES_PER_S, MESSAGE_BURST = 60.0, 60  # of one user to others (D69)
 MAX_TEXT_BYTES = 32 * 1024  # in UTF-8 (X38), which the hub checks
 Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_BYTES)]
 MAX_INVITATION_BYTES = 8 * 1024  # in UTF-8 (D68), which the hub checks

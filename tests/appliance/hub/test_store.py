@@ -26,7 +26,8 @@ from appliance.hub.changes import (
     RoomDropped,
     RoomKept,
 )
-from appliance.hub.store import FILE_NAME, MAX_MISSED_OF_ONE, HubStore, StoreError
+from appliance.hub.missed_calls import MAX_OF_ONE
+from appliance.hub.store import FILE_NAME, HubStore, StoreError
 from appliance.room.signaling_login import MissedInvitation, PeerMessageReceived
 
 
@@ -74,9 +75,7 @@ async def test_what_holds_comes_back_and_what_was_taken_back_does_not(tmp_path: 
 
 async def test_the_last_word_counts_and_old_calls_go(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
-    calls: Changes = [
-        CallMissed("b", MissedInvitation(sender="a", at_ms=number)) for number in range(MAX_MISSED_OF_ONE + 5)
-    ]
+    calls: Changes = [CallMissed("b", MissedInvitation(sender="a", at_ms=number)) for number in range(MAX_OF_ONE + 5)]
     loaded = await written(path, [BanSet("attic", "ben", 5.0)], [BanSet("attic", "ben", 9.0)], calls)
     assert loaded[0] == BanSet("attic", "ben", 9.0)
     assert loaded[1:] == calls[5:]
@@ -125,6 +124,7 @@ WRITER = """
 import asyncio, sys
 from pathlib import Path
 from appliance.hub.changes import BanSet, RoomKept
+from appliance.hub.missed_calls import MAX_OF_ONE
 from appliance.hub.store import HubStore
 
 async def main() -> None:
