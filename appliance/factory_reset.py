@@ -23,7 +23,7 @@ from appliance.log_ring import LogRing
 from appliance.own_network import OwnNetwork
 from appliance.server import DemoOwner
 from appliance.setup_page import FINISHED_FILE
-from appliance.state_dir import TOKEN_SECRET_FILE
+from appliance.state_dir import HUB_STORE_FILE, TOKEN_SECRET_FILE
 from provisioning import api_tokens, claim, password, sessions
 from provisioning.network import NetworkError
 
@@ -31,7 +31,6 @@ logger = logging.getLogger(__name__)
 
 FORGET_S = 5.0  # for the network service to forget all networks
 MARK = "factory-reset"
-HUB_STORE = "hub.sqlite3"  # SQLite may keep files beside it
 FORGOTTEN = (
     password.FILE_NAME,
     sessions.FILE_NAME,
@@ -39,7 +38,7 @@ FORGOTTEN = (
     TOKEN_SECRET_FILE,
     tls.FILE_NAME,
     FINISHED_FILE,
-    *(f"{HUB_STORE}{ending}" for ending in ("", "-wal", "-shm", "-journal")),
+    *(f"{HUB_STORE_FILE}{ending}" for ending in ("", "-wal", "-shm", "-journal")),
 )
 
 

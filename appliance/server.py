@@ -19,12 +19,11 @@ from appliance.hub import token_secret
 from appliance.hub.log_store import DIRECTORY as HUB_LOGS
 from appliance.hub.server import Hub
 from appliance.hub.settings import HubSettings
-from appliance.hub.store import FILE_NAME as HUB_STORE_FILE
 from appliance.hub.tokens import TokenSigner
 from appliance.redact import hide
 from appliance.sdnotify import Notifier, feed_watchdog
 from appliance.serving import Listener
-from appliance.state_dir import TOKEN_SECRET_FILE
+from appliance.state_dir import HUB_STORE_FILE, TOKEN_SECRET_FILE
 from appliance.supervisor import Supervisor, is_healthy
 from appliance.web_access import Access
 from provisioning import auth

@@ -9,6 +9,7 @@ from pathlib import Path
 CONFIG_FILE = "config.toml"
 DEMO_CONFIG_FILE = "demo.toml"
 TOKEN_SECRET_FILE = "token-secret"
+HUB_STORE_FILE = "hub.sqlite3"  # SQLite keeps files beside it
 
 
 def state_dir(environ: Mapping[str, str] = os.environ) -> Path:

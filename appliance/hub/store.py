@@ -34,7 +34,6 @@ from appliance.room.signaling_login import MissedInvitation, PeerMessageReceived
 
 logger = logging.getLogger(__name__)
 
-FILE_NAME = "hub.sqlite3"
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS bans (room TEXT, user_id TEXT, until REAL, PRIMARY KEY (room, user_id)) WITHOUT ROWID;

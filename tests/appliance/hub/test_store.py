@@ -27,8 +27,9 @@ from appliance.hub.changes import (
     RoomKept,
 )
 from appliance.hub.missed_calls import MAX_OF_ONE
-from appliance.hub.store import FILE_NAME, HubStore, StoreError
+from appliance.hub.store import HubStore, StoreError
 from appliance.room.signaling_login import MissedInvitation, PeerMessageReceived
+from appliance.state_dir import HUB_STORE_FILE
 
 
 def message(text: str) -> PeerMessageReceived:
@@ -52,7 +53,7 @@ async def written(path: Path, *steps: Changes) -> Changes:
 
 
 async def test_what_holds_comes_back_and_what_was_taken_back_does_not(tmp_path: Path) -> None:
-    path = tmp_path / FILE_NAME
+    path = tmp_path / HUB_STORE_FILE
     facts: Changes = [
         BanSet("attic", "ben", None),
         BanSet("attic", "cleo", 1234.5),
@@ -74,7 +75,7 @@ async def test_what_holds_comes_back_and_what_was_taken_back_does_not(tmp_path: 
 
 
 async def test_the_last_word_counts_and_old_calls_go(tmp_path: Path) -> None:
-    path = tmp_path / FILE_NAME
+    path = tmp_path / HUB_STORE_FILE
     calls: Changes = [CallMissed("b", MissedInvitation(sender="a", at_ms=number)) for number in range(MAX_OF_ONE + 5)]
     loaded = await written(path, [BanSet("attic", "ben", 5.0)], [BanSet("attic", "ben", 9.0)], calls)
     assert loaded[0] == BanSet("attic", "ben", 9.0)
@@ -84,7 +85,7 @@ async def test_the_last_word_counts_and_old_calls_go(tmp_path: Path) -> None:
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=400))
 async def test_a_broken_file_is_put_aside(tmp_path: Path, data: bytes) -> None:
-    path = tmp_path / FILE_NAME
+    path = tmp_path / HUB_STORE_FILE
     for leftover in tmp_path.iterdir():
         leftover.unlink()
     path.write_bytes(data)
@@ -94,7 +95,7 @@ async def test_a_broken_file_is_put_aside(tmp_path: Path, data: bytes) -> None:
 
 
 async def test_a_row_that_is_not_understood_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = tmp_path / FILE_NAME
+    path = tmp_path / HUB_STORE_FILE
     await written(path, [MessageKept("b", message("good"))])
     with sqlite3.connect(path) as database:
         database.execute("INSERT INTO messages (receiver, message) VALUES ('b', x'ff7b')")
@@ -107,11 +108,11 @@ async def test_nowhere_to_write(tmp_path: Path) -> None:
     blocker = tmp_path / "file"
     blocker.write_text("")
     with pytest.raises(StoreError, match="file"):
-        await HubStore.open(blocker / FILE_NAME)
+        await HubStore.open(blocker / HUB_STORE_FILE)
 
 
 async def test_a_step_that_does_not_fit_is_said_and_changes_nothing(tmp_path: Path) -> None:
-    path = tmp_path / FILE_NAME
+    path = tmp_path / HUB_STORE_FILE
     async with opened(path) as store:
         await store.write([RoomKept("lobby", "rtc")])
         await store._database.execute("PRAGMA max_page_count=12")  # a disk that is full
@@ -141,7 +142,7 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("after", [1, 7, 23])
 async def test_nothing_that_was_acknowledged_is_lost_by_a_kill(tmp_path: Path, after: int) -> None:
-    path = tmp_path / FILE_NAME
+    path = tmp_path / HUB_STORE_FILE
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", WRITER, str(path), stdout=asyncio.subprocess.PIPE
     )
