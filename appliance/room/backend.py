@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from appliance.room.legs import LegStats
+from appliance.room.leg import LegStats
 from appliance.room.signaling_base import Kind, StreamName
 from appliance.room.signaling_room import IceServer, LegMessage
 from appliance.room.streams import RemoteStream

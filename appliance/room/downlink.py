@@ -16,7 +16,7 @@ from appliance.log_fields import about
 from appliance.media.playout import Playout
 from appliance.room.backend import LegFailedError, LegReport, OnSubscribed, SendLeg
 from appliance.room.backoff import Backoff
-from appliance.room.legs import DownlinkLeg
+from appliance.room.downlink_leg import DownlinkLeg
 from appliance.room.link import LinkLostError
 from appliance.room.signaling_base import Kind
 from appliance.room.signaling_room import IceServer, LegAnswer, LegClose, LegMessage, LegOffer, LegRequest

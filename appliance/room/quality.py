@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from appliance.room.events import NetworkQuality, NetworkQualityChanged
 
 if TYPE_CHECKING:
-    from appliance.room.legs import LegStats
+    from appliance.room.leg import LegStats
 
 DOWN_AFTER_S = 4.0
 LIMITS: tuple[tuple[NetworkQuality, float, float], ...] = (

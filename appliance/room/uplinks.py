@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from appliance.log_fields import about
 from appliance.media.uplink import Uplink
 from appliance.room.backend import LegReport, SendLeg
-from appliance.room.legs import UplinkLeg
 from appliance.room.link import LinkLostError
 from appliance.room.signaling_base import Kind, StreamName
 from appliance.room.signaling_room import IceServer, LegAnswer, LegClose, LegOffer, LegRequest
 from appliance.room.streams import KINDS
+from appliance.room.uplink_leg import UplinkLeg
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import msgspec
 from appliance.diagnostics import Diagnostics, DiagnosticsAnswer
 from appliance.history import SAMPLES, History, LegRate
 from appliance.room.backend import LegReport
-from appliance.room.legs import LegStats
+from appliance.room.leg import LegStats
 from appliance.state import describe
 from appliance.system_stats import read_system_stats
 from tests.appliance.unit import MockDevices, hub_at, idle_intercom, new_session, running, settings, until

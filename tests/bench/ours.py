@@ -8,7 +8,8 @@ import time
 from appliance.media import aiortc_hooks
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink
-from appliance.room.legs import DownlinkLeg, UplinkLeg
+from appliance.room.downlink_leg import DownlinkLeg
+from appliance.room.uplink_leg import UplinkLeg
 from tests.bench.sources import BenchCamera, BenchMicrophone, BenchSpeaker, ClickListener, code_age_ms, code_in
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.room.events import NetworkQuality, NetworkQualityChanged
-from appliance.room.legs import LegStats
+from appliance.room.leg import LegStats
 from appliance.room.quality import DirectionQuality, NetworkMeter, level_of
 
 INTERVAL_S = 2.0

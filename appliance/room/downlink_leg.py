@@ -1,0 +1,129 @@
+"""Receives from one sender: sound goes to the Playout, pictures to `video` while it is watched."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any
+
+import av
+from aiortc import MediaStreamTrack, RTCRtpReceiver
+from aiortc.mediastreams import MediaStreamError
+
+from appliance.media import aiortc_hooks
+from appliance.media.frames import Kind
+from appliance.media.playout import Playout, RemoteAudio
+from appliance.media.video_in import RemoteVideo
+from appliance.room.leg import Leg, LegStats, SdpError, codecs
+from appliance.room.signaling_room import IceServer
+
+DECODER_END_S = 0.5  # a decoder thread ends with the picture that it is at
+
+
+def _offered_video_codecs(sdp: str) -> tuple[str, ...]:
+    """What we can decode, in the order of the offer's payload types: the sender knows best what it encodes cheaply."""
+    line = re.search(r"^m=video \S+ \S+ ([\d ]+)", sdp, re.MULTILINE)
+    names = dict(re.findall(r"^a=rtpmap:(\d+) (H264|VP8)/90000", sdp, re.MULTILINE | re.IGNORECASE))
+    offered = [names[number].lower() for number in line[1].split() if number in names] if line else []
+    return tuple(dict.fromkeys([*offered, "h264", "vp8"]))
+
+
+class DownlinkLeg(Leg):
+    def __init__(
+        self,
+        leg_id: str,
+        user_id: str,
+        playout: Playout,
+        *,
+        ice_servers: Sequence[IceServer],
+        on_media: Callable[[Kind], None],
+        on_closed: Callable[[str], None],
+    ) -> None:
+        super().__init__(leg_id, ice_servers, on_closed)
+        self.user_id = user_id
+        self.audio: RemoteAudio | None = None
+        self.video: RemoteVideo | None = None
+        self._playout = playout
+        self._on_media = on_media
+        self._inbound: list[aiortc_hooks.Inbound] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def answer(self, offer_sdp: str) -> str:
+        """The SDP answer to an offer that sends, with all candidates. SdpError if the offer cannot be used."""
+        for kind in re.findall(r"^m=(audio|video) ", offer_sdp, re.MULTILINE)[:2]:
+            names = ("opus",) if kind == "audio" else _offered_video_codecs(offer_sdp)
+            self.pc.addTransceiver(kind, direction="recvonly").setCodecPreferences(codecs(kind, names))
+        await self._apply(aiortc_hooks.passive_offer(offer_sdp), "offer")
+        for receiver in self.pc.getReceivers():
+            if receiver.track is not None:
+                if receiver.track.kind == "audio":
+                    self._take_audio(receiver)
+                else:
+                    self._take_video(receiver)
+        if self.audio is None and self.video is None:
+            raise SdpError("the offer sends nothing", operation=self.leg_id)
+        try:
+            return await self._describe()
+        except Exception as exc:  # as above
+            raise SdpError(f"the offer cannot be answered: {exc!r}", operation=self.leg_id) from exc
+
+    def stats(self) -> LegStats:
+        packets = expected = size = 0
+        jitter_s = last_s = None
+        for inbound in self._inbound:
+            received, wanted, jitter = inbound.counts()
+            packets += received
+            expected += wanted
+            size += inbound.bytes
+            if jitter is not None:
+                jitter_s = max(jitter_s or 0.0, jitter)
+            if inbound.last_packet_s is not None:
+                last_s = max(last_s or 0.0, inbound.last_packet_s)
+        lost = max(0, expected - packets)
+        return LegStats(packets, lost, expected, size, aiortc_hooks.ice_rtt_s(self.pc), jitter_s, last_s)
+
+    def _take_audio(self, receiver: RTCRtpReceiver) -> None:
+        self.audio = self._playout.add(self.user_id)
+        aiortc_hooks.take_audio_packets(receiver, self.audio.push)
+        self._inbound.append(aiortc_hooks.Inbound(receiver, lambda: self._on_media("audio")))
+
+    def _take_video(self, receiver: RTCRtpReceiver) -> None:
+        video = self.video = RemoteVideo()
+
+        def ask() -> None:
+            self._start(aiortc_hooks.request_keyframe(receiver), f"leg-keyframe-{self.leg_id}")
+
+        aiortc_hooks.gate_video(receiver, lambda: video.wanted, ask)
+        aiortc_hooks.assemble_video(receiver)
+        video.on_wanted = ask
+        self._inbound.append(aiortc_hooks.Inbound(receiver, lambda: self._on_media("video")))
+        self._start(_read(receiver.track, video), f"leg-video-{self.leg_id}")
+
+    def _start(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _end(self) -> None:
+        running = [aiortc_hooks.stop_decoding(receiver) for receiver in self.pc.getReceivers()]
+        if any(running) and self._tasks:
+            await asyncio.wait(self._tasks, timeout=DECODER_END_S)
+        await super()._end()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.audio is not None:
+            self.audio.close()
+        if self.video is not None:
+            self.video.close()
+
+
+async def _read(track: MediaStreamTrack, video: RemoteVideo) -> None:
+    with suppress(MediaStreamError):
+        while True:
+            frame = await track.recv()
+            assert isinstance(frame, av.VideoFrame)
+            video.on_frame(frame, time.monotonic())
