@@ -6,6 +6,7 @@ Contract:
 - A message is free for each that wants an answer (a ping, an invitation, another user's message): nobody is cut for
   answering what others send.
 - Who has not logged in may say little; what is waiting of one connection is taken in small shares.
+- What a user may say is the user's, not the connection's: who was cut and comes back has gained nothing.
 - Whatever is wrong with an incoming message is answered with Error and the connection stays, except: too much of it
   (Error rate-limit, 1008), over `MAX_FRAME_BYTES` (Error message-too-large, 1009) or not WebSocket at all (1002).
 - Whoever doesn't read, or was not heard for `lost_after_s`, is cut: nothing here waits for the other side.
@@ -26,6 +27,7 @@ from aiohttp import web
 
 from appliance.errors import RtcError, RtcErrorCode
 from appliance.hub.settings import HubSettings
+from appliance.hub.traffic import Traffic, TrafficBook
 from appliance.room.backoff import Heartbeat
 from appliance.room.bucket import TokenBucket
 from appliance.room.signaling import MAX_MESSAGE_BYTES, ClientMessage, HubMessage, decode_client, encode
@@ -69,8 +71,16 @@ class _Socket(web.WebSocketResponse[bool]):
 class Connection:
     """`run` lives as long as the connection. `on_message` gets each message that could be read."""
 
-    def __init__(self, number: int, settings: HubSettings, on_message: Callable[[int, ClientMessage], None]) -> None:
+    def __init__(
+        self,
+        number: int,
+        settings: HubSettings,
+        traffic_book: TrafficBook,
+        on_message: Callable[[int, ClientMessage], None],
+    ) -> None:
         self.number = number
+        self._traffic_book = traffic_book
+        self._user_id = ""
         self._settings = settings
         self._on_message = on_message
         self._socket = _Socket(
@@ -91,8 +101,7 @@ class Connection:
         self._logged_in = asyncio.Event()
         now_s = time.monotonic()
         self._heartbeat = Heartbeat(now_s, settings.heartbeat_s, settings.lost_after_s)
-        self._messages = TokenBucket(settings.messages_per_s, settings.message_burst, now_s)
-        self._bytes = TokenBucket(settings.bytes_per_s, settings.byte_burst, now_s)
+        self._traffic = Traffic(settings, now_s)
         self._early_messages = TokenBucket(settings.early_messages_per_s, settings.early_message_burst, now_s)
         self._early_bytes = TokenBucket(settings.early_bytes_per_s, settings.early_byte_burst, now_s)
 
@@ -115,6 +124,8 @@ class Connection:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._closing = self._closing or (ABNORMAL, "ended")
+            if self._user_id:
+                self._traffic_book.of(self._user_id, time.monotonic())
             if self._cut_timer is not None:
                 self._cut_timer.cancel()
             if self._transport is not None and _unsent_bytes(self._transport):
@@ -134,6 +145,8 @@ class Connection:
             logger.info("hub: connection %d is slow, a leg message is dropped", self.number)
             return  # others' words must not fill the queue; whoever waits for a leg asks again
         if isinstance(message, LoggedIn):
+            self._user_id = message.user_id
+            self._traffic = self._traffic_book.of(message.user_id, time.monotonic())
             self._logged_in.set()
         elif isinstance(message, (Ping, PeerMessageReceived, InvitationReceived)):
             self._wanted += 1
@@ -207,10 +220,9 @@ class Connection:
             self._early_messages.take(1, now_s) and self._early_bytes.take(size, now_s)
         ):
             return False
-        if self._wanted:
-            self._wanted -= 1
-            return self._bytes.take(size, now_s)
-        return self._messages.take(1, now_s) and self._bytes.take(size, now_s)
+        is_answer = self._wanted > 0
+        self._wanted -= is_answer
+        return self._traffic.take(size, now_s, is_answer=is_answer)
 
     def _take(self, data: bytes) -> None:
         try:

@@ -26,7 +26,6 @@ from appliance.room.signaling_login import (
 
 UNREACHABLE_S = 6.0  # TM05
 CALLS_PER_S, CALL_BURST = 2.0, 10  # D69: 10 calls in 5 s
-IDS_A_CALL = 64  # a long list counts for several calls; the longest is one of them
 
 
 class Presence(Feature):
@@ -41,7 +40,7 @@ class Presence(Feature):
         self._unreachable: set[Seat] = set()
 
     def receive(self, seat: Seat, message: Any, now_s: float) -> list[Output]:
-        if not self._calls.take(seat.user_id, now_s, 1 + len(message.user_ids) // IDS_A_CALL):
+        if not self._calls.take(seat.user_id, now_s):
             raise RateLimitError(f"over {CALL_BURST} presence calls in {CALL_BURST / CALLS_PER_S:g} s")
         watched = self._watched.get(seat, {})
         if isinstance(message, UnsubscribePresence):

@@ -34,6 +34,7 @@ from appliance.hub.settings import HubSettings
 from appliance.hub.store import HubStore, StoreError
 from appliance.hub.token_clock import TokenClock
 from appliance.hub.tokens import Claims, TokenSigner, check
+from appliance.hub.traffic import TrafficBook
 from appliance.hub.turn import ice_servers
 from appliance.room.bucket import TokenBucket
 from appliance.room.signaling import ClientMessage, HubMessage, encode
@@ -90,6 +91,7 @@ class Hub:
         self._connections: dict[int, Connection] = {}
         self._addresses: Counter[str] = Counter()
         self._arrivals: dict[str, TokenBucket] = {}  # by address, the latest last
+        self._traffic_book = TrafficBook(settings)
         self._last_number = 0
         self._store_path = store_path
         self._store: HubStore | None = None
@@ -162,7 +164,7 @@ class Hub:
             )
         self._last_number += 1
         number = self._last_number
-        connection = Connection(number, settings, self._receive)
+        connection = Connection(number, settings, self._traffic_book, self._receive)
         self._connections[number] = connection
         self._addresses[address] += 1
         self._perform(lambda now_s: self.rooms.connect(number, now_s))

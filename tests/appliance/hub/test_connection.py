@@ -151,6 +151,22 @@ async def test_a_flooding_member_keeps_its_seat_and_comes_back() -> None:
             await watcher.nothing_heard()
 
 
+async def test_who_was_cut_for_a_flood_gains_nothing_by_coming_back() -> None:
+    async with serving(message_burst=50, messages_per_s=0.1) as served:
+        for allowed in (50, 0, 0):
+            async with client(served.port) as flood:
+                await flood.login("flood")
+                for _ in range(60):
+                    await flood.send("rubbish")
+                codes = [(await flood.expect(Error)).code for _ in range(allowed + 1)]
+                assert codes == ["message-malformed"] * allowed + ["rate-limit"]
+                assert await flood.closed() == 1008
+        async with client(served.port) as other:
+            await other.login("other")
+            await other.send("rubbish")
+            assert (await other.expect(Error)).code == "message-malformed"
+
+
 async def test_ordinary_talk_is_no_flood() -> None:
     async with serving() as served, client(served.port) as anna:
         await anna.enter("anna")
