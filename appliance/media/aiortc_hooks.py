@@ -12,7 +12,6 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import aioice.ice
@@ -28,6 +27,7 @@ from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpRrPacket, RtcpSrPacket, RtpPacket, unpack_remb_fci
 
 from appliance.media.decoder_queue import DecoderQueue
+from appliance.media.feedback import BitrateEstimate, ReceiverReport
 from appliance.media.frames import EncodedFrame
 from appliance.media.video_buffer import VideoBuffer
 
@@ -245,22 +245,10 @@ def send_encoded(sender: RTCRtpSender, next_frame: Callable[[], Awaitable[Encode
     inner._next_encoded_frame = next_encoded_frame
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiverReport:
-    """What the far end says about our stream: loss 0..1 since its last report, packets lost in all."""
-
-    loss: float
-    packets_lost: int
-    jitter: int  # in RTP clock units
-    rtt_s: float | None
-    at_s: float
-
-
 def on_sender_feedback(
     sender: RTCRtpSender,
     on_keyframe: Callable[[], None],
-    on_bitrate: Callable[[int], None],
-    on_report: Callable[[ReceiverReport], None],
+    on_feedback: Callable[[ReceiverReport | BitrateEstimate], None],
 ) -> None:
     """PLI and FIR, REMB, and receiver reports about this sender's stream, as they come."""
     inner: Any = sender
@@ -273,14 +261,14 @@ def on_sender_feedback(
                 if report.ssrc == inner._ssrc:
                     rtt_s = inner._RTCRtpSender__rtt
                     loss = report.fraction_lost / 256
-                    on_report(ReceiverReport(loss, report.packets_lost, report.jitter, rtt_s, time.monotonic()))
+                    on_feedback(ReceiverReport(loss, report.packets_lost, report.jitter, rtt_s, time.monotonic()))
         elif isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
             try:
                 bitrate_bps, ssrcs = unpack_remb_fci(packet.fci)
             except ValueError:
                 return
             if inner._ssrc in ssrcs:
-                on_bitrate(bitrate_bps)
+                on_feedback(BitrateEstimate(bitrate_bps, time.monotonic()))
 
     inner._handle_rtcp_packet = handle_rtcp_packet
     inner._send_keyframe = on_keyframe

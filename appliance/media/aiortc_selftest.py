@@ -36,6 +36,7 @@ from aiortc.rtp import (
 
 from appliance.errors import HookError
 from appliance.media import aiortc_hooks as hooks
+from appliance.media.feedback import BitrateEstimate, ReceiverReport
 from appliance.media.frames import EncodedFrame
 from appliance.media.video_encoder import VideoEncoder
 
@@ -159,6 +160,10 @@ def _report(ssrc: int) -> RtcpReceiverInfo:
     )
 
 
+def _figure(feedback: ReceiverReport | BitrateEstimate) -> float:
+    return feedback.loss if isinstance(feedback, ReceiverReport) else feedback.bitrate_bps
+
+
 async def _sending() -> None:
     frames: asyncio.Queue[EncodedFrame] = asyncio.Queue()
     frames.put_nowait(EncodedFrame((b"one", b"two"), 960, True, 33, 0.0))
@@ -167,9 +172,7 @@ async def _sending() -> None:
     sender.replaceTrack(RemoteStreamTrack("audio"))
     heard: list[object] = []
     hooks.send_encoded(sender, frames.get)
-    hooks.on_sender_feedback(
-        sender, lambda: heard.append("key"), heard.append, lambda report: heard.append(report.loss)
-    )
+    hooks.on_sender_feedback(sender, lambda: heard.append("key"), lambda feedback: heard.append(_figure(feedback)))
     parameters = RTCRtpSendParameters(codecs=CODECS["audio"][:1], headerExtensions=HEADER_EXTENSIONS["audio"])
     extensions = HeaderExtensionsMap()
     extensions.configure(parameters)

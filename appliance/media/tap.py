@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from appliance.media.feedback import BitrateEstimate, Feedback, ReceiverReport
 from appliance.media.frames import EncodedFrame, Kind
 from appliance.media.merge import Report
 
@@ -56,14 +57,15 @@ class Tap:
         if self.kind == "video" and not self._closed:
             self._calls.keyframe()
 
-    def report_bitrate(self, bps: int) -> None:
-        """What this leg's receiver estimates that its link carries (REMB)."""
-        self.bitrate = Report(bps, asyncio.get_running_loop().time())
-        self._calls.reported()
-
-    def report_loss(self, fraction: float) -> None:
-        """The loss 0..1 in this leg's newest receiver report."""
-        self.loss = Report(fraction, asyncio.get_running_loop().time())
+    def report(self, feedback: Feedback) -> None:
+        """What this leg's receiver says."""
+        match feedback:
+            case ReceiverReport(loss=loss, at_s=at_s):
+                self.loss = Report(loss, at_s)
+            case BitrateEstimate(bitrate_bps=bps, at_s=at_s):
+                self.bitrate = Report(bps, at_s)
+            case _:
+                return
         self._calls.reported()
 
     def close(self) -> None:

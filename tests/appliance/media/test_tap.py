@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
+from appliance.media.feedback import BitrateEstimate, ReceiverReport
 from appliance.media.frames import EncodedFrame, Kind
+from appliance.media.merge import Report
 from appliance.media.tap import AUDIO_FRAMES, VIDEO_FRAMES, Tap, TapCalls, TapClosedError
 
 
@@ -99,12 +101,9 @@ async def test_a_reader_that_waits_is_woken_by_a_frame_and_by_the_end() -> None:
 async def test_what_a_leg_reports_is_kept_with_its_time() -> None:
     asked = Asked()
     tap = asked.tap("video")
-    tap.report_bitrate(400_000)
-    tap.report_loss(0.25)
-    assert tap.bitrate is not None
-    assert tap.loss is not None
-    assert (tap.bitrate.value, tap.loss.value, asked.reports) == (400_000, 0.25, 2)
-    assert tap.loss.at_s >= tap.bitrate.at_s > 0
+    tap.report(BitrateEstimate(400_000, 1.0))
+    tap.report(ReceiverReport(0.25, 3, 0, None, 2.0))
+    assert (tap.bitrate, tap.loss, asked.reports) == (Report(400_000, 1.0), Report(0.25, 2.0), 2)
 
 
 async def test_audio_has_no_key_frames_and_a_closed_tap_asks_for_none() -> None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from appliance.media.feedback import BitrateEstimate
 from appliance.media.frames import EncodedFrame, Kind
 from appliance.media.merge import FALL_INTERVAL_S
 from appliance.media.opus_decoder import OpusDecoder
@@ -22,6 +23,10 @@ from tests.appliance.media.devices import HandCamera, HandMicrophone
 
 KEY = b"\x00\x00\x01\x67a\x00\x00\x01\x68b\x00\x00\x01\x65c"
 DELTA = b"\x00\x00\x01\x41d"
+
+
+def report_bitrate(tap: Tap, bps: int) -> None:
+    tap.report(BitrateEstimate(bps, time.monotonic()))
 
 
 class Unit:
@@ -191,12 +196,12 @@ async def test_a_device_that_cannot_be_opened_does_not_take_the_other_along() ->
 async def test_the_slowest_leg_sets_the_bit_rate_until_it_leaves(unit: Unit) -> None:
     settings = unit.uplink.settings
     first, second = unit.uplink.tap("video", "vp8"), unit.uplink.tap("video", "vp8")
-    first.report_bitrate(900_000)
-    second.report_bitrate(400_000)
+    report_bitrate(first, 900_000)
+    report_bitrate(second, 400_000)
     assert unit.uplink.target_bitrate_bps("vp8") == 400_000
     second.close()
     assert unit.uplink.target_bitrate_bps("vp8") == 900_000
-    first.report_bitrate(1)
+    report_bitrate(first, 1)
     assert unit.uplink.target_bitrate_bps("vp8") == settings.min_bitrate_bps
     assert unit.uplink.target_bitrate_bps("h264") is None
 
@@ -214,7 +219,7 @@ async def test_a_camera_that_encodes_is_asked_for_key_frames_and_the_bit_rate_of
     unit.camera.deliver(AccessUnit(KEY, True, 1.3))
     frame = await take(tap)
     assert (frame.keyframe, frame.timestamp) == (True, 117_000)
-    tap.report_bitrate(300_000)
+    report_bitrate(tap, 300_000)
     await asyncio.sleep(FALL_INTERVAL_S)
     unit.camera.deliver(AccessUnit(DELTA, False, 1.4))
     await asyncio.sleep(0)
