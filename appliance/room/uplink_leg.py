@@ -9,6 +9,7 @@ from aiortc import MediaStreamTrack, RTCRtpSender
 from aiortc.mediastreams import MediaStreamError
 
 from appliance.media import aiortc_hooks
+from appliance.media.feedback import Feedback, ReceiverReport
 from appliance.media.frames import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, EncodedFrame, Kind
 from appliance.media.tap import Tap
 from appliance.media.uplink import Uplink
@@ -34,11 +35,11 @@ class _Outgoing:
         self.kind = kind
         self.codec = ""  # of the answer; empty: not wanted
         self.sender = sender
-        self.report: aiortc_hooks.ReceiverReport | None = None
+        self.report: ReceiverReport | None = None
         self._uplink = uplink
         self._tap: Tap | None = None
         aiortc_hooks.send_encoded(sender, self._next)
-        aiortc_hooks.on_sender_feedback(sender, self._on_keyframe, self._on_bitrate, self._on_report)
+        aiortc_hooks.on_sender_feedback(sender, self._on_keyframe, self._on_feedback)
 
     async def _next(self) -> EncodedFrame:
         if self._tap is None:
@@ -49,14 +50,11 @@ class _Outgoing:
         if self._tap is not None:
             self._tap.request_keyframe()
 
-    def _on_bitrate(self, bps: int) -> None:
+    def _on_feedback(self, feedback: Feedback) -> None:
+        if isinstance(feedback, ReceiverReport):
+            self.report = feedback
         if self._tap is not None:
-            self._tap.report_bitrate(bps)
-
-    def _on_report(self, report: aiortc_hooks.ReceiverReport) -> None:
-        self.report = report
-        if self._tap is not None:
-            self._tap.report_loss(report.loss)
+            self._tap.report(feedback)
 
     def close(self) -> None:
         if self._tap is not None:
