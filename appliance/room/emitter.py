@@ -30,8 +30,8 @@ MAX_UNFINISHED = 256  # calls of one client's coroutine listeners under way
 
 EVENTS: dict[str, type[Event]] = {
     cls.event_name: cls
-    for cls in vars(room_events).values()
-    if isinstance(cls, type) and issubclass(cls, Event) and not cls.__name__.startswith("_") and cls is not Event
+    for cls in (getattr(room_events, name) for name in room_events.__all__)
+    if issubclass(cls, Event)
 }
 
 
