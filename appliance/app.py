@@ -53,6 +53,7 @@ from appliance.live import Plan
 from appliance.log_ring import LogRing
 from appliance.media import aiortc_hooks
 from appliance.media.uplink import UplinkSettings
+from appliance.media.video_source import VideoSettings
 from appliance.neighbors import Neighbors
 from appliance.onboarding import Onboarding
 from appliance.own_network import OwnNetwork
@@ -290,7 +291,9 @@ class _Unit(Server):
             token=room.token or mint if is_own else room.token,
             profile=room.profile,
             auto_join=room.auto_join,
-            uplink=UplinkSettings(*picture_size(video), fps=video.fps, codec=video.codec),
+            uplink=UplinkSettings(
+                VideoSettings(*picture_size(video), fps=video.fps, codec=video.codec, low_layer=video.low_layer)
+            ),
             options=RoomOptions(leave_timeout_s=LEAVE_S, ssl=self.client_tls if is_own else pinned(room.fingerprint)),
         )
 

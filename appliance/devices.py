@@ -21,6 +21,7 @@ from typing import cast
 from appliance.device_monitor import listen
 from appliance.device_roll import KIND_OF, KINDS, DeviceKind, DeviceRoll, DeviceStats
 from appliance.events import Event
+from appliance.media.frames import SourceName
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink
 from appliance.room.backoff import Backoff
@@ -100,8 +101,14 @@ class Devices:
         self._retry = {kind: asyncio.Event() for kind in KINDS}
         self._monitored = asyncio.Event()  # there may be a monitor now
         self._switched: set[DeviceKind] = set()  # those that another device stands in for
-        uplink.on_device_lost = lambda kind, error: self._tell("microphone" if kind == "audio" else "camera", error)
+        uplink.on_device_lost = self._uplink_lost
         playout.on_device_lost = lambda error: self._tell("speaker", error)
+
+    def _uplink_lost(self, source: SourceName, error: HardwareError) -> None:
+        if source == "screen":
+            logger.warning("the screen's pictures are lost: %s", error)
+        else:
+            self._tell("microphone" if source == "audio" else "camera", error)
 
     async def run(self) -> None:
         """Until cancelled; the devices are then still with uplink and playout, whose `close` closes them."""

@@ -359,7 +359,7 @@ class Session:
 
     async def _keep_published(self, client: RoomClient, uplink: Uplink) -> None:
         def working() -> LocalStream:
-            size = uplink.settings
+            size = uplink.settings.video
             return LocalStream(self.has("audio"), self.has("video"), width=size.width, height=size.height)
 
         await keep_published(client, working, lambda: bool(self._missing), self._stream_changed)

@@ -38,6 +38,7 @@ from appliance.errors import HookError
 from appliance.media import aiortc_hooks as hooks
 from appliance.media.feedback import BitrateEstimate, ReceiverReport
 from appliance.media.frames import EncodedFrame
+from appliance.media.payload import packetize_vp8
 from appliance.media.video_encoder import VideoEncoder
 
 TIMEOUT_S = 2.0
@@ -239,7 +240,7 @@ async def _receiving_video() -> None:
         nonlocal number
         picture = encoder.encode(frame, number * 3000, keyframe=keyframe, bitrate_bps=100_000, now_s=0.0)
         assert picture is not None
-        for payload in picture.payloads:
+        for payload in packetize_vp8(picture.data, number):
             packet = RtpPacket(payload_type=payload_type, sequence_number=number, timestamp=number * 3000)
             packet.ssrc, packet.payload, packet.marker = _SSRC, payload, 1
             number += 1

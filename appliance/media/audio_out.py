@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from appliance.media.frames import AUDIO_CLOCK_HZ, EncodedFrame
+from appliance.media.frames import AUDIO_CLOCK_HZ, CodedFrame
 from appliance.media.gate import Gate
 from appliance.media.opus_encoder import FRAME_FRAMES, OpusEncoder
 from appliance.media.trace import Trace
@@ -18,7 +18,7 @@ BLOCK_S = BLOCK_FRAMES / SAMPLE_RATE_HZ
 GAP_S = 0.1  # a capture time further ahead than this means that sound is missing, not late
 _DRIFT_SHARE = 0.01  # of the offset taken into the reference with each frame: follows a sound card's clock
 
-Post = Callable[[int, EncodedFrame], None]  # epoch of the gate, frame; called in the microphone's thread
+Post = Callable[[int, CodedFrame], None]  # epoch of the gate, frame; called in the microphone's thread
 
 
 class SampleClock:
@@ -94,8 +94,8 @@ class AudioOut:
         encoding_s = time.monotonic()
         payload = self._encoder.encode(sound)
         self._trace.since("audio-encode", encoding_s)
-        frame = EncodedFrame(
-            payloads=(payload,),
+        frame = CodedFrame(
+            data=payload,
             timestamp=self._clock.stamp(started_s, FRAME_FRAMES),
             keyframe=True,
             audio_level=rfc6464(dbov(sound)) if passes else 127,

@@ -1,4 +1,4 @@
-"""Access units of a camera that encodes: refused or packetized, untouched, and what the camera is asked meanwhile."""
+"""Access units of a camera that encodes: refused or passed on, untouched, and what the camera is asked meanwhile."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from appliance.media.gate import Gate
 from appliance.media.merge import BitrateRequests, KeyframeRequests
-from appliance.media.payload import packetize_nal_units
 from hw import AccessUnit
 from hw.annexb import is_keyframe, parse_access_unit
 
@@ -47,13 +46,12 @@ class PassThrough:
         self._broken = True
         self.request_keyframe()
 
-    def take(self, gate: Gate, unit: AccessUnit, now_s: float) -> tuple[tuple[bytes, ...], bool] | None:
-        """RTP payloads of a good unit and whether it is a key frame; None: it must not go out.
+    def take(self, gate: Gate, unit: AccessUnit, now_s: float) -> bool | None:
+        """Whether a good unit is a key frame; None: it must not go out.
 
         The first that passes an opened gate is a key frame.
         """
-        units = parse_access_unit(unit.data)
-        keyframe = is_keyframe(units)
+        keyframe = is_keyframe(parse_access_unit(unit.data))
         passes = gate.passes(unit.captured_s)
         if passes and gate.epoch != self._epoch and not self._broken:
             self._broken = True
@@ -65,7 +63,7 @@ class PassThrough:
         if not passes or (self._broken and not keyframe):
             return None
         self._broken = False
-        return packetize_nal_units(units), keyframe
+        return keyframe
 
     def _ask(self, keyframe: bool, now_s: float) -> None:
         with self._lock:

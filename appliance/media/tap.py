@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.media.feedback import BitrateEstimate, Feedback, ReceiverReport
-from appliance.media.frames import EncodedFrame, Kind
+from appliance.media.frames import Codec, EncodedFrame, Kind, Layer
 from appliance.media.merge import Report
 
 AUDIO_FRAMES = 10  # 200 ms
@@ -25,15 +25,20 @@ class TapCalls:
 
     keyframe: Callable[[], None]
     reported: Callable[[], None]
+    selected: Callable[[Tap, Layer], None]
     closed: Callable[[Tap], None]
 
 
 class Tap:
-    """Used on the event loop only. A slow reader loses the oldest sound, or pictures up to the next key frame."""
+    """Used on the event loop only. A slow reader loses the oldest sound, or pictures up to the next key frame.
 
-    def __init__(self, kind: Kind, codec: str, calls: TapCalls) -> None:
+    `layer` is the one that its frames come from now; `wanted_layer` is ahead of it until that has made a key frame.
+    """
+
+    def __init__(self, kind: Kind, codec: Codec, calls: TapCalls, layer: Layer = "high") -> None:
         self.kind = kind
         self.codec = codec
+        self.layer = self.wanted_layer = layer
         self.dropped = 0  # frames that this leg was too slow for
         self.bitrate: Report | None = None
         self.loss: Report | None = None
@@ -41,6 +46,7 @@ class Tap:
         self._frames: deque[EncodedFrame] = deque()
         self._ready = asyncio.Event()
         self._needs_keyframe = kind == "video"
+        self._last_timestamp: int | None = None
         self._closed = False
 
     async def next(self) -> EncodedFrame:
@@ -56,6 +62,14 @@ class Tap:
         """This leg's receiver cannot go on without one. Merged over all taps."""
         if self.kind == "video" and not self._closed:
             self._calls.keyframe()
+
+    def select_layer(self, layer: Layer) -> None:
+        """Goes on with a key frame of `layer` as soon as there is one, and with the pictures of the old one till then.
+
+        Timestamps grow on.
+        """
+        if self.kind == "video" and not self._closed:
+            self._calls.selected(self, layer)
 
     def report(self, feedback: Feedback) -> None:
         """What this leg's receiver says."""
@@ -91,13 +105,21 @@ class Tap:
                 self.flush()
                 self._calls.keyframe()
                 return
-        self._frames.append(frame)
+        self._frames.append(self._in_order(frame))
         self._ready.set()
 
     def flush(self) -> None:
         """Forgets what has not been read; video goes on with a key frame."""
         self._frames.clear()
         self._needs_keyframe = self.kind == "video"
+
+    def _in_order(self, frame: EncodedFrame) -> EncodedFrame:
+        """`frame`, a little later where another layer was ahead of this one."""
+        last = self._last_timestamp
+        if last is not None and (frame.timestamp - last - 1) & 0xFFFFFFFF >= 1 << 31:
+            frame = replace(frame, timestamp=(last + 1) & 0xFFFFFFFF)
+        self._last_timestamp = frame.timestamp
+        return frame
 
     def _drop(self, *, all_of_them: bool) -> None:
         if all_of_them:

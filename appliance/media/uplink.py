@@ -1,44 +1,35 @@
-"""What this unit sends: capture -> mute gate -> encode once -> a tap for each leg.
+"""What this unit sends: the microphone, the main camera and a screen, each behind a mute gate, each encoded once.
 
-The microphone's thread encodes Opus; the camera's thread leaves its newest picture to one encoder thread for each video
-codec that is tapped; the access units of a camera that encodes go out as they are. All is posted to the event loop,
-where it is handed to the taps: a second leg costs one append a frame.
+microphone -> AudioOut -> Packetizer ----------------------+
+camera --> VideoSource: encoders by (codec, layer) --------+--> event loop -> a tap for each leg
+screen --> VideoSource: the same --------------------------+
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from appliance.media.audio_out import AudioOut
-from appliance.media.frames import EncodedFrame, Kind, VideoCodec
-from appliance.media.gate import Gate
-from appliance.media.merge import merge_bitrate, merge_loss
-from appliance.media.pass_through import CameraCalls
+from appliance.media.frames import CodedFrame, EncodedFrame, Kind, Layer, SourceName, StreamName, VideoCodec
+from appliance.media.merge import merge_loss
+from appliance.media.packetizer import Packetizer
 from appliance.media.tap import Tap, TapCalls
 from appliance.media.trace import Trace
-from appliance.media.video_out import EncoderThread, VideoOut
-from hw import Camera, HardwareError, Microphone, RawPictures
+from appliance.media.video_source import VideoSettings, VideoSource
+from hw import Camera, HardwareError, Microphone
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class UplinkSettings:
-    """`width` and `height` are the most that is encoded: a larger picture is made smaller in its own aspect ratio."""
-
-    width: int = 1280
-    height: int = 720
-    fps: int = 30
-    codec: VideoCodec = "h264"  # the one that legs offer first
-    min_bitrate_bps: int = 250_000
-    start_bitrate_bps: int = 1_500_000  # until a receiver reports what its link carries
-    max_bitrate_bps: int = 2_500_000
+    video: VideoSettings = field(default_factory=VideoSettings)
+    screen: VideoSettings = field(default_factory=lambda: VideoSettings(1920, 1080, fps=15))  # text is to be read
 
 
 class Uplink:
@@ -46,25 +37,22 @@ class Uplink:
 
     def __init__(self, settings: UplinkSettings | None = None) -> None:
         self.settings = settings or UplinkSettings()
-        self.on_device_lost: Callable[[Kind, HardwareError], None] = _log_lost
+        self.on_device_lost: Callable[[SourceName, HardwareError], None] = _log_lost
         self.trace = Trace()
         self.encoded: Counter[str] = Counter()  # frames by codec, each counted once however many legs take it
         self._loop = asyncio.get_running_loop()
-        self._audio = AudioOut(lambda epoch, frame: self._post("opus", epoch, frame), self.trace)
-        self._video = VideoOut(
-            self._post,
-            self.settings.start_bitrate_bps,
-            CameraCalls(
-                lambda: self._call(self._request_from_camera), lambda bps: self._call(self._set_camera_bitrate, bps)
+        self._audio = AudioOut(self._post, self.trace)
+        self._packetize = Packetizer("opus")
+        self._video: dict[StreamName, VideoSource] = {
+            "main": VideoSource(
+                "main", self.settings.video, self.trace, self.encoded, lambda exc: self.on_device_lost("video", exc)
             ),
-            self.trace,
-        )
-        self._frame_lock = threading.Lock()
-        self._taps: dict[str, tuple[Tap, ...]] = {}
-        self._encoders: dict[str, EncoderThread] = {}
-        self._ending: dict[EncoderThread, asyncio.Event] = {}
+            "screen": VideoSource(
+                "screen", self.settings.screen, self.trace, self.encoded, lambda exc: self.on_device_lost("screen", exc)
+            ),
+        }
+        self._taps: tuple[Tap, ...] = ()
         self._microphone: Microphone | None = None
-        self._camera: Camera | None = None
         self._closed = False
 
     # --- devices
@@ -75,94 +63,71 @@ class Uplink:
         One that cannot be opened is reported like one that got lost, and the other works without it.
         """
         if microphone is not self._microphone:
-            self._drop_device("audio")
+            self._drop_microphone()
             if microphone is not None:
                 self._microphone = microphone
                 try:
-                    microphone.start(self._audio.on_block, lambda exc: self._call(self._lost, "audio", microphone, exc))
+                    microphone.start(self._audio.on_block, lambda exc: self._call(self._lost, microphone, exc))
                 except HardwareError as exc:
-                    self._loop.call_soon(self._lost, "audio", microphone, exc)
-        if camera is not self._camera:
-            self._drop_device("video")
-            if camera is not None:
-                self._camera = camera
-                self._want_pictures()
-                try:
-                    camera.start(self._video.new_camera(), lambda exc: self._call(self._lost, "video", camera, exc))
-                except HardwareError as exc:
-                    self._loop.call_soon(self._lost, "video", camera, exc)
+                    self._loop.call_soon(self._lost, microphone, exc)
+        self._video["main"].start(camera)
 
-    def has(self, kind: Kind) -> bool:
-        """Whether there is a device of this kind that works as far as is known."""
-        return (self._microphone if kind == "audio" else self._camera) is not None
+    def start_screen(self, camera: Camera | None) -> None:
+        """As `start`, for the pictures of the stream `screen`."""
+        self._video["screen"].start(camera)
 
-    def _drop_device(self, kind: Kind) -> None:
-        device: Microphone | Camera | None
-        if kind == "audio":
-            device, self._microphone = self._microphone, None
-        else:
-            device, self._camera = self._camera, None
-        if device is not None:
-            device.close()
+    def has(self, source: SourceName) -> bool:
+        """Whether there is a device for this that works as far as is known."""
+        return self._microphone is not None if source == "audio" else self._source(source).has_camera
 
-    def _lost(self, kind: Kind, device: Microphone | Camera, error: HardwareError) -> None:
-        if device is (self._microphone if kind == "audio" else self._camera):
-            self._drop_device(kind)
-            self.on_device_lost(kind, error)
+    def _source(self, source: SourceName) -> VideoSource:
+        return self._video["screen" if source == "screen" else "main"]
+
+    def _drop_microphone(self) -> None:
+        microphone, self._microphone = self._microphone, None
+        if microphone is not None:
+            microphone.close()
+
+    def _lost(self, microphone: Microphone, error: HardwareError) -> None:
+        if microphone is self._microphone:
+            self._drop_microphone()
+            self.on_device_lost("audio", error)
 
     async def close(self) -> None:
         """Closes the devices, the taps and every thread."""
         if self._closed:
             return
         self._closed = True
-        for taps in list(self._taps.values()):
-            for tap in taps:
-                tap.close()
-        devices, self._microphone, self._camera = (self._microphone, self._camera), None, None
-        for device in devices:
-            if device is not None:
-                await asyncio.to_thread(device.close)  # may take a second
-        for encoder, ended in list(self._ending.items()):
-            await ended.wait()
-            encoder.thread.join()  # its last act was to set `ended`
+        for tap in self._taps:
+            tap.close()
+        microphone, self._microphone = self._microphone, None
+        closing = [source.close() for source in self._video.values()]
+        if microphone is not None:
+            closing.append(asyncio.to_thread(microphone.close))  # may take a second
+        await asyncio.gather(*closing)
 
     def change(self, settings: UplinkSettings) -> None:
-        """Other pictures from now on, for every leg that is there; `codec` counts for legs to come."""
-        anew = (settings.width, settings.height, settings.fps) != (
-            self.settings.width,
-            self.settings.height,
-            self.settings.fps,
-        )
+        """Other pictures from now on, for every leg that is there; a codec counts for legs to come."""
         self.settings = settings
-        for codec in tuple(self._encoders) if anew else ():
-            self._encoders.pop(codec).stop()
-            self._start_encoder(cast(VideoCodec, codec))
-        for codec in self._encoders:
-            self._merge(codec)
+        self._video["main"].change(settings.video)
+        self._video["screen"].change(settings.screen)
 
-    # --- gate
+    # --- gates
 
-    def set_muted(self, kind: Kind, muted: bool) -> None:
-        """Moves the gate. When this returns, nothing captured before a mute and not yet sent will be sent."""
-        out: AudioOut | VideoOut = self._audio if kind == "audio" else self._video
-        gate = out.gate.set(muted, self._loop.time())
-        if gate is out.gate:
+    def set_muted(self, source: SourceName, muted: bool) -> None:
+        """Moves a gate. When this returns, nothing captured before a mute and not yet sent will be sent."""
+        if source != "audio":
+            self._source(source).set_muted(muted)
             return
-        out.gate = gate
-        for taps in self._taps.values():
-            for tap in taps:
-                if tap.kind == kind:
-                    tap.flush()
-        if kind == "video":
-            for encoder in self._encoders.values():
-                encoder.flush()
+        gate = self._audio.gate.set(muted, self._loop.time())
+        if gate is not self._audio.gate:
+            self._audio.gate = gate
+            for tap in self._taps:
+                tap.flush()
 
-    def is_muted(self, kind: Kind) -> bool:
+    def is_muted(self, source: SourceName) -> bool:
         """The gate itself, not the wish; False without a device: see `has`."""
-        return self.has(kind) and self._gate(kind).muted
-
-    def _gate(self, kind: Kind) -> Gate:
-        return self._audio.gate if kind == "audio" else self._video.gate
+        return self.has(source) and (self._audio.gate.muted if source == "audio" else self._source(source).muted)
 
     @property
     def level(self) -> int:
@@ -172,128 +137,63 @@ class Uplink:
     # --- taps
 
     @property
-    def video_codecs(self) -> tuple[VideoCodec, ...]:
-        """What can be tapped, the preferred one first: of a camera that encodes H.264, for it costs nothing."""
-        if self._video.encodes_itself or self.settings.codec == "h264":
-            return ("h264", "vp8")
-        return ("vp8", "h264")
-
-    @property
     def refused(self) -> int:
         """How much of what cameras delivered was no picture, and went nowhere."""
-        return self._video.refused
+        return sum(source.refused for source in self._video.values())
 
-    def tap(self, kind: Kind, codec: str) -> Tap:
-        """A new reader of "opus", "h264" or "vp8". Its first picture is a key frame, asked for now."""
+    def video_codecs(self, stream: StreamName = "main") -> tuple[VideoCodec, ...]:
+        """What can be tapped, the preferred one first."""
+        return self._video[stream].codecs
+
+    def tap(self, kind: Kind, codec: str, *, stream: StreamName = "main", layer: Layer = "high") -> Tap:
+        """A new reader of "opus", "h264" or "vp8". Its first picture is a key frame, asked for now.
+
+        Sound has no layers, and the stream `screen` has no sound of a device.
+        """
         if codec not in (("opus",) if kind == "audio" else ("h264", "vp8")):
             raise ValueError(f"no {kind} codec {codec!r}: opus, or h264 and vp8")
+        if kind == "video":
+            return self._video[stream].tap(cast(VideoCodec, codec), layer)
+        if stream != "main":
+            raise ValueError(f"the stream {stream} has no sound of a device")
         if self._closed:
             raise RuntimeError("the uplink is closed")
-        calls = TapCalls(lambda: self._request_keyframe(codec), lambda: self._merge(codec), self._remove)
-        tap = Tap(kind, codec, calls)
-        self._taps[codec] = (*self._taps.get(codec, ()), tap)
-        if kind == "audio":
-            self._audio.wanted = True
-        elif codec not in self._encoders:
-            self._start_encoder(cast(VideoCodec, codec))
-        tap.request_keyframe()
+        tap = Tap("audio", "opus", TapCalls(lambda: None, self._merge, lambda tap, layer: None, self._remove))
+        self._taps = (*self._taps, tap)
+        self._audio.wanted = True
         return tap
 
-    def target_bitrate_bps(self, codec: VideoCodec) -> int | None:
-        """What the encoder of `codec` aims at; None while it doesn't run."""
-        return self._encoders[codec].bitrate_bps if codec in self._encoders else None
+    def target_bitrate_bps(
+        self, codec: VideoCodec, *, stream: StreamName = "main", layer: Layer = "high"
+    ) -> int | None:
+        """What this encoder aims at; None while it doesn't run."""
+        return self._video[stream].target_bitrate_bps(codec, layer)
 
     def _remove(self, tap: Tap) -> None:
-        left = self._taps[tap.codec] = tuple(other for other in self._taps[tap.codec] if other is not tap)
-        if left:
-            self._merge(tap.codec)
-        elif tap.kind == "audio":
-            self._audio.wanted = False
-        else:
-            self._encoders.pop(tap.codec).stop()
-            self._update_video()
+        self._taps = tuple(other for other in self._taps if other is not tap)
+        self._audio.wanted = bool(self._taps)
+        self._merge()
 
-    def _start_encoder(self, codec: VideoCodec) -> None:
-        ended = asyncio.Event()
-        encoder = EncoderThread(
-            codec,
-            (self.settings.width, self.settings.height),
-            self.settings.fps,
-            self.settings.start_bitrate_bps,
-            self._frame_lock,
-            lambda epoch, frame: self._post(codec, epoch, frame),
-            lambda: self._call(self._encoder_ended, encoder),
-            self.trace,
-        )
-        self._ending[encoder] = ended
-        self._encoders[codec] = encoder
-        self._update_video()
+    def _merge(self) -> None:
+        self._audio.loss = merge_loss((tap.loss for tap in self._taps if tap.loss is not None), self._loop.time())
 
-    def _encoder_ended(self, encoder: EncoderThread) -> None:
-        self._ending[encoder].set()
-        if not self._closed:
-            encoder.thread.join()
-            del self._ending[encoder]
-
-    def _update_video(self) -> None:
-        self._video.encoders = tuple(self._encoders.values())
-        self._video.units_wanted = "h264" in self._encoders
-        self._want_pictures()
-
-    def _want_pictures(self) -> None:
-        if isinstance(self._camera, RawPictures):
-            self._camera.want_pictures(any(codec != "h264" for codec in self._encoders))
-
-    def _request_keyframe(self, codec: str) -> None:
-        if codec == "h264":
-            self._video.request_keyframe()
-        if codec in self._encoders:
-            self._encoders[codec].request_keyframe()
-
-    def _request_from_camera(self) -> None:
-        if self._camera is not None:
-            self._camera.request_keyframe()
-
-    def _set_camera_bitrate(self, bps: int) -> None:
-        if self._camera is not None:
-            logger.debug("camera: %d bit/s", bps)
-            self._camera.set_bitrate(bps)
-
-    def _merge(self, codec: str) -> None:
-        now_s = self._loop.time()
-        taps = self._taps[codec]
-        if codec == "opus":
-            self._audio.loss = merge_loss((tap.loss for tap in taps if tap.loss is not None), now_s)
-        elif codec in self._encoders:
-            bitrate_bps = merge_bitrate(
-                (tap.bitrate for tap in taps if tap.bitrate is not None),
-                self.settings.min_bitrate_bps,
-                self.settings.start_bitrate_bps,
-                self.settings.max_bitrate_bps,
-                now_s,
-            )
-            self._encoders[codec].bitrate_bps = bitrate_bps
-            if codec == "h264":
-                self._video.want_bitrate(bitrate_bps)
-
-    # --- from the threads to the loop
+    # --- from the microphone's thread to the loop
 
     def _call(self, function: Callable[..., None], *args: object) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(function, *args)
 
-    def _post(self, codec: str, epoch: int, frame: EncodedFrame) -> None:
-        self._call(self._deliver, codec, epoch, frame)
+    def _post(self, epoch: int, coded: CodedFrame) -> None:
+        self._call(self._deliver, epoch, self._packetize(coded))
 
-    def _deliver(self, codec: str, epoch: int, frame: EncodedFrame) -> None:
-        gate = self._gate("audio" if codec == "opus" else "video")
-        if epoch != gate.epoch:
+    def _deliver(self, epoch: int, frame: EncodedFrame) -> None:
+        if epoch != self._audio.gate.epoch:
             return  # encoded before the gate moved
-        self.encoded[codec] += 1
-        self.trace.since("audio-send" if codec == "opus" else "video-send", frame.captured_s)
-        for tap in self._taps.get(codec, ()):
+        self.encoded["opus"] += 1
+        self.trace.since("audio-send", frame.captured_s)
+        for tap in self._taps:
             tap.put(frame)
 
 
-def _log_lost(kind: Kind, error: HardwareError) -> None:
-    logger.warning("%s device lost: %s", kind, error)
+def _log_lost(source: SourceName, error: HardwareError) -> None:
+    logger.warning("%s device lost: %s", source, error)

@@ -7,7 +7,6 @@ a key frame: `rate_action` does that rarely.
 from __future__ import annotations
 
 import os
-import random
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -17,7 +16,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
 from appliance.media.frames import VIDEO_CLOCK_HZ, VideoCodec
-from appliance.media.payload import packetize_h264, packetize_vp8, vp8_is_keyframe
+from appliance.media.payload import vp8_is_keyframe
 from hw.annexb import h264_is_keyframe
 
 PIXEL_FORMAT = "yuv420p"
@@ -51,8 +50,8 @@ def fit(width: int, height: int, max_width: int, max_height: int) -> tuple[int, 
 
 
 @dataclass(frozen=True, slots=True)
-class EncodedPicture:
-    payloads: tuple[bytes, ...]
+class CodedPicture:
+    data: bytes  # an access unit in Annex B, or a VP8 frame
     keyframe: bool
 
 
@@ -68,11 +67,10 @@ class VideoEncoder:
         self._context: VideoCodecContext | None = None
         self._opened_bps = 0
         self._opened_s = 0.0
-        self._picture_id = random.randrange(1 << 15)
 
     def encode(
         self, frame: av.VideoFrame, timestamp: int, *, keyframe: bool, bitrate_bps: int, now_s: float
-    ) -> EncodedPicture | None:
+    ) -> CodedPicture | None:
         """One picture at `timestamp` (90 kHz, growing). None if the encoder dropped it to keep the rate.
 
         Sets `pts` and `pict_type` of `frame`. Raises av.FFmpegError.
@@ -87,10 +85,7 @@ class VideoEncoder:
         self.encoded += 1
         if not data:
             return None
-        if self.codec == "h264":
-            return EncodedPicture(packetize_h264(data), h264_is_keyframe(data))
-        self._picture_id = (self._picture_id + 1) % (1 << 15)
-        return EncodedPicture(packetize_vp8(data, self._picture_id), vp8_is_keyframe(data))
+        return CodedPicture(data, (h264_is_keyframe if self.codec == "h264" else vp8_is_keyframe)(data))
 
     def _ready(self, width: int, height: int, bitrate_bps: int, now_s: float) -> VideoCodecContext:
         context = self._context

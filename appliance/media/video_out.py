@@ -1,4 +1,4 @@
-"""The camera's way out: one encoder thread for each codec that is tapped, fed with the newest picture only."""
+"""The camera's way out: an encoder thread for each codec and layer that is tapped, fed with the newest picture only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from appliance.media.frames import VIDEO_CLOCK_HZ, EncodedFrame, VideoCodec
+from appliance.media.frames import VIDEO_CLOCK_HZ, CodedFrame, Layer, VideoCodec
 from appliance.media.gate import Gate
 from appliance.media.merge import KeyframeRequests
 from appliance.media.pass_through import CameraCalls, PassThrough
@@ -18,7 +18,10 @@ from hw import AccessUnit, Picture
 
 logger = logging.getLogger(__name__)
 
-Post = Callable[[int, EncodedFrame], None]  # epoch of the gate, frame; called in a thread
+RATE_SLACK = 1.1  # a camera of 30.3 pictures a second is one of 30
+MAX_WAIT_S = 1.0  # for the next picture: a capture time that jumped back further begins anew
+
+Post = Callable[[int, CodedFrame], None]  # epoch of the gate, frame; called in a thread
 
 
 class PictureClock:
@@ -32,12 +35,29 @@ class PictureClock:
         return self._last
 
 
+class PicturePace:
+    """Which pictures a layer takes, so that they come evenly, at most about `fps` a second. Pure."""
+
+    def __init__(self, fps: float) -> None:
+        self._interval_s = 1 / (RATE_SLACK * fps)
+        self._due_s = float("-inf")
+
+    def takes(self, captured_s: float) -> bool:
+        if captured_s < self._due_s < captured_s + MAX_WAIT_S:
+            return False
+        late_s = min(captured_s, max(self._due_s, captured_s - self._interval_s / 4))
+        self._due_s = late_s + self._interval_s
+        return True
+
+
 class EncoderThread:
-    """Encodes and packetizes pictures in one codec. A picture that comes while another waits takes its place."""
+    """Encodes pictures for one layer in one codec. A picture that comes while another waits takes its place."""
 
     def __init__(
         self,
+        name: str,
         codec: VideoCodec,
+        layer: Layer,
         size: tuple[int, int],
         fps: int,
         bitrate_bps: int,
@@ -46,10 +66,10 @@ class EncoderThread:
         on_end: Callable[[], None],
         trace: Trace | None = None,
     ) -> None:
-        self.codec = codec
+        self.codec, self.layer = codec, layer
         self.bitrate_bps = bitrate_bps
         self._size, self._fps = size, fps
-        self._frame_lock = frame_lock  # two codecs share a picture, and encoding sets attributes of it
+        self._frame_lock = frame_lock  # encoders share a picture, and encoding sets attributes of it
         self._trace = trace or Trace()
         self._post, self._on_end = post, on_end
         self._condition = threading.Condition()
@@ -57,14 +77,16 @@ class EncoderThread:
         self._requests = KeyframeRequests()
         self._forced = True
         self._stopped = False
-        self.thread = threading.Thread(target=self._run, name=f"encode-{codec}", daemon=True)
+        self._pace = PicturePace(fps) if layer == "low" else None  # the high one takes all that comes
+        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.thread.start()
 
     def put(self, epoch: int, picture: Picture) -> None:
-        """Any thread; never blocks for an encoder."""
+        """The camera's thread; never blocks for an encoder."""
         with self._condition:
-            self._waiting = (epoch, picture)
-            self._condition.notify()
+            if self._forced or self._pace is None or self._pace.takes(picture.captured_s):
+                self._waiting = (epoch, picture)
+                self._condition.notify()
 
     def request_keyframe(self) -> None:
         """The next picture is a key frame, unless one was made less than 500 ms ago: then a later one is."""
@@ -118,7 +140,7 @@ class EncoderThread:
 
     def _encode(
         self, encoder: VideoEncoder, clock: PictureClock, picture: Picture, *, keyframe: bool
-    ) -> EncodedFrame | None:
+    ) -> CodedFrame | None:
         now_s = time.monotonic()
         timestamp = clock.stamp(picture.captured_s)
         with self._frame_lock:
@@ -131,25 +153,27 @@ class EncoderThread:
         if encoded.keyframe:
             with self._condition:
                 self._requests = self._requests.made(now_s)
-        return EncodedFrame(encoded.payloads, timestamp & 0xFFFFFFFF, encoded.keyframe, None, picture.captured_s)
+        return CodedFrame(encoded.data, timestamp, encoded.keyframe, None, picture.captured_s)
 
 
 class VideoOut:
-    """`gate`, `encoders` and `units_wanted` are set on the event loop and read in the camera's thread, in one step.
+    """`post` takes what a camera encoded itself, in its thread.
+
+    `gate`, `encoders` and `units_wanted` are set on the event loop and read in the camera's thread, in one step.
 
     `refused` counts what a camera delivered that was no picture.
     """
 
     def __init__(
         self,
-        post: Callable[[VideoCodec, int, EncodedFrame], None],
+        post: Post,
         bitrate_bps: int,
         calls: CameraCalls,
         trace: Trace | None = None,
     ) -> None:
         self.gate = Gate()
         self.encoders: tuple[EncoderThread, ...] = ()
-        self.units_wanted = False  # somebody taps H.264
+        self.units_wanted = False  # somebody taps the high layer in H.264
         self.encodes_itself = False  # the camera delivers access units
         self.refused = 0
         self._post, self._calls = post, calls
@@ -192,7 +216,7 @@ class VideoOut:
             self._on_access_unit(picture, now_s)
         elif (gate := self.gate).passes(picture.captured_s):
             for encoder in self.encoders:
-                if not (self.encodes_itself and encoder.codec == "h264"):
+                if not (self.encodes_itself and encoder.codec == "h264" and encoder.layer == "high"):
                     encoder.put(gate.epoch, picture)
 
     def _on_access_unit(self, unit: AccessUnit, now_s: float) -> None:
@@ -200,7 +224,6 @@ class VideoOut:
         gate = self.gate
         if not self.units_wanted:
             return
-        if (taken := self._pass_through.take(gate, unit, now_s)) is not None:
-            payloads, keyframe = taken
-            timestamp = self._clock.stamp(unit.captured_s) & 0xFFFFFFFF
-            self._post("h264", gate.epoch, EncodedFrame(payloads, timestamp, keyframe, None, unit.captured_s))
+        if (keyframe := self._pass_through.take(gate, unit, now_s)) is not None:
+            timestamp = self._clock.stamp(unit.captured_s)
+            self._post(gate.epoch, CodedFrame(unit.data, timestamp, keyframe, None, unit.captured_s))

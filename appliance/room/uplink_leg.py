@@ -77,7 +77,7 @@ class UplinkLeg(Leg):
         self._outgoing: list[_Outgoing] = []
         for kind in kinds:
             transceiver = self.pc.addTransceiver(_SilentTrack(kind), direction="sendonly")
-            names = ("opus",) if kind == "audio" else uplink.video_codecs
+            names = ("opus",) if kind == "audio" else uplink.video_codecs()
             transceiver.setCodecPreferences(codecs(kind, names))
             self._outgoing.append(_Outgoing(kind, uplink, transceiver.sender))
 

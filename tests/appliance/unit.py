@@ -20,6 +20,7 @@ from appliance.intercom_link import IntercomLink
 from appliance.intercom_settings import IntercomSettings
 from appliance.media import aiortc_hooks
 from appliance.media.uplink import UplinkSettings
+from appliance.media.video_source import VideoSettings
 from appliance.session import Session
 from appliance.session_settings import SessionSettings
 from hw.mock import MockCamera, MockMicrophone, MockSpeaker
@@ -56,7 +57,7 @@ def token(user: str, room: str = "lobby") -> str:
 
 
 def settings(url: str, *, auto_join: bool = True, user_id: str = "unit") -> SessionSettings:
-    uplink = UplinkSettings(width=320, height=240, fps=10, codec="vp8")
+    uplink = UplinkSettings(VideoSettings(width=320, height=240, fps=10, codec="vp8"))
     return SessionSettings(
         url, "lobby", user_id, "The unit", lambda: token(user_id), auto_join=auto_join, uplink=uplink
     )

@@ -14,6 +14,7 @@ from playwright.async_api import Browser, Page
 from appliance.devices import Drivers
 from appliance.events import Bus
 from appliance.media.uplink import UplinkSettings
+from appliance.media.video_source import VideoSettings
 from appliance.session import Session
 from hw import AccessUnit, HardwareError, Picture
 from hw.annexb import NAL_SPS, kind, nal_units
@@ -103,7 +104,7 @@ async def unit() -> AsyncIterator[tuple[Recorded, Session, str]]:
     camera = Recorded()
     async with hub_at() as (_, url):
         plain = settings(url)
-        uplink = UplinkSettings(width=640, height=360, fps=15)
+        uplink = UplinkSettings(VideoSettings(width=640, height=360, fps=15))
         session = Session(
             type(plain)(plain.url, plain.room, plain.user_id, plain.user_name, plain.token, uplink=uplink),
             Drivers(camera=lambda: camera),
@@ -184,7 +185,8 @@ async def test_the_bit_rate_of_the_camera_follows_the_way_to_chromium() -> None:
             assert wire.forwarded > 30
             uplink = session.uplink
             assert uplink is not None
-            await until_here(lambda: camera.bitrate_bps != uplink.settings.start_bitrate_bps, "Chromium estimates", 20)
+            start_bps = uplink.settings.video.start_bitrate_bps
+            await until_here(lambda: camera.bitrate_bps != start_bps, "Chromium estimates", 20)
             wire.rate_bps = NARROW_BPS
             await until_here(lambda: camera.bitrate_bps < NARROW_BPS, "the way is narrow", 30)
             wire.rate_bps = None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from appliance.media.audio_out import BLOCK_S, AudioOut, SampleClock
-from appliance.media.frames import EncodedFrame
+from appliance.media.frames import CodedFrame
 from appliance.media.opus_decoder import OpusDecoder
 from hw import BLOCK_FRAMES, AudioBlock
 from hw.level import dbov
@@ -19,7 +19,7 @@ class Microphone:
     """A loud tone, block by block."""
 
     def __init__(self) -> None:
-        self.posted: list[tuple[int, EncodedFrame]] = []
+        self.posted: list[tuple[int, CodedFrame]] = []
         self.out = AudioOut(lambda epoch, frame: self.posted.append((epoch, frame)))
         self.out.wanted = True
         self.now_s = 100.0
@@ -34,9 +34,9 @@ class Microphone:
         self.out.gate = self.out.gate.set(muted, self.now_s)
 
 
-def _energies(posted: list[tuple[int, EncodedFrame]]) -> list[float]:
+def _energies(posted: list[tuple[int, CodedFrame]]) -> list[float]:
     decoder = OpusDecoder()
-    return [dbov(decoder.decode(frame.payloads[0])) for _, frame in posted]
+    return [dbov(decoder.decode(frame.data)) for _, frame in posted]
 
 
 def test_two_blocks_make_a_packet_of_20_ms_with_its_level() -> None:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from appliance.media.feedback import BitrateEstimate, ReceiverReport
-from appliance.media.frames import EncodedFrame, Kind
+from appliance.media.frames import EncodedFrame, Kind, Layer
 from appliance.media.merge import Report
 from appliance.media.tap import AUDIO_FRAMES, VIDEO_FRAMES, Tap, TapCalls, TapClosedError
 
@@ -15,6 +15,7 @@ from appliance.media.tap import AUDIO_FRAMES, VIDEO_FRAMES, Tap, TapCalls, TapCl
 class Asked:
     def __init__(self) -> None:
         self.keyframes = self.reports = 0
+        self.selected: list[tuple[Tap, Layer]] = []
         self.closed: list[Tap] = []
 
     def tap(self, kind: Kind) -> Tap:
@@ -24,7 +25,11 @@ class Asked:
         def reported() -> None:
             self.reports += 1
 
-        return Tap(kind, "vp8" if kind == "video" else "opus", TapCalls(keyframe, reported, self.closed.append))
+        def selected(tap: Tap, layer: Layer) -> None:
+            self.selected.append((tap, layer))
+
+        calls = TapCalls(keyframe, reported, selected, self.closed.append)
+        return Tap(kind, "vp8" if kind == "video" else "opus", calls)
 
 
 def frame(number: int, *, keyframe: bool) -> EncodedFrame:

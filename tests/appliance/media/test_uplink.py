@@ -6,17 +6,19 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import pytest
 
 from appliance.media.feedback import BitrateEstimate
-from appliance.media.frames import EncodedFrame, Kind
+from appliance.media.frames import EncodedFrame, Kind, Layer, SourceName
 from appliance.media.merge import FALL_INTERVAL_S
 from appliance.media.opus_decoder import OpusDecoder
 from appliance.media.tap import Tap, TapClosedError
 from appliance.media.uplink import Uplink, UplinkSettings
+from appliance.media.video_source import LOW_MAX_BPS, VideoSettings, layer_settings
 from hw import AccessUnit, HardwareError, Picture
 from hw.level import dbov
 from tests.appliance.media.devices import HandCamera, HandMicrophone
@@ -74,7 +76,7 @@ async def test_each_codec_has_an_encoder_while_it_is_tapped(unit: Unit) -> None:
     assert encoders() == set()
     first, second = unit.uplink.tap("video", "vp8"), unit.uplink.tap("video", "vp8")
     third = unit.uplink.tap("video", "h264")
-    assert encoders() == {"encode-vp8", "encode-h264"}
+    assert encoders() == {"encode-main-vp8-high", "encode-main-h264-high"}
     first.close()
     third.close()
     unit.camera.show(1)
@@ -157,7 +159,7 @@ async def test_without_a_device_nothing_is_muted_but_the_gate_stays(kind: Kind) 
 
 
 async def test_a_lost_device_is_reported_once_and_can_be_replaced(unit: Unit) -> None:
-    lost: asyncio.Queue[tuple[Kind, HardwareError]] = asyncio.Queue()
+    lost: asyncio.Queue[tuple[SourceName, HardwareError]] = asyncio.Queue()
     unit.uplink.on_device_lost = lambda kind, error: lost.put_nowait((kind, error))
     tap = unit.uplink.tap("video", "vp8")
     unit.camera.show(0)
@@ -180,7 +182,7 @@ async def test_a_lost_device_is_reported_once_and_can_be_replaced(unit: Unit) ->
 
 async def test_a_device_that_cannot_be_opened_does_not_take_the_other_along() -> None:
     uplink = Uplink()
-    lost: asyncio.Queue[tuple[Kind, HardwareError]] = asyncio.Queue()
+    lost: asyncio.Queue[tuple[SourceName, HardwareError]] = asyncio.Queue()
     uplink.on_device_lost = lambda kind, error: lost.put_nowait((kind, error))
     microphone = HandMicrophone()
     uplink.start(microphone, HandCamera(broken=True))
@@ -194,7 +196,7 @@ async def test_a_device_that_cannot_be_opened_does_not_take_the_other_along() ->
 
 
 async def test_the_slowest_leg_sets_the_bit_rate_until_it_leaves(unit: Unit) -> None:
-    settings = unit.uplink.settings
+    settings = unit.uplink.settings.video
     first, second = unit.uplink.tap("video", "vp8"), unit.uplink.tap("video", "vp8")
     report_bitrate(first, 900_000)
     report_bitrate(second, 400_000)
@@ -207,15 +209,15 @@ async def test_the_slowest_leg_sets_the_bit_rate_until_it_leaves(unit: Unit) -> 
 
 
 async def test_a_camera_that_encodes_is_asked_for_key_frames_and_the_bit_rate_of_the_slowest_leg(unit: Unit) -> None:
-    unit.uplink.settings = UplinkSettings(codec="vp8")
-    assert unit.uplink.video_codecs == ("vp8", "h264")
+    unit.uplink.change(UplinkSettings(VideoSettings(codec="vp8")))
+    assert unit.uplink.video_codecs() == ("vp8", "h264")
     tap = unit.uplink.tap("video", "h264")
     unit.camera.deliver(AccessUnit(DELTA, False, 1.0))
     unit.camera.deliver(AccessUnit(DELTA, False, 1.1))
     await asyncio.sleep(0)
-    assert unit.uplink.video_codecs == ("h264", "vp8")  # costs nothing
+    assert unit.uplink.video_codecs() == ("h264", "vp8")  # costs nothing
     assert unit.camera.keyframe_requests == 1
-    assert unit.camera.bitrates_bps == [unit.uplink.settings.start_bitrate_bps]
+    assert unit.camera.bitrates_bps == [unit.uplink.settings.video.start_bitrate_bps]
     unit.camera.deliver(AccessUnit(KEY, True, 1.3))
     frame = await take(tap)
     assert (frame.keyframe, frame.timestamp) == (True, 117_000)
@@ -277,8 +279,8 @@ async def test_garbage_of_a_camera_costs_nothing_but_itself(unit: Unit) -> None:
 
 
 async def test_the_configured_codec_comes_first() -> None:
-    uplink = Uplink(UplinkSettings(codec="vp8"))
-    assert uplink.video_codecs == ("vp8", "h264")
+    uplink = Uplink(UplinkSettings(VideoSettings(codec="vp8")))
+    assert uplink.video_codecs() == ("vp8", "h264")
     await uplink.close()
 
 
@@ -308,15 +310,125 @@ async def test_other_settings_change_the_pictures_of_legs_that_are_there(unit: U
     tap = unit.uplink.tap("video", "vp8")
     unit.camera.show(0)
     width, height = vp8_size(await take(tap))
-    unit.uplink.change(replace(unit.uplink.settings, width=width // 2, height=height // 2))
+    unit.uplink.change(UplinkSettings(replace(unit.uplink.settings.video, width=width // 2, height=height // 2)))
     unit.camera.show(1)
     frame = await take(tap)
     assert frame.keyframe
     assert vp8_size(frame) == (width // 2, height // 2)
-    unit.uplink.change(replace(unit.uplink.settings, codec="vp8"))  # for legs to come: nothing is encoded anew
-    assert unit.uplink.video_codecs[0] == "vp8"
+    vp8 = replace(unit.uplink.settings.video, codec="vp8")
+    unit.uplink.change(UplinkSettings(vp8))  # for legs to come: nothing is encoded anew
+    assert unit.uplink.video_codecs()[0] == "vp8"
     unit.camera.show(2)
     assert not (await take(tap)).keyframe
+
+
+async def test_the_low_layer_is_encoded_only_while_somebody_takes_it(unit: Unit) -> None:
+    unit.uplink.change(UplinkSettings(VideoSettings(width=320, height=192)))
+    high, low = unit.uplink.tap("video", "vp8"), unit.uplink.tap("video", "vp8", layer="low")
+    unit.camera.show(1)
+    frames = [await take(high), await take(low)]
+    assert [vp8_size(frame) for frame in frames] == [(320, 192), (160, 96)]
+    assert unit.uplink.target_bitrate_bps("vp8", layer="low") == LOW_MAX_BPS
+    low.close()
+    assert unit.uplink.target_bitrate_bps("vp8", layer="low") is None
+    assert unit.uplink.target_bitrate_bps("vp8") is not None
+
+
+async def test_a_tap_moves_to_the_other_layer_with_a_key_frame_and_growing_timestamps(unit: Unit) -> None:
+    unit.uplink.change(UplinkSettings(VideoSettings(width=320, height=192)))
+    tap = unit.uplink.tap("video", "vp8")
+    stamps = [(await shown(unit, tap, 0)).timestamp]
+    for layer, size in (("low", (160, 96)), ("high", (320, 192)), ("low", (160, 96))):
+        tap.select_layer(cast(Layer, layer))
+        while tap.layer != layer:
+            frame = await shown(unit, tap, 1)
+            stamps.append(frame.timestamp)
+        assert vp8_size(frame) == size
+        stamps.append((await shown(unit, tap, 2)).timestamp)
+        running = [each for each in get_args(Layer) if unit.uplink.target_bitrate_bps("vp8", layer=each)]
+        assert running == [layer]
+    assert stamps == sorted(set(stamps))
+
+
+async def test_a_tap_that_changes_its_mind_stays_where_it_is(unit: Unit) -> None:
+    tap = unit.uplink.tap("video", "vp8")
+    await shown(unit, tap, 0)
+    tap.select_layer("low")
+    tap.select_layer("high")
+    assert unit.uplink.target_bitrate_bps("vp8", layer="low") is None
+    assert not (await shown(unit, tap, 1)).keyframe
+    tap.select_layer("low")
+    tap.close()
+    assert unit.uplink.target_bitrate_bps("vp8") is unit.uplink.target_bitrate_bps("vp8", layer="low") is None
+
+
+async def test_without_a_low_layer_everybody_gets_the_high_one(unit: Unit) -> None:
+    settings = VideoSettings(width=320, height=192)
+    unit.uplink.change(UplinkSettings(settings))
+    tap = unit.uplink.tap("video", "vp8", layer="low")
+    assert vp8_size(await shown(unit, tap, 0)) == (160, 96)
+    unit.uplink.change(UplinkSettings(replace(settings, low_layer=False)))
+    while (frame := await shown(unit, tap, 1)) and not frame.keyframe:
+        pass
+    assert vp8_size(frame) == (320, 192)
+    assert unit.uplink.tap("video", "vp8", layer="low").layer == "high"
+    assert unit.uplink.target_bitrate_bps("vp8", layer="low") is None
+
+
+@pytest.mark.parametrize(
+    ("size", "low"),
+    [
+        ((1280, 720), (320, 180)),
+        ((1920, 1080), (320, 180)),
+        ((720, 1280), (180, 320)),
+        ((640, 480), (278, 208)),
+        ((320, 240), (160, 120)),
+    ],
+)
+def test_the_low_layer_has_the_aspect_ratio_of_the_high_one(size: tuple[int, int], low: tuple[int, int]) -> None:
+    assert layer_settings(VideoSettings(*size), "low").size == low
+    assert layer_settings(VideoSettings(*size, fps=10), "low").fps == 10
+
+
+async def test_the_low_layer_of_a_camera_that_encodes_is_made_of_its_raw_pictures(unit: Unit) -> None:
+    high, low = unit.uplink.tap("video", "h264"), unit.uplink.tap("video", "h264", layer="low")
+    assert unit.camera.pictures_wanted
+    unit.camera.deliver(AccessUnit(KEY, True, time.monotonic()))
+    unit.camera.show(1)
+    assert (await take(high)).payloads != (await take(low)).payloads
+    low.close()
+    assert not unit.camera.pictures_wanted
+
+
+async def test_the_screen_is_a_stream_of_its_own(unit: Unit) -> None:
+    screen, lost = HandCamera(), asyncio.Queue[tuple[SourceName, HardwareError]]()
+    unit.uplink.on_device_lost = lambda source, error: lost.put_nowait((source, error))
+    unit.uplink.start_screen(screen)
+    main, shared = unit.uplink.tap("video", "vp8"), unit.uplink.tap("video", "vp8", stream="screen")
+    unit.uplink.set_muted("screen", True)
+    screen.show(1)
+    captured_s = unit.camera.show(2)
+    assert (await take(main)).captured_s == captured_s
+    assert (unit.uplink.is_muted("video"), unit.uplink.is_muted("screen")) == (False, True)
+    unit.uplink.set_muted("screen", False)
+    captured_s = screen.show(3)
+    frame = await take(shared)
+    assert (frame.captured_s, frame.keyframe) == (captured_s, True)
+    error = HardwareError("hand-camera: unplugged")
+    screen.lose(error)
+    assert await asyncio.wait_for(lost.get(), 5) == ("screen", error)
+    assert [unit.uplink.has(source) for source in get_args(SourceName)] == [True, True, False]
+    with pytest.raises(ValueError, match="no sound"):
+        unit.uplink.tap("audio", "opus", stream="screen")
+
+
+async def shown(unit: Unit, tap: Tap, number: int) -> EncodedFrame:
+    """The next frame, of a picture that is shown now and again until it comes."""
+    while True:
+        unit.camera.show(number)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                return await tap.next()
 
 
 def vp8_size(frame: EncodedFrame) -> tuple[int, int]:

@@ -11,11 +11,11 @@ from typing import Any, cast, get_args
 import av
 import pytest
 
-from appliance.media.frames import EncodedFrame, VideoCodec
+from appliance.media.frames import CodedFrame, Layer, VideoCodec
 from appliance.media.gate import Gate
 from appliance.media.merge import KEYFRAME_INTERVAL_S
 from appliance.media.pass_through import CameraCalls
-from appliance.media.video_out import EncoderThread, PictureClock, VideoOut
+from appliance.media.video_out import EncoderThread, PictureClock, PicturePace, VideoOut
 from hw import AccessUnit, Picture
 from tests.appliance.media.pictures import picture
 
@@ -27,11 +27,13 @@ class Encoding:
     """An EncoderThread and what it posts."""
 
     def __init__(self, codec: VideoCodec = "vp8") -> None:
-        self.posted: queue.Queue[tuple[int, EncodedFrame]] = queue.Queue()
+        self.posted: queue.Queue[tuple[int, CodedFrame]] = queue.Queue()
         self.ended = threading.Event()
         self.lock = threading.Lock()
         self.encoder = EncoderThread(
+            "encode",
             codec,
+            "high",
             (1280, 720),
             30,
             300_000,
@@ -40,7 +42,7 @@ class Encoding:
             self.ended.set,
         )
 
-    def encode(self, number: int, captured_s: float, epoch: int = 0) -> EncodedFrame:
+    def encode(self, number: int, captured_s: float, epoch: int = 0) -> CodedFrame:
         self.encoder.put(epoch, Picture(picture(number), captured_s))
         got, frame = self.posted.get(timeout=5)
         assert got == epoch
@@ -74,6 +76,19 @@ def test_timestamps_grow_whatever_the_capture_times_do() -> None:
     assert [clock.stamp(at_s) for at_s in (1.0, 1.0, 0.5, 1.0001)] == [90_000, 90_001, 90_002, 90_009]
 
 
+@pytest.mark.parametrize(("camera_fps", "fps", "taken"), [(30, 30, 300), (30, 15, 150), (25, 15, 125), (30.3, 30, 303)])
+@pytest.mark.parametrize("jitter_s", [0.0, 0.004])
+def test_a_layer_takes_its_rate_of_what_the_camera_delivers(
+    camera_fps: float, fps: int, taken: int, jitter_s: float
+) -> None:
+    pace = PicturePace(fps)
+    at_s = [number / camera_fps + jitter_s * (-1) ** (number // 3) for number in range(round(10 * camera_fps))]
+    assert sum(map(pace.takes, at_s)) == pytest.approx(taken, rel=0.12)
+    assert pace.takes(-100.0)  # a clock that jumped back
+    assert not pace.takes(-99.99)
+    assert pace.takes(-99.0)
+
+
 def test_a_picture_that_waits_gives_way_to_a_newer_one(encoding: Encoding) -> None:
     encoding.encode(0, 1.0)
     with encoding.lock:  # the encoder cannot begin
@@ -94,7 +109,7 @@ def test_requests_within_the_interval_make_one_key_frame_at_its_end(encoding: En
     while time.monotonic() < made_s + KEYFRAME_INTERVAL_S + 0.2:
         number += 1
         encoding.encoder.request_keyframe()
-        if encoding.encode(number, 1.0 + number / 100).keyframe:
+        if encoding.encode(number, 1.0 + number / 25).keyframe:
             keyframes.append(time.monotonic())
     assert len(keyframes) == 1
     assert keyframes[0] - made_s >= KEYFRAME_INTERVAL_S - 0.05
@@ -109,10 +124,12 @@ def test_after_a_flush_the_next_picture_is_a_key_frame_at_once(encoding: Encodin
 
 def test_two_codecs_share_a_picture() -> None:
     lock = threading.Lock()
-    posted: queue.Queue[EncodedFrame] = queue.Queue()
+    posted: queue.Queue[CodedFrame] = queue.Queue()
     ended = threading.Semaphore(0)
     encoders = [
-        EncoderThread(codec, (1280, 720), 30, 300_000, lock, lambda _, frame: posted.put(frame), ended.release)
+        EncoderThread(
+            "encode", codec, "high", (1280, 720), 30, 300_000, lock, lambda _, frame: posted.put(frame), ended.release
+        )
         for codec in get_args(VideoCodec)
     ]
     for number in range(20):
@@ -143,7 +160,7 @@ class Camera:
     """A camera that encodes: what VideoOut posts and asks of it."""
 
     def __init__(self) -> None:
-        self.posted: list[tuple[VideoCodec, int, EncodedFrame]] = []
+        self.posted: list[tuple[int, CodedFrame]] = []
         self.requests = 0
         self.bitrates_bps: list[int] = []
         calls = CameraCalls(self._request, self.bitrates_bps.append)
@@ -156,17 +173,17 @@ class Camera:
 
     @property
     def sent_s(self) -> list[float]:
-        return [frame.captured_s for codec, _, frame in self.posted if codec == "h264"]
+        return [frame.captured_s for _, frame in self.posted]
 
 
 def test_access_units_pass_untouched() -> None:
     camera = Camera()
     camera.deliver(AccessUnit(KEY, True, 2.0))
     camera.deliver(AccessUnit(DELTA, False, 2.5))
-    frames = [frame for codec, _, frame in camera.posted if codec == "h264"]
+    frames = [frame for _, frame in camera.posted]
     assert [frame.keyframe for frame in frames] == [True, False]
     assert [frame.timestamp for frame in frames] == [180_000, 225_000]
-    assert frames[1].payloads == (DELTA[3:],)
+    assert [frame.data for frame in frames] == [KEY, DELTA]
     assert camera.out.encodes_itself
 
 
@@ -282,7 +299,7 @@ def test_garbage_is_refused_and_counted_and_what_follows_waits_for_a_key_frame()
     camera.deliver(AccessUnit(KEY, False, 2.2))
     camera.deliver(AccessUnit(DELTA, True, 2.3))
     assert camera.sent_s == [1.0, 2.2, 2.3]
-    assert [frame.keyframe for _, _, frame in camera.posted] == [True, True, False]  # as is, not as said
+    assert [frame.keyframe for _, frame in camera.posted] == [True, True, False]  # as is, not as said
 
 
 def test_what_an_old_camera_still_delivers_goes_nowhere() -> None:
@@ -295,19 +312,20 @@ def test_what_an_old_camera_still_delivers_goes_nowhere() -> None:
     assert camera.sent_s == [1.1]
 
 
-def test_raw_pictures_of_a_camera_that_encodes_go_to_the_other_codecs_only() -> None:
+def test_raw_pictures_of_a_camera_that_encodes_go_to_the_other_encoders_only() -> None:
     camera, put = Camera(), []
 
     class Encoder:
-        def __init__(self, codec: VideoCodec) -> None:
-            self.codec = codec
+        def __init__(self, codec: VideoCodec, layer: Layer = "high") -> None:
+            self.codec, self.layer = codec, layer
 
         def put(self, _epoch: int, _picture: Picture) -> None:
-            put.append(self.codec)
+            put.append(f"{self.codec}-{self.layer}")
 
-    camera.out.encoders = cast(Any, (Encoder("h264"), Encoder("vp8")))
+    camera.out.encoders = cast(Any, (Encoder("h264"), Encoder("vp8"), Encoder("h264", "low")))
     camera.deliver(AccessUnit(KEY, True, 1.0))
     camera.deliver(Picture(picture(0), 1.0))
-    assert put == ["vp8"]
+    assert put == ["vp8-high", "h264-low"]
+    put.clear()
     camera.out.new_camera()(Picture(picture(0), 1.1))
-    assert put == ["vp8", "h264", "vp8"]
+    assert put == ["h264-high", "vp8-high", "h264-low"]

@@ -16,6 +16,7 @@ from appliance.media.frames import Kind, VideoCodec
 from appliance.media.opus_decoder import OpusDecoder
 from appliance.media.playout import Playout, RemoteAudio
 from appliance.media.uplink import Uplink, UplinkSettings
+from appliance.media.video_source import VideoSettings
 from appliance.room.downlink_leg import DownlinkLeg
 from appliance.room.uplink_leg import UplinkLeg
 from hw.mock import MockCamera, MockMicrophone, MockSpeaker
@@ -52,7 +53,7 @@ class Call:
 
     def __init__(self, codec: VideoCodec = "h264", fps: int = 15) -> None:
         self.camera = MockCamera(SyntheticCamera(320, 192, fps))
-        self.uplink = Uplink(UplinkSettings(codec=codec))
+        self.uplink = Uplink(UplinkSettings(VideoSettings(codec=codec)))
         self.uplink.start(MockMicrophone(SyntheticMicrophone(tone_hz=TONE_HZ)), self.camera)
         self.speaker = MockSpeaker()
         self.playout = TakingPlayout()

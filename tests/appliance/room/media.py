@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager
 from appliance.media import aiortc_hooks
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink, UplinkSettings
+from appliance.media.video_source import VideoSettings
 from hw.synthetic import SyntheticCamera, SyntheticMicrophone
 
 
 @asynccontextmanager
 async def uplink(*, camera: bool = True) -> AsyncIterator[Uplink]:
     aiortc_hooks.install(["127.0.0.1"], loopback=True)
-    sender = Uplink(UplinkSettings(width=160, height=160, fps=15, codec="vp8"))
+    sender = Uplink(UplinkSettings(VideoSettings(width=160, height=160, fps=15, codec="vp8")))
     sender.start(SyntheticMicrophone(tone_hz=440), SyntheticCamera(160, 160, 15) if camera else None)
     try:
         yield sender

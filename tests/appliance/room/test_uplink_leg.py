@@ -115,7 +115,7 @@ async def test_reported_loss_and_bit_rate_reach_the_encoders() -> None:
     async with Call(fps=30) as call:
         await call.connect()
         call.wire.loss = 0.3
-        start_bps = call.uplink.settings.start_bitrate_bps
+        start_bps = call.uplink.settings.video.start_bitrate_bps
         await until(lambda: (call.uplink.target_bitrate_bps("h264") or start_bps) != start_bps, 15)
 
 
