@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import av
 import numpy as np
+from av.video.codeccontext import VideoCodecContext
 
 from hw.frame_code import draw_code, read_code
 
@@ -21,3 +24,35 @@ def picture(number: int, width: int = 320, height: int = 192) -> av.VideoFrame:
 def code(frame: av.VideoFrame) -> int | None:
     """The number in a picture, whatever its size."""
     return read_code(np.asarray(frame.to_ndarray(format="gray"), np.uint8))
+
+
+def coded_pictures(codec: str, count: int = 3, width: int = 320, height: int = 192) -> list[bytes]:
+    """Access units ("h264", several slices each, Annex B) or frames ("vp8"), the first one a key frame."""
+    context = av.CodecContext.create("libx264" if codec == "h264" else "libvpx", "w")
+    context.width, context.height, context.pix_fmt = width, height, "yuv420p"
+    context.time_base, context.framerate = Fraction(1, 90_000), Fraction(30)
+    context.bit_rate, context.gop_size = 800_000, 1 << 15
+    if codec == "h264":
+        context.profile = "Baseline"
+        context.options = {"preset": "superfast", "tune": "zerolatency", "x264-params": "slices=4:annexb=1"}
+    else:
+        context.options = {"deadline": "realtime", "cpu-used": "-8", "lag-in-frames": "0"}
+    coded = []
+    for number in range(count):
+        frame = picture(number, width, height)
+        frame.pts, frame.time_base = number * 3000, context.time_base
+        coded.append(b"".join(bytes(packet) for packet in context.encode(frame)))
+    return coded
+
+
+def video_decoder(codec: str) -> VideoCodecContext:
+    context = av.CodecContext.create(codec, "r")
+    assert isinstance(context, VideoCodecContext)
+    return context
+
+
+def decoded(codec: str, data: bytes, context: VideoCodecContext | None = None) -> list[av.VideoFrame]:
+    """The pictures that `data` gives, drained where there is no `context` to go on with."""
+    decoder = context or video_decoder(codec)
+    frames = decoder.decode(av.Packet(data))
+    return frames if context is not None else [*frames, *decoder.decode(None)]
