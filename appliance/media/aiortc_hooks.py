@@ -29,7 +29,9 @@ from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpRrPacket, RtcpSrPacket
 from appliance.media.decoder_queue import DecoderQueue
 from appliance.media.feedback import BitrateEstimate, ReceiverReport
 from appliance.media.frames import EncodedFrame
+from appliance.media.payload import KEYFRAME_TESTS
 from appliance.media.video_buffer import VideoBuffer
+from appliance.media.video_stats import Counters
 
 CONSENT_INTERVAL_S = 1.0
 CONSENT_S = 4.5  # without an answer
@@ -341,7 +343,7 @@ def gate_video(receiver: RTCRtpReceiver, wanted: Callable[[], bool], on_behind: 
     inner._RTCRtpReceiver__decoder_queue = DecoderQueue(wanted, on_behind)
 
 
-def assemble_video(receiver: RTCRtpReceiver) -> None:
+def assemble_video(receiver: RTCRtpReceiver, counters: Counters) -> None:
     """Our `VideoAssembler` in place of aiortc's video buffer.
 
     aiortc's hands a picture on with the first packet of the next one, asks for a lost packet once, and freezes for
@@ -361,11 +363,16 @@ def assemble_video(receiver: RTCRtpReceiver) -> None:
         codec = inner._RTCRtpReceiver__codecs[taken.payload_type]
         result = buffer.assemble(codec.name, taken, taken._data)  # type: ignore[attr-defined]
         for timestamp, data in result.pictures:
+            counters.frames_received += 1
+            counters.key_frames += KEYFRAME_TESTS[codec.name](data)
+            counters.last_frame_s = time.monotonic()
             mapped = inner._RTCRtpReceiver__timestamp_mapper.map(timestamp)
             inner._RTCRtpReceiver__decoder_queue.put((codec, JitterFrame(data, mapped)))
         if result.nack:
+            counters.nack_count += len(result.nack)
             await send_nack(taken.ssrc, result.nack)
         if result.pli:
+            counters.pli_count += 1
             await send_pli(taken.ssrc)
 
     inner._handle_rtp_packet = handle_rtp_packet

@@ -40,6 +40,7 @@ from appliance.media.feedback import BitrateEstimate, ReceiverReport
 from appliance.media.frames import EncodedFrame
 from appliance.media.payload import packetize_vp8
 from appliance.media.video_encoder import VideoEncoder
+from appliance.media.video_stats import Counters
 
 TIMEOUT_S = 2.0
 _SSRC = 1234
@@ -228,7 +229,7 @@ async def _receiving_video() -> None:
     inner._set_rtcp_ssrc(1)
     wanted = False
     hooks.gate_video(receiver, lambda: wanted, lambda: None)
-    hooks.assemble_video(receiver)
+    hooks.assemble_video(receiver, Counters())
     codec = CODECS["video"][0]
     payload_type = codec.payloadType or 0
     await receiver.receive(RTCRtpReceiveParameters(codecs=[codec]))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import av
 
 from appliance.errors import ApplianceError
+from appliance.media.video_stats import Counters, ShownFrames, VideoInStats
 
 
 class VideoClosedError(ApplianceError):
@@ -25,7 +27,8 @@ class RemoteVideo:
     def __init__(self) -> None:
         self.latest: av.VideoFrame | None = None
         self.latest_s: float | None = None  # when `latest` was received, monotonic
-        self.frames = 0  # pictures decoded so far
+        self.counters = Counters()
+        self._shown = ShownFrames()
         self.on_wanted: Callable[[], None] = lambda: None
         self._watchers = 0
         self._waiters: set[asyncio.Future[av.VideoFrame]] = set()
@@ -35,6 +38,9 @@ class RemoteVideo:
     def wanted(self) -> bool:
         """Whether pictures are decoded."""
         return self._watchers > 0 and not self._closed
+
+    def stats(self) -> VideoInStats:
+        return self.counters.snapshot(self._shown, time.monotonic())
 
     @contextmanager
     def watch(self) -> Iterator[RemoteVideo]:
@@ -48,6 +54,7 @@ class RemoteVideo:
             self._watchers -= 1
             if self._watchers == 0:
                 self.latest = self.latest_s = None
+                self._shown.pause()
 
     async def wait_frame(self) -> av.VideoFrame:
         """The next decoded picture. VideoClosedError when there will be none; RuntimeError while nobody watches."""
@@ -67,7 +74,9 @@ class RemoteVideo:
         if not self.wanted:
             return
         self.latest, self.latest_s = frame, received_s
-        self.frames += 1
+        self.counters.frames_decoded += 1
+        self.counters.width, self.counters.height = frame.width, frame.height
+        self._shown.add(received_s)
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(frame)

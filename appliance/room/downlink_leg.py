@@ -97,7 +97,7 @@ class DownlinkLeg(Leg):
             self._start(aiortc_hooks.request_keyframe(receiver), f"leg-keyframe-{self.leg_id}")
 
         aiortc_hooks.gate_video(receiver, lambda: video.wanted, ask)
-        aiortc_hooks.assemble_video(receiver)
+        aiortc_hooks.assemble_video(receiver, video.counters)
         video.on_wanted = ask
         self._inbound.append(aiortc_hooks.Inbound(receiver, lambda: self._on_media("video")))
         self._start(_read(receiver.track, video), f"leg-video-{self.leg_id}")

@@ -23,14 +23,14 @@ def watched() -> tuple[RemoteVideo, list[bool]]:
 async def test_decodes_only_while_watched_and_asks_once_for_a_key_frame() -> None:
     video, asked = watched()
     video.on_frame(frame(), 1.0)
-    assert (video.wanted, video.latest, video.frames) == (False, None, 0)
+    assert (video.wanted, video.latest, video.stats().frames_decoded) == (False, None, 0)
     with video.watch() as same, video.watch():
         assert same is video
         assert asked == [True]
         picture = frame()
         video.on_frame(picture, 2.0)
-        assert (video.latest, video.latest_s, video.frames) == (picture, 2.0, 1)
-    assert (video.wanted, video.latest, video.latest_s, video.frames) == (False, None, None, 1)
+        assert (video.latest, video.latest_s, video.stats().frames_decoded) == (picture, 2.0, 1)
+    assert (video.wanted, video.latest, video.latest_s, video.stats().frames_decoded) == (False, None, None, 1)
     with video.watch():
         assert asked == [True, True]
 
@@ -56,7 +56,7 @@ async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
         with pytest.raises(asyncio.CancelledError):
             await waiting
         video.on_frame(frame(), 1.0)
-        assert video.frames == 1
+        assert video.stats().frames_decoded == 1
 
 
 async def test_close_ends_the_waits() -> None:
