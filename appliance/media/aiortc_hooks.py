@@ -10,7 +10,7 @@ import asyncio
 import datetime
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -22,16 +22,23 @@ import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
 from aioice import stun
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
-from aiortc.jitterbuffer import JitterFrame
+from aiortc.codecs import is_rtx
+from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtcrtpsender import RTCEncodedFrame
-from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpRrPacket, RtcpSrPacket, RtpPacket, unpack_remb_fci
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    RtcpPsfbPacket,
+    RtcpRrPacket,
+    RtcpSrPacket,
+    RtpPacket,
+    pack_remb_fci,
+    unpack_remb_fci,
+    unwrap_rtx,
+)
 
-from appliance.media.decoder_queue import DecoderQueue
 from appliance.media.feedback import BitrateEstimate, ReceiverReport
 from appliance.media.frames import EncodedFrame
-from appliance.media.payload import KEYFRAME_TESTS
-from appliance.media.video_buffer import VideoBuffer
-from appliance.media.video_stats import Counters
+from appliance.media.video_receiver import VideoReceiver
 
 CONSENT_INTERVAL_S = 1.0
 CONSENT_S = 4.5  # without an answer
@@ -40,6 +47,7 @@ GRACE_S = 2.0  # after that: for answers to new checks
 CONSENT_RETRANSMISSIONS = 3  # 0.5, 1.5 and 3.5 s after the first
 STUN_TIMEOUT_S = 2  # for a STUN or TURN server that does not answer; aioice waits 5 s
 
+_stock_decoder_worker: Any = aiortc.rtcrtpreceiver.decoder_worker
 _get_host_addresses = aioice.ice.get_host_addresses
 _epoch = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=time.monotonic())
 _NTP_AT_ZERO_S = (_epoch - aiortc.clock.NTP_EPOCH).total_seconds()
@@ -55,6 +63,8 @@ def install(ice_addresses: Sequence[str] = (), *, loopback: bool = False) -> Non
     """
     _install_clock()
     _install_ice(tuple(ice_addresses), loopback=loopback)
+    receivers: Any = aiortc.rtcrtpreceiver
+    receivers.decoder_worker = _decoder_worker
     aiortc.codecs.CODECS["audio"][0].parameters = {"minptime": 10, "useinbandfec": 1}
 
 
@@ -334,61 +344,114 @@ def take_audio_packets(receiver: RTCRtpReceiver, sink: Callable[[int, int, bytes
     inner._RTCRtpReceiver__jitter_buffer = Sink()
 
 
-def gate_video(receiver: RTCRtpReceiver, wanted: Callable[[], bool], on_behind: Callable[[], None]) -> None:
-    """Drops pictures before decoding while not `wanted()`; decoding starts with a key frame.
-
-    `on_behind` is called while the decoder is too far behind. Must be called before the receiver starts.
-    """
-    inner: Any = receiver
-    inner._RTCRtpReceiver__decoder_queue = DecoderQueue(wanted, on_behind)
-
-
-def assemble_video(receiver: RTCRtpReceiver, counters: Counters) -> None:
-    """Our `VideoAssembler` in place of aiortc's video buffer.
+def receive_video(receiver: RTCRtpReceiver, target: VideoReceiver) -> None:
+    """`target` in place of aiortc's NACKs, video buffer and decoder. Before the receiver starts.
 
     aiortc's hands a picture on with the first packet of the next one, asks for a lost packet once, and freezes for
-    seconds when that is lost as well. After `gate_video`, and before the receiver starts.
+    seconds when that is lost as well. RTCP reports and the estimate of the bandwidth stay aiortc's.
     """
     inner: Any = receiver
-    handle = inner._handle_rtp_packet
-    send_nack, send_pli = inner._send_rtcp_nack, inner._send_rtcp_pli
-    buffer = VideoBuffer()
-    inner._RTCRtpReceiver__jitter_buffer = buffer
+    codecs, streams = inner._RTCRtpReceiver__codecs, inner._RTCRtpReceiver__remote_streams
+    retransmissions = inner._RTCRtpReceiver__rtx_ssrc
+    port = _FeedbackPort(inner)
+    target.attach(port)
+    inner._RTCRtpReceiver__decoder_queue = _DecoderThread(target)
 
     async def handle_rtp_packet(packet: RtpPacket, arrival_time_ms: int) -> None:
-        await handle(packet, arrival_time_ms=arrival_time_ms)
-        taken = buffer.take()
-        if taken is None:
+        await _estimate_bandwidth(inner, packet, arrival_time_ms)
+        codec = codecs.get(packet.payload_type)
+        if codec is None:
             return
-        codec = inner._RTCRtpReceiver__codecs[taken.payload_type]
-        result = buffer.assemble(codec.name, taken, taken._data)  # type: ignore[attr-defined]
-        for timestamp, data in result.pictures:
-            counters.frames_received += 1
-            counters.key_frames += KEYFRAME_TESTS[codec.name](data)
-            counters.last_frame_s = time.monotonic()
-            mapped = inner._RTCRtpReceiver__timestamp_mapper.map(timestamp)
-            inner._RTCRtpReceiver__decoder_queue.put((codec, JitterFrame(data, mapped)))
-        if result.nack:
-            counters.nack_count += len(result.nack)
-            await send_nack(taken.ssrc, result.nack)
-        if result.pli:
-            counters.pli_count += 1
-            await send_pli(taken.ssrc)
+        ssrc = packet.ssrc
+        stream = streams.get(ssrc)
+        if stream is None:
+            stream = streams[ssrc] = StreamStatistics(codec.clockRate)
+        stream.add(packet)
+        retransmitted = is_rtx(codec)
+        if retransmitted:
+            ssrc, media = retransmissions.get(ssrc), codecs.get(codec.parameters.get("apt"))
+            if ssrc is None or media is None or len(packet.payload) < 2:
+                return  # of nobody, or padding
+            packet, codec = unwrap_rtx(packet, payload_type=media.payloadType, ssrc=ssrc), media
+        port.ssrc = ssrc
+        target.on_packet(
+            codec.name,
+            packet.sequence_number,
+            packet.timestamp,
+            bool(packet.marker),
+            packet.payload,
+            retransmitted=retransmitted,
+        )
 
     inner._handle_rtp_packet = handle_rtp_packet
 
 
+async def _estimate_bandwidth(inner: Any, packet: RtpPacket, arrival_time_ms: int) -> None:
+    if packet.extensions.abs_send_time is None:
+        return
+    remb = inner._RTCRtpReceiver__remote_bitrate_estimator.add(
+        abs_send_time=packet.extensions.abs_send_time,
+        arrival_time_ms=arrival_time_ms,
+        payload_size=len(packet.payload) + packet.padding_size,
+        ssrc=packet.ssrc,
+    )
+    if remb is not None and inner._RTCRtpReceiver__rtcp_ssrc is not None:
+        fci = pack_remb_fci(*remb)
+        await inner._send_rtcp(
+            RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=inner._RTCRtpReceiver__rtcp_ssrc, media_ssrc=0, fci=fci)
+        )
+
+
+class _FeedbackPort:
+    """NACK and PLI of one receiver; `ssrc` is the media stream's."""
+
+    def __init__(self, inner: Any) -> None:
+        self.ssrc: int | None = None
+        self._inner = inner
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def send_nack(self, lost: list[int]) -> None:
+        self._start(self._inner._send_rtcp_nack, lost)
+
+    def send_pli(self) -> None:
+        self._start(self._inner._send_rtcp_pli)
+
+    def rtt_s(self) -> float | None:
+        """Of the newest consent check."""
+        rtt_s: float | None = getattr(self._inner.transport.transport._connection, "consent_rtt_s", None)
+        return rtt_s
+
+    def _start(self, send: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
+        if self.ssrc is None:
+            return
+        task = asyncio.create_task(send(self.ssrc, *arguments), name="leg-video-feedback")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class _DecoderThread:
+    """Where aiortc expects the queue of its decoder's thread."""
+
+    def __init__(self, target: VideoReceiver) -> None:
+        self.run = target.run_decoder
+        self._target = target
+
+    def put(self, item: None) -> None:
+        self._target.decoder.end()
+
+
+def _decoder_worker(loop: asyncio.AbstractEventLoop, input_q: Any, output_q: Any, decode_error: object) -> None:
+    """aiortc's, or ours for a receiver that has one."""
+    if not isinstance(input_q, _DecoderThread):
+        _stock_decoder_worker(loop, input_q, output_q, decode_error)
+        return
+    input_q.run(loop)
+    with suppress(RuntimeError):  # the loop is closed
+        asyncio.run_coroutine_threadsafe(output_q.put(None), loop)  # the track has ended
+
+
 def stop_decoding(receiver: RTCRtpReceiver) -> bool:
-    """Lets the decoder thread end, and the track with it. False if it isn't running."""
+    """Lets the decoder thread of a receiver of sound end, and the track with it. False if it isn't running."""
     inner: Any = receiver
     inner._RTCRtpReceiver__decoder_queue.put(None)
     return inner._RTCRtpReceiver__decoder_thread is not None
-
-
-async def request_keyframe(receiver: RTCRtpReceiver) -> None:
-    """Sends a PLI for each stream that has been received."""
-    inner: Any = receiver
-    retransmissions = inner._RTCRtpReceiver__rtx_ssrc
-    for ssrc in list(inner._RTCRtpReceiver__remote_streams):
-        if ssrc not in retransmissions:
-            await inner._send_rtcp_pli(ssrc)

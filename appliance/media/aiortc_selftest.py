@@ -40,7 +40,8 @@ from appliance.media.feedback import BitrateEstimate, ReceiverReport
 from appliance.media.frames import EncodedFrame
 from appliance.media.payload import packetize_vp8
 from appliance.media.video_encoder import VideoEncoder
-from appliance.media.video_stats import Counters
+from appliance.media.video_in import RemoteVideo
+from appliance.media.video_receiver import VideoReceiver
 
 TIMEOUT_S = 2.0
 _SSRC = 1234
@@ -57,6 +58,10 @@ async def run() -> None:
             raise HookError(f"aiortc hook '{name}' does not work with the installed aiortc or aioice: {exc!r}") from exc
 
 
+class _IceTransport:
+    _connection = None
+
+
 class _Transport:
     """Stands for an RTCDtlsTransport: keeps what is sent."""
 
@@ -64,6 +69,7 @@ class _Transport:
     _stats_id = "transport"
 
     def __init__(self) -> None:
+        self.transport = _IceTransport()
         self.rtp: asyncio.Queue[bytes] = asyncio.Queue()
         self.rtcp: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -227,9 +233,9 @@ async def _receiving_video() -> None:
     inner: Any = receiver
     inner._track = track = RemoteStreamTrack("video")
     inner._set_rtcp_ssrc(1)
-    wanted = False
-    hooks.gate_video(receiver, lambda: wanted, lambda: None)
-    hooks.assemble_video(receiver, Counters())
+    video = RemoteVideo()
+    target = VideoReceiver(video)
+    hooks.receive_video(receiver, target)
     codec = CODECS["video"][0]
     payload_type = codec.payloadType or 0
     await receiver.receive(RTCRtpReceiveParameters(codecs=[codec]))
@@ -237,8 +243,9 @@ async def _receiving_video() -> None:
     frame = av.VideoFrame.from_ndarray(np.zeros((96, 64), np.uint8), "yuv420p")
     number = 0
 
-    async def feed(*, keyframe: bool) -> None:
+    async def feed(*, keyframe: bool, skip: int = 0) -> None:
         nonlocal number
+        number += skip
         picture = encoder.encode(frame, number * 3000, keyframe=keyframe, bitrate_bps=100_000, now_s=0.0)
         assert picture is not None
         for payload in packetize_vp8(picture.data, number):
@@ -249,18 +256,20 @@ async def _receiving_video() -> None:
 
     try:
         await feed(keyframe=True)
-        await feed(keyframe=False)
-        wanted = True
-        await feed(keyframe=False)
-        await feed(keyframe=True)
-        decoded = await track.recv()
-        _check(decoded.pts == 3 * 3000, f"decoding began with the picture at {decoded.pts}, not with a key frame")
-        await hooks.request_keyframe(receiver)
-        pli = RtcpPacket.parse(transport.rtcp.get_nowait())[0]
-        _check(getattr(pli, "media_ssrc", None) == _SSRC, f"a key frame is asked for with {pli}")
+        with video.watch():
+            pli = RtcpPacket.parse(await transport.rtcp.get())[0]
+            _check(getattr(pli, "media_ssrc", None) == _SSRC, f"a key frame is asked for with {pli}")
+            await feed(keyframe=False)
+            await feed(keyframe=True)
+            await video.wait_frame()
+            _check(video.stats().frames_decoded == 1, "decoding does not begin with a key frame")
+            await feed(keyframe=False, skip=1)
+            nack = RtcpPacket.parse(await transport.rtcp.get())[0]
+            _check(getattr(nack, "lost", None) == [3], f"a lost packet is asked for with {nack}")
     finally:
-        _check(hooks.stop_decoding(receiver), "the decoder thread is not found")
+        await target.close()
         await receiver.stop()
+    _check(track._queue.get_nowait() is None, "the decoder thread is not ours")
 
 
 _TESTS: tuple[Callable[[], Awaitable[None]], ...] = (

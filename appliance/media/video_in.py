@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import av
 
 from appliance.errors import ApplianceError
+from appliance.media.video_decoder import DecodedPicture
 from appliance.media.video_stats import Counters, ShownFrames, VideoInStats
 
 
@@ -20,13 +21,13 @@ class VideoClosedError(ApplianceError):
 class RemoteVideo:
     """One received video track. Everything here belongs to the event loop.
 
-    The leg feeds `on_frame`, drops packets undecoded while not `wanted`, and sets `on_wanted`, which is called when the
-    first watcher comes: a decoder that starts needs a key frame.
+    A VideoReceiver feeds `on_decoded`, decodes nothing while not `wanted`, and sets `on_wanted`, which is called when
+    that changes: when the first watcher comes and when the last one goes.
     """
 
     def __init__(self) -> None:
         self.latest: av.VideoFrame | None = None
-        self.latest_s: float | None = None  # when `latest` was received, monotonic
+        self.latest_s: float | None = None  # when `latest` was shown, monotonic
         self.counters = Counters()
         self._shown = ShownFrames()
         self.on_wanted: Callable[[], None] = lambda: None
@@ -55,6 +56,8 @@ class RemoteVideo:
             if self._watchers == 0:
                 self.latest = self.latest_s = None
                 self._shown.pause()
+                if not self._closed:
+                    self.on_wanted()
 
     async def wait_frame(self) -> av.VideoFrame:
         """The next decoded picture. VideoClosedError when there will be none; RuntimeError while nobody watches."""
@@ -69,14 +72,14 @@ class RemoteVideo:
         finally:
             self._waiters.discard(waiter)
 
-    def on_frame(self, frame: av.VideoFrame, received_s: float) -> None:
+    def on_decoded(self, picture: DecodedPicture) -> None:
         """Takes a decoded picture; one that comes while nobody watches is dropped."""
         if not self.wanted:
             return
-        self.latest, self.latest_s = frame, received_s
-        self.counters.frames_decoded += 1
+        frame, now_s = picture.frame, time.monotonic()
+        self.latest, self.latest_s = frame, now_s
         self.counters.width, self.counters.height = frame.width, frame.height
-        self._shown.add(received_s)
+        self._shown.add(now_s)
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(frame)

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import time
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable, Sequence
 
-import av
-from aiortc import MediaStreamTrack, RTCRtpReceiver
-from aiortc.mediastreams import MediaStreamError
+from aiortc import RTCRtpReceiver
 
 from appliance.media import aiortc_hooks
 from appliance.media.frames import Kind
 from appliance.media.playout import Playout, RemoteAudio
 from appliance.media.video_in import RemoteVideo
+from appliance.media.video_receiver import VideoReceiver
 from appliance.room.leg import Leg, LegStats, SdpError, codecs
 from appliance.room.signaling_room import IceServer
-
-DECODER_END_S = 0.5  # a decoder thread ends with the picture that it is at
 
 
 def _offered_video_codecs(sdp: str) -> tuple[str, ...]:
@@ -49,7 +42,7 @@ class DownlinkLeg(Leg):
         self._playout = playout
         self._on_media = on_media
         self._inbound: list[aiortc_hooks.Inbound] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._video_receiver: VideoReceiver | None = None
 
     async def answer(self, offer_sdp: str) -> str:
         """The SDP answer to an offer that sends, with all candidates. SdpError if the offer cannot be used."""
@@ -91,39 +84,16 @@ class DownlinkLeg(Leg):
         self._inbound.append(aiortc_hooks.Inbound(receiver, lambda: self._on_media("audio")))
 
     def _take_video(self, receiver: RTCRtpReceiver) -> None:
-        video = self.video = RemoteVideo()
-
-        def ask() -> None:
-            self._start(aiortc_hooks.request_keyframe(receiver), f"leg-keyframe-{self.leg_id}")
-
-        aiortc_hooks.gate_video(receiver, lambda: video.wanted, ask)
-        aiortc_hooks.assemble_video(receiver, video.counters)
-        video.on_wanted = ask
+        self.video = RemoteVideo()
+        self._video_receiver = VideoReceiver(self.video)
+        aiortc_hooks.receive_video(receiver, self._video_receiver)
         self._inbound.append(aiortc_hooks.Inbound(receiver, lambda: self._on_media("video")))
-        self._start(_read(receiver.track, video), f"leg-video-{self.leg_id}")
-
-    def _start(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(coroutine, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _end(self) -> None:
-        running = [aiortc_hooks.stop_decoding(receiver) for receiver in self.pc.getReceivers()]
-        if any(running) and self._tasks:
-            await asyncio.wait(self._tasks, timeout=DECODER_END_S)
+        for receiver in self.pc.getReceivers():
+            aiortc_hooks.stop_decoding(receiver)
+        if self._video_receiver is not None:
+            await self._video_receiver.close()
         await super()._end()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self.audio is not None:
             self.audio.close()
-        if self.video is not None:
-            self.video.close()
-
-
-async def _read(track: MediaStreamTrack, video: RemoteVideo) -> None:
-    with suppress(MediaStreamError):
-        while True:
-            frame = await track.recv()
-            assert isinstance(frame, av.VideoFrame)
-            video.on_frame(frame, time.monotonic())

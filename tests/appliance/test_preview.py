@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from appliance import preview
+from appliance.media.video_decoder import DecodedPicture
 from appliance.media.video_in import RemoteVideo
 from appliance.preview import Previews, encode_jpeg
 from tests.appliance.unit import until
@@ -37,7 +38,8 @@ async def test_video_is_decoded_only_while_somebody_looks(monkeypatch: pytest.Mo
     look = asyncio.create_task(previews.look(video))
     await until(lambda: video.wanted)
     frame = picture()
-    video.on_frame(frame, time.monotonic())
+    now_s = time.monotonic()
+    video.on_decoded(DecodedPicture(frame, 0, 0.0, now_s, now_s, now_s))
     assert await look is frame
     assert await previews.look(video) is frame  # again within the time: the same watch
     await until(lambda: not video.wanted)

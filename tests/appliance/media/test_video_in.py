@@ -1,15 +1,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import av
 import pytest
 
+from appliance.media.video_decoder import DecodedPicture
 from appliance.media.video_in import RemoteVideo, VideoClosedError
 
 
 def frame() -> av.VideoFrame:
     return av.VideoFrame(16, 16, "yuv420p")
+
+
+def decoded(picture: av.VideoFrame | None = None) -> DecodedPicture:
+    now_s = time.monotonic()
+    return DecodedPicture(picture or frame(), 0, 0.0, now_s, now_s, now_s)
 
 
 def watched() -> tuple[RemoteVideo, list[bool]]:
@@ -22,17 +29,20 @@ def watched() -> tuple[RemoteVideo, list[bool]]:
 
 async def test_decodes_only_while_watched_and_asks_once_for_a_key_frame() -> None:
     video, asked = watched()
-    video.on_frame(frame(), 1.0)
-    assert (video.wanted, video.latest, video.stats().frames_decoded) == (False, None, 0)
+    video.on_decoded(decoded())
+    assert (video.wanted, video.latest, video.stats().frames_shown) == (False, None, 0)
     with video.watch() as same, video.watch():
         assert same is video
         assert asked == [True]
         picture = frame()
-        video.on_frame(picture, 2.0)
-        assert (video.latest, video.latest_s, video.stats().frames_decoded) == (picture, 2.0, 1)
-    assert (video.wanted, video.latest, video.latest_s, video.stats().frames_decoded) == (False, None, None, 1)
+        video.on_decoded(decoded(picture))
+        assert (video.latest, video.stats().frames_shown) == (picture, 1)
+        assert video.latest_s is not None
+    assert asked == [True, False]
+    assert (video.wanted, video.latest, video.stats().frames_shown) == (False, None, 1)
+    assert video.latest_s is None
     with video.watch():
-        assert asked == [True, True]
+        assert asked == [True, False, True]
 
 
 async def test_everybody_who_waits_gets_the_next_picture() -> None:
@@ -41,8 +51,8 @@ async def test_everybody_who_waits_gets_the_next_picture() -> None:
         waiting = [asyncio.create_task(video.wait_frame()) for _ in range(3)]
         await asyncio.sleep(0)
         first, second = frame(), frame()
-        video.on_frame(first, 1.0)
-        video.on_frame(second, 2.0)
+        video.on_decoded(decoded(first))
+        video.on_decoded(decoded(second))
         assert await asyncio.gather(*waiting) == [first, first, first]
         assert video.latest is second
 
@@ -55,8 +65,8 @@ async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        video.on_frame(frame(), 1.0)
-        assert video.stats().frames_decoded == 1
+        video.on_decoded(decoded())
+        assert video.stats().frames_shown == 1
 
 
 async def test_close_ends_the_waits() -> None:
@@ -69,7 +79,7 @@ async def test_close_ends_the_waits() -> None:
             await waiting
         with pytest.raises(VideoClosedError):
             await video.wait_frame()
-        video.on_frame(frame(), 1.0)
+        video.on_decoded(decoded())
         assert (video.wanted, video.latest) == (False, None)
     with video.watch():
         assert asked == [True]
