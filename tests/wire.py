@@ -1,4 +1,5 @@
-"""A user-space UDP relay on 127.0.0.1 between two media endpoints: loss, delay, jitter, rates, cuts, no privileges.
+"""A user-space UDP relay on 127.0.0.1 between two media endpoints: loss, bursts of it, delay, jitter, reordering,
+duplicates, rates, cuts; no privileges.
 
     with Wire() as wire:
         answer = await down.answer(wire.route(await up.offer()))
@@ -28,6 +29,7 @@ Address = tuple[str, int]
 _BURST = 64  # packets read at once before others get their turn
 _BUFFER_BYTES = 1 << 20  # a key frame comes at once
 QUEUE_S = 0.5  # before a limited rate, as in a home router
+REORDER_S = 0.02
 
 
 class Wire:
@@ -37,6 +39,9 @@ class Wire:
         self.loss = 0.0  # share of the packets that vanish, 0..1
         self.delay_s = 0.0
         self.jitter_s = 0.0  # up to so much more delay, evenly spread: packets may overtake each other
+        self.bursts: tuple[float, float] | None = None  # every so many seconds nothing passes for so many
+        self.reorder = 0.0  # share of the packets that are held up for REORDER_S: later ones overtake them
+        self.duplicate = 0.0  # share of the packets that come twice
         self.cut = False  # nothing passes
         self.rate_bps: float | None = (
             None  # of each direction of each relayed port; what waits longer than QUEUE_S is lost
@@ -114,10 +119,23 @@ class Wire:
         self._loop.add_reader(sock, readable)
 
     def _pass(self, sock: socket.socket, data: bytes, to: Address) -> None:
-        if self.cut or self._random.random() < self.loss or self.drop(data):
+        if self.cut or self._in_burst() or self._random.random() < self.loss or self.drop(data):
             self.dropped += 1
             return
+        self._forward(sock, data, to)
+        if self._random.random() < self.duplicate:
+            self._forward(sock, data, to)
+
+    def _in_burst(self) -> bool:
+        if self.bursts is None:
+            return False
+        every_s, length_s = self.bursts
+        return self._loop.time() % every_s < length_s
+
+    def _forward(self, sock: socket.socket, data: bytes, to: Address) -> None:
         delay_s = self.delay_s + self._random.random() * self.jitter_s
+        if self._random.random() < self.reorder:
+            delay_s += REORDER_S
         if self.rate_bps is not None:
             waits_s = max(0.0, self._free_s.get(sock, 0.0) - self._loop.time())
             if waits_s > QUEUE_S:

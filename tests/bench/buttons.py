@@ -20,6 +20,7 @@ from hw.gpio import GpioButtons, GpioLeds
 from hw.mock import MockButtons, MockLeds
 from hw.panel import SerialPanel
 from tests.appliance.unit import MockDevices, idle_intercom, new_session, until
+from tests.bench.table import Row, percentile, row
 from tests.hw.test_panel import PtyPanel
 
 PRESSES = 60
@@ -101,3 +102,14 @@ def _press_all(session: Session, move: Move) -> list[float]:
             took_ms.append((time.monotonic() - released_s) * 1000)
         time.sleep(FINGER_S)
     return took_ms
+
+
+async def rows() -> list[Row]:
+    table = []
+    for name, panel in (("GPIO", gpio), ("UART", uart), ("mock", mock)):
+        took_ms = await edge_to_gate_ms(panel())
+        limit = f"the limit of {LIMIT_MS:g} ms"
+        table.append(
+            row(f"button edge to shut gate p99, {name}", "ms", percentile(took_ms, 0.99), LIMIT_MS, 1.0, peer=limit)
+        )
+    return table

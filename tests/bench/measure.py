@@ -1,22 +1,19 @@
-"""What is measured, from the processes of `roles.py`."""
+"""The processes of `roles.py`, and calls between them."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
-import statistics
 import sys
-import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from typing import Any, Literal
 
-Contender = Literal["ours", "stock"]
+from tests.wire import Wire
+
+Contender = Literal["ours", "stock", "chromium"]
 SETTLE_S = 4.0  # bit rates have ramped up and buffers have settled
-MEASURE_S = 8.0
-JOINS = 7
 
 
 class Process:
@@ -30,7 +27,7 @@ class Process:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"op": op, **arguments}).encode() + b"\n")
         await self._process.stdin.drain()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(90):
             line = await self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"the bench process ended at {op!r}")
@@ -62,74 +59,23 @@ async def role(contender: str, name: str) -> AsyncIterator[Process]:
             await process.wait()
 
 
-async def connect(sender: Process, receiver: Process, *, fixed_rate: bool = False) -> None:
-    """`fixed_rate`: without send times the receiver estimates no bandwidth, and the sender stays at its start rate."""
+async def connect(sender: Process, receiver: Process, *, wire: Wire | None = None, fixed_rate: bool = False) -> None:
+    """Over `wire` where there is one. `fixed_rate`: without send times and transport-wide feedback the receiver
+    estimates no bandwidth, and the sender stays at its start rate.
+    """
+
+    def routed(sdp: str) -> str:
+        return wire.route(sdp) if wire is not None else sdp
+
     sdp = (await sender.ask("offer"))["sdp"]
     if fixed_rate:
-        sdp = re.sub(r"a=extmap:\d+ \S+abs-send-time\r\n", "", sdp)
-    answer = await receiver.ask("answer", sdp=sdp)
-    await sender.ask("answer", sdp=answer["sdp"])
+        sdp = re.sub(r"a=(extmap:\d+ \S+(abs-send-time|transport-wide-cc)|rtcp-fb:\d+ transport-cc)\S*\r\n", "", sdp)
+    answer = await receiver.ask("answer", sdp=routed(sdp))
+    await sender.ask("accept", sdp=routed(answer["sdp"]))
     await asyncio.gather(sender.ask("connected"), receiver.ask("connected"))
 
 
-async def _settled(process: Process) -> dict[str, Any]:
+async def settled(process: Process, seconds: float) -> dict[str, Any]:
+    """What is measured in `seconds` once bit rates and buffers have settled."""
     await process.ask("measure", seconds=SETTLE_S)
-    return await process.ask("measure", seconds=MEASURE_S)
-
-
-@dataclass(frozen=True, slots=True)
-class SenderLoad:
-    """Cores used and kbit/s of the first leg by number of legs, and memory at four."""
-
-    cpu: dict[int, float]
-    kbps: dict[int, float]
-    rss_mb: float
-
-    @property
-    def extra_leg(self) -> float:
-        """Cores for each of the second to the fourth leg."""
-        return (self.cpu[4] - self.cpu[1]) / 3
-
-
-async def sender_load(contender: Contender) -> SenderLoad:
-    """Cores of one sender with 0, 1, 2 and 4 legs; the other ends are the same cheap sink for each contender."""
-    cpu: dict[int, float] = {}
-    kbps: dict[int, float] = {}
-    async with AsyncExitStack() as stack:
-        sender = await stack.enter_async_context(role(contender, "sender"))
-        sink = await stack.enter_async_context(role("ours", "sink"))
-        measured = await _settled(sender)
-        cpu[0] = measured["cpu"]
-        for legs in range(1, 5):
-            await connect(sender, sink, fixed_rate=True)
-            if legs in (1, 2, 4):
-                measured = await _settled(sender)
-                cpu[legs], kbps[legs] = measured["cpu"], measured["kbps"]
-    return SenderLoad(cpu, kbps, measured["rss_mb"])
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    frame_ms: list[float]
-    sound_ms: list[float]
-    rss_mb: float
-
-
-async def calls(contender: Contender) -> Call:
-    """One call, both ends of the same contender: latencies and the receiver's memory."""
-    async with role(contender, "sender") as sender, role(contender, "receiver") as receiver:
-        await connect(sender, receiver)
-        measured = await _settled(receiver)
-    return Call(measured["frame_ms"], measured["sound_ms"], measured["rss_mb"])
-
-
-async def join(contender: Contender) -> float:
-    """Median ms from the offer to the first sound at the receiver."""
-    times_ms: list[float] = []
-    for _ in range(JOINS):
-        async with role(contender, "sender") as sender, role(contender, "receiver") as receiver:
-            await asyncio.gather(sender.ask("measure", seconds=0.5), receiver.ask("measure", seconds=0.5))
-            start_s = time.monotonic()
-            await connect(sender, receiver)
-            times_ms.append((time.monotonic() - start_s) * 1000)
-    return statistics.median(times_ms)
+    return await process.ask("measure", seconds=seconds)

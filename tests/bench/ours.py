@@ -10,20 +10,20 @@ from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink
 from appliance.room.downlink_leg import DownlinkLeg
 from appliance.room.uplink_leg import UplinkLeg
-from tests.bench.sources import BenchCamera, BenchMicrophone, BenchSpeaker, ClickListener, code_age_ms, code_in
+from tests.bench.end import Recording
+from tests.bench.sources import BenchCamera, BenchMicrophone, BenchSpeaker, BurstListener, frame_age_ms
 
 
 def _lost(reason: str) -> None:
     raise RuntimeError(reason)
 
 
-class Sender:
+class Sender(Recording):
     """One Uplink, a leg for every offer."""
 
     def __init__(self) -> None:
-        self.frame_ms: list[float] = []
-        self.sound_ms: list[float] = []
-        self._legs: list[UplinkLeg] = []
+        super().__init__()
+        self._out: list[UplinkLeg] = []
 
     async def start(self) -> None:
         aiortc_hooks.install(["127.0.0.1"])
@@ -31,48 +31,52 @@ class Sender:
         self._uplink.start(BenchMicrophone(), BenchCamera())
 
     async def offer(self) -> str:
-        leg = UplinkLeg(f"leg{len(self._legs)}", self._uplink, ("audio", "video"), ice_servers=(), on_closed=_lost)
-        self._legs.append(leg)
+        leg = UplinkLeg(f"leg{len(self._out)}", self._uplink, ("audio", "video"), ice_servers=(), on_closed=_lost)
+        self._out.append(leg)
         return await leg.offer()
 
     async def answer(self, sdp: str) -> str:
-        await self._legs[-1].accept(sdp)
-        return ""
+        raise RuntimeError("a sender offers")
+
+    async def accept(self, sdp: str) -> None:
+        await self._out[-1].accept(sdp)
 
     async def connected(self) -> None:
         """The receiver knows when media flows."""
 
     async def sent_bytes(self) -> int:
-        return self._legs[0].stats().bytes if self._legs else 0
+        return self._out[0].stats().bytes if self._out else 0
 
     async def close(self) -> None:
-        for leg in self._legs:
+        for leg in self._out:
             await leg.close()
         await self._uplink.close()
 
 
-class Sink:
+class Sink(Recording):
     """Takes a call and decodes sound only: cheap, and the same for every sender that is measured."""
 
     watches = False
 
     def __init__(self) -> None:
-        self.frame_ms: list[float] = []
-        self._listener = ClickListener()
-        self.sound_ms = self._listener.ages_ms
-        self._legs: list[DownlinkLeg] = []
+        super().__init__()
+        self._in: list[DownlinkLeg] = []
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         aiortc_hooks.install(["127.0.0.1"])
         self._playout = Playout()
-        self._playout.start(BenchSpeaker(self._listener))
+        listener = BurstListener(lambda age_ms: self.taken.sounds_ms.append(age_ms))
+        self._playout.start(BenchSpeaker(listener))
 
     async def offer(self) -> str:
         raise RuntimeError("a receiver answers")
 
+    async def accept(self, sdp: str) -> None:
+        raise RuntimeError("a receiver answers")
+
     async def answer(self, sdp: str) -> str:
-        number = len(self._legs)
+        number = len(self._in)
         leg = DownlinkLeg(
             f"leg{number}",
             f"sender{number}",
@@ -81,7 +85,7 @@ class Sink:
             on_media=lambda kind: None,
             on_closed=_lost,
         )
-        self._legs.append(leg)
+        self._in.append(leg)
         return await leg.answer(sdp)
 
     async def sent_bytes(self) -> int:
@@ -89,7 +93,7 @@ class Sink:
 
     async def connected(self) -> None:
         """Until the first packet of sound has been decoded for the speaker."""
-        audio = self._legs[-1].audio
+        audio = self._in[-1].audio
         assert audio is not None
         while audio.stats().delay_ms == 0.0:  # noqa: ASYNC110  # statistics raise no event
             await asyncio.sleep(0.001)
@@ -97,21 +101,19 @@ class Sink:
             self._watch = asyncio.create_task(self._look(), name="bench-watch")
 
     async def _look(self) -> None:
-        video = self._legs[0].video
+        video = self._in[0].video
         assert video is not None
         with video.watch():
             while True:
                 frame = await video.wait_frame()
                 now_s = time.monotonic()
-                code = code_in(frame)
-                if code is not None:
-                    self.frame_ms.append(code_age_ms(code, now_s))
+                self.saw(now_s, frame_age_ms(frame, now_s))
 
     async def close(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
-        for leg in self._legs:
+        for leg in self._in:
             await leg.close()
         await self._playout.close()
 
@@ -120,3 +122,32 @@ class Receiver(Sink):
     """Takes a call, plays its sound and looks at its pictures."""
 
     watches = True
+
+
+class Party(Receiver):
+    """Both at once: what a call costs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sender = Sender()
+
+    async def start(self) -> None:
+        await super().start()
+        await self._sender.start()
+
+    async def offer(self) -> str:
+        return await self._sender.offer()
+
+    async def accept(self, sdp: str) -> None:
+        await self._sender.accept(sdp)
+
+    async def connected(self) -> None:
+        if self._in:
+            await super().connected()
+
+    async def sent_bytes(self) -> int:
+        return await self._sender.sent_bytes()
+
+    async def close(self) -> None:
+        await super().close()
+        await self._sender.close()

@@ -1,67 +1,80 @@
 """One end of a benched call as a process: `python -m tests.bench.roles CONTENDER ROLE`, driven by JSON lines on stdio.
 
-{"op": "offer"} -> {"sdp"}   {"op": "answer", "sdp"} -> {"sdp"} (a sender takes it, a receiver gives it)
-{"op": "connected"} -> {}    {"op": "measure", "seconds"} -> {"cpu", "kbps", ...}    {"op": "quit"}
+{"op": "offer"} -> {"sdp"}   {"op": "answer", "sdp"} -> {"sdp"}   {"op": "accept", "sdp"} -> {}
+{"op": "connected"} -> {}    {"op": "measure", "seconds"} -> {"cpu", "kbps", "pss_mb", "frames", "sounds_ms"}
+{"op": "first-frame"} -> {"at_s"}: waits for it.   CPU and memory are those of the process and its children.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import sys
 import time
-from typing import Any, Protocol
+from typing import Any
 
-from tests.bench import ours, stock
+import psutil
 
-
-class End(Protocol):
-    frame_ms: list[float]
-    sound_ms: list[float]
-
-    async def start(self) -> None: ...
-    async def offer(self) -> str: ...
-    async def answer(self, sdp: str) -> str: ...
-    async def connected(self) -> None: ...
-    async def sent_bytes(self) -> int:
-        """Sent so far on the first leg."""
-
-    async def close(self) -> None: ...
-
+from tests.bench import chromium, ours, stock
+from tests.bench.end import End
 
 CONTENDERS: dict[tuple[str, str], type[End]] = {
     ("ours", "sender"): ours.Sender,
     ("ours", "receiver"): ours.Receiver,
     ("ours", "sink"): ours.Sink,
+    ("ours", "party"): ours.Party,
     ("stock", "sender"): stock.Sender,
     ("stock", "receiver"): stock.Receiver,
+    ("chromium", "sender"): chromium.Chromium,
+    ("chromium", "receiver"): chromium.Chromium,
+    ("chromium", "party"): chromium.Browser,
 }
 
 
-def rss_mb() -> float:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 1e6
+def measured(contender: str) -> list[psutil.Process]:
+    """Of Chromium its own processes, not the one that drives it."""
+    this = psutil.Process()
+    if contender != "chromium":
+        return [this]
+    return [each for each in this.children(recursive=True) if "chrom" in each.name()]
 
 
-async def measure(end: End, seconds: float) -> dict[str, Any]:
-    end.frame_ms.clear()
-    end.sound_ms.clear()
+def cpu_s(processes: list[psutil.Process]) -> float:
+    times = [each.cpu_times() for each in processes]
+    return float(sum(each.user + each.system for each in times))
+
+
+def pss_mb(processes: list[psutil.Process]) -> float:
+    return float(sum(each.memory_full_info().pss for each in processes)) / 1e6
+
+
+async def measure(end: End, processes: list[psutil.Process], seconds: float) -> dict[str, Any]:
+    await end.take()
     sent = await end.sent_bytes()
-    cpu_s, wall_s = time.process_time(), time.monotonic()
+    used_s, start_s = cpu_s(processes), time.monotonic()
     await asyncio.sleep(seconds)
-    took_s = time.monotonic() - wall_s
+    took_s = time.monotonic() - start_s
+    used_s = cpu_s(processes) - used_s
+    taken = await end.take()
     return {
-        "cpu": (time.process_time() - cpu_s) / took_s,
+        "cpu": used_s / took_s,
         "kbps": (await end.sent_bytes() - sent) * 8 / took_s / 1000,
-        "rss_mb": rss_mb(),
-        "frame_ms": list(end.frame_ms),
-        "sound_ms": list(end.sound_ms),
+        "pss_mb": pss_mb(processes),
+        "frames": taken.frames,
+        "sounds_ms": taken.sounds_ms,
     }
 
 
-async def serve(end: End) -> None:
+async def first_frame(end: End) -> float:
+    while not end.first_frame_s:
+        await asyncio.sleep(0.002)
+        await end.take()
+    return end.first_frame_s
+
+
+async def serve(contender: str, end: End) -> None:
     await end.start()
+    processes = measured(contender)
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         request = json.loads(line)
@@ -71,15 +84,17 @@ async def serve(end: End) -> None:
                 reply = {"sdp": await end.offer()}
             case "answer":
                 reply = {"sdp": await end.answer(request["sdp"])}
+            case "accept":
+                await end.accept(request["sdp"])
             case "connected":
                 await end.connected()
+            case "first-frame":
+                reply = {"at_s": await first_frame(end)}
             case "measure":
-                reply = await measure(end, request["seconds"])
-            case "quit":
-                break
+                reply = await measure(end, processes, request["seconds"])
         print(json.dumps(reply), flush=True)
     await end.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(CONTENDERS[sys.argv[1], sys.argv[2]]()))
+    asyncio.run(serve(sys.argv[1], CONTENDERS[sys.argv[1], sys.argv[2]]()))

@@ -1,4 +1,4 @@
-"""Camera and microphone of the bench: the same moving picture and the same clicks for every contender."""
+"""Camera and microphone of the bench: the same moving picture and the same bursts for every contender."""
 
 from __future__ import annotations
 
@@ -16,14 +16,21 @@ from hw.frame_code import draw_code, read_code
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30
 CODE_MODULO_MS = 1 << 20  # 17 minutes: longer than any measurement
-CLICK_PERIOD_S = 0.5
-CLICK_HZ = 4000
-LOUD = 4000  # a decoded click is far above this, codec noise far below
+BURST_PERIOD_S = 0.5
+BURST_BLOCKS = 4  # 40 ms
+BURST_HZ = 4000
+LOUD = 4000  # a decoded burst is far above this, codec noise far below
 
 
 def picture_code(now_s: float) -> int:
     """The capture time as it stands in a picture: monotonic milliseconds, wrapped."""
     return int(now_s * 1000) % CODE_MODULO_MS
+
+
+def frame_age_ms(frame: av.VideoFrame, now_s: float) -> float | None:
+    """How old a decoded picture is; None where its code cannot be read."""
+    code = code_in(frame)
+    return None if code is None else code_age_ms(code, now_s)
 
 
 def code_age_ms(code: int, now_s: float) -> int:
@@ -57,19 +64,19 @@ def code_in(frame: av.VideoFrame) -> int | None:
     return read_code(np.frombuffer(bytes(frame.planes[0]), np.uint8).reshape(frame.height, -1)[:, : frame.width])
 
 
-def click_block(end_s: float) -> npt.NDArray[np.int16]:
-    """The 10 ms that end at `end_s`, a multiple of 10 ms: a click where that is a half second, else silence."""
-    if round(end_s * 100) % round(CLICK_PERIOD_S * 100):
+def burst_block(end_s: float) -> npt.NDArray[np.int16]:
+    """The 10 ms that end at `end_s`, a multiple of 10 ms: in a burst that begins each half second, else silence."""
+    if round(end_s * 100) % round(BURST_PERIOD_S * 100) >= BURST_BLOCKS:
         return np.zeros(BLOCK_FRAMES, np.int16)
     t = np.arange(BLOCK_FRAMES) / SAMPLE_RATE_HZ
-    return (12_000 * np.sin(2 * np.pi * CLICK_HZ * t)).astype(np.int16)
+    return (12_000 * np.sin(2 * np.pi * BURST_HZ * t)).astype(np.int16)
 
 
-class ClickListener:
-    """Finds clicks in what is heard and tells how old each is. Feed blocks with the time their first sample is due."""
+class BurstListener:
+    """Finds bursts in what is heard and tells how old each is. Feed blocks with the time their first sample is due."""
 
-    def __init__(self) -> None:
-        self.ages_ms: list[float] = []
+    def __init__(self, heard: Callable[[float], None]) -> None:
+        self._heard = heard
         self._deaf_until_s = 0.0
 
     def hear(self, samples: npt.NDArray[np.int16], at_s: float) -> None:
@@ -79,9 +86,9 @@ class ClickListener:
         if not loud.size:
             return
         onset_s = at_s + loud[0] / SAMPLE_RATE_HZ
-        # The click's first sample entered the microphone one block before the half second.
-        self.ages_ms.append((onset_s % CLICK_PERIOD_S + BLOCK_FRAMES / SAMPLE_RATE_HZ) * 1000)
-        self._deaf_until_s = at_s + CLICK_PERIOD_S / 2
+        # The burst's first sample entered the microphone one block before the half second.
+        self._heard((onset_s % BURST_PERIOD_S + BLOCK_FRAMES / SAMPLE_RATE_HZ) * 1000)
+        self._deaf_until_s = at_s + BURST_PERIOD_S / 2
 
 
 def _paced(name: str, period_s: float, tick: Callable[[float], None], stop: threading.Event) -> threading.Thread:
@@ -119,7 +126,7 @@ class BenchMicrophone(_Paced):
         super().__init__("bench-microphone", BLOCK_FRAMES / SAMPLE_RATE_HZ)
 
     def start(self, sink: Callable[[AudioBlock], None], on_lost: Callable[[HardwareError], None]) -> None:
-        self._run(lambda due_s: sink(AudioBlock(click_block(due_s), due_s)))
+        self._run(lambda due_s: sink(AudioBlock(burst_block(due_s), due_s)))
 
 
 class BenchCamera(_Paced):
@@ -140,9 +147,9 @@ class BenchCamera(_Paced):
 
 
 class BenchSpeaker(_Paced):
-    """Pulls 10 ms each 10 ms, as a sound card would, and listens for clicks."""
+    """Pulls 10 ms each 10 ms, as a sound card would, and listens for bursts."""
 
-    def __init__(self, listener: ClickListener) -> None:
+    def __init__(self, listener: BurstListener) -> None:
         super().__init__("bench-speaker", BLOCK_FRAMES / SAMPLE_RATE_HZ)
         self._listener = listener
 

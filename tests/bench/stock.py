@@ -15,7 +15,8 @@ from aiortc.rtcconfiguration import RTCBundlePolicy
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 
 from hw import AccessUnit, AudioBlock, Picture
-from tests.bench.sources import BenchCamera, BenchMicrophone, ClickListener, code_age_ms, code_in
+from tests.bench.end import Recording
+from tests.bench.sources import BenchCamera, BenchMicrophone, BurstListener, frame_age_ms
 
 FRAME_SAMPLES = 960
 VIDEO_CLOCK_HZ = 90_000
@@ -50,10 +51,9 @@ def _lost(error: Exception) -> None:
     raise error
 
 
-class Sender:
+class Sender(Recording):
     def __init__(self) -> None:
-        self.frame_ms: list[float] = []
-        self.sound_ms: list[float] = []
+        super().__init__()
         self._connections: list[RTCPeerConnection] = []
         self._relay = MediaRelay()
 
@@ -105,8 +105,10 @@ class Sender:
         return pc.localDescription.sdp
 
     async def answer(self, sdp: str) -> str:
+        raise RuntimeError("a sender offers")
+
+    async def accept(self, sdp: str) -> None:
         await self._connections[-1].setRemoteDescription(RTCSessionDescription(sdp, "answer"))
-        return ""
 
     async def connected(self) -> None:
         await until_connected(self._connections[-1])
@@ -124,13 +126,12 @@ class Sender:
             await pc.close()
 
 
-class Receiver:
+class Receiver(Recording):
     """Reads every track, as aiortc asks for."""
 
     def __init__(self) -> None:
-        self.frame_ms: list[float] = []
-        self._listener = ClickListener()
-        self.sound_ms = self._listener.ages_ms
+        super().__init__()
+        self._listener = BurstListener(lambda age_ms: self.taken.sounds_ms.append(age_ms))
         self._connections: list[RTCPeerConnection] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._heard = asyncio.Event()
@@ -139,6 +140,9 @@ class Receiver:
         loopback_only()
 
     async def offer(self) -> str:
+        raise RuntimeError("a receiver answers")
+
+    async def accept(self, sdp: str) -> None:
         raise RuntimeError("a receiver answers")
 
     async def answer(self, sdp: str) -> str:
@@ -157,9 +161,7 @@ class Receiver:
             frame = await track.recv()
             now_s = time.monotonic()
             if isinstance(frame, av.VideoFrame):
-                code = code_in(frame)
-                if code is not None:
-                    self.frame_ms.append(code_age_ms(code, now_s))
+                self.saw(now_s, frame_age_ms(frame, now_s))
             elif isinstance(frame, av.AudioFrame):
                 self._heard.set()
                 # The first sample can be played now at the earliest.

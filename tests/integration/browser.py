@@ -28,7 +28,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 EXECUTABLE = "/usr/bin/chromium"
 STEP_TIMEOUT_S = 15.0  # for one thing on the page to come true; most take well under one second
 
-_FLAGS = (
+FLAGS = (
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
     "--allow-loopback-in-peer-connection",
@@ -87,7 +87,7 @@ async def chromium(
         *(["--use-fake-ui"] if refuse else []),
         *([] if autoplay else ["--autoplay"]),
     ]
-    args = [flag for flag in _FLAGS if not flag.startswith(tuple(without))]
+    args = [flag for flag in FLAGS if not flag.startswith(tuple(without))]
     if audio is not None:
         args.append(f"--use-file-for-fake-audio-capture={audio}")
     if video is not None:

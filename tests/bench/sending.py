@@ -1,0 +1,56 @@
+"""What a sender costs, by the number of its legs."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from tests.bench.measure import Contender, connect, role, settled
+from tests.bench.table import Row, row
+
+MEASURE_S = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class SenderLoad:
+    """Cores used and kbit/s of the first leg by number of legs, and memory at four."""
+
+    cpu: dict[int, float]
+    kbps: dict[int, float]
+    pss_mb: float
+
+    @property
+    def extra_leg(self) -> float:
+        """Cores for each of the second to the fourth leg."""
+        return (self.cpu[4] - self.cpu[1]) / 3
+
+
+async def sender_load(contender: Contender) -> SenderLoad:
+    """Cores of one sender with 0, 1, 2 and 4 legs; the other ends are the same cheap sink for each contender."""
+    cpu: dict[int, float] = {}
+    kbps: dict[int, float] = {}
+    async with AsyncExitStack() as stack:
+        sender = await stack.enter_async_context(role(contender, "sender"))
+        sink = await stack.enter_async_context(role("ours", "sink"))
+        measured = await settled(sender, MEASURE_S)
+        cpu[0] = measured["cpu"]
+        for legs in range(1, 5):
+            await connect(sender, sink, fixed_rate=True)
+            if legs in (1, 2, 4):
+                measured = await settled(sender, MEASURE_S)
+                cpu[legs], kbps[legs] = measured["cpu"], measured["kbps"]
+    return SenderLoad(cpu, kbps, measured["pss_mb"])
+
+
+async def rows() -> list[Row]:
+    ours, stock = await sender_load("ours"), await sender_load("stock")
+    table = [
+        row(f"sender CPU, {legs} legs, 720p30", "cores", ours.cpu[legs], stock.cpu[legs], goal)
+        for legs, goal in ((1, 1.0), (2, 0.7), (4, 0.5))
+    ]
+    first = ours.cpu[1] - ours.cpu[0]
+    table.append(
+        row("each of legs 2 to 4, by the first leg", "cores", ours.extra_leg, first, 0.10, peer="our own first leg")
+    )
+    table.append(row("sender memory, 4 legs", "MB", ours.pss_mb, stock.pss_mb, 1.0))
+    return table
