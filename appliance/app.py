@@ -52,6 +52,7 @@ from appliance.link_watch import LinkWatch, NetworkNews
 from appliance.live import Plan
 from appliance.log_ring import LogRing
 from appliance.media import aiortc_hooks
+from appliance.media.echo import NearEndSettings
 from appliance.media.uplink import UplinkSettings
 from appliance.media.video_source import VideoSettings
 from appliance.neighbors import Neighbors
@@ -203,7 +204,7 @@ class _Unit(Server):
         self.config = config
         self.hide_secrets()
         new, kinds = self.devices, set[DeviceKind]()
-        if not plan.parts <= {"name", "room", "country", "call"}:
+        if not plan.parts <= {"name", "room", "near-end", "country", "call"}:
             new = await asyncio.to_thread(hardware, config)
         if "video" in plan.parts:
             kinds.add("camera")
@@ -274,7 +275,7 @@ class _Unit(Server):
         return self.front_panel.health if self.front_panel is not None else "ok"
 
     def _session_settings(self) -> SessionSettings:
-        room, video = self.config.room, self.config.video
+        room, audio, video = self.config.room, self.config.audio, self.config.video
         is_own = room.url == "hub:"
         user_id = room.user or (_slug(self.config.device.name) if is_own else "")
         name = self.config.device.name
@@ -292,7 +293,10 @@ class _Unit(Server):
             profile=room.profile,
             auto_join=room.auto_join,
             uplink=UplinkSettings(
-                VideoSettings(*picture_size(video), fps=video.fps, codec=video.codec, low_layer=video.low_layer)
+                VideoSettings(*picture_size(video), fps=video.fps, codec=video.codec, low_layer=video.low_layer),
+                near_end=NearEndSettings(
+                    audio.duplex, audio.echo_cancellation, audio.noise_suppression, audio.gain_control
+                ),
             ),
             options=RoomOptions(leave_timeout_s=LEAVE_S, ssl=self.client_tls if is_own else pinned(room.fingerprint)),
         )

@@ -116,11 +116,19 @@ class Audio(Section, frozen=True):
     auto_switch: Annotated[
         bool, Meta(description="When the microphone or speaker is lost, take another sound card in its place.")
     ] = False
+    duplex: Annotated[
+        Literal["full", "half", "push-to-talk"],
+        Meta(
+            description="full: both ends talk at once. half: one end at a time, whoever talks first. push-to-talk: "
+            "the microphone is open while the mute button is held, and the speaker is silent for so long."
+        ),
+    ] = "full"
     echo_cancellation: Annotated[
-        bool, Meta(description="Take the speaker's sound out of the microphone's.", extra=_LATER)
+        bool,
+        Meta(description="Take the speaker's sound out of the microphone's; where that fails, one end at a time."),
     ] = True
-    noise_suppression: Annotated[int, Meta(ge=0, le=3, description="Strength; 0: off.", extra=_LATER)] = 1
-    gain_control: Annotated[bool, Meta(description="Bring quiet and loud voices to one level.", extra=_LATER)] = True
+    noise_suppression: Annotated[int, Meta(ge=0, le=3, description="Strength; 0: off.")] = 1
+    gain_control: Annotated[bool, Meta(description="Bring quiet and loud voices to one level.")] = True
 
 
 class Video(Section, frozen=True):

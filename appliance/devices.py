@@ -353,7 +353,7 @@ class Devices:
             openings=self._openings[kind],
             losses=self._losses[kind],
             error=self._errors.get(kind, ""),
-            sound=device.sound_stats if device is not None else None,
+            sound=device.stats if device is not None else None,
         )
 
     # --- what comes and goes on the machine

@@ -12,13 +12,18 @@ from typing import Literal
 from appliance.config import Config
 from appliance.config_schema import keys
 
-Part = Literal["name", "room", "audio", "video", "panel", "country", "call"]
+Part = Literal["name", "room", "near-end", "audio", "video", "panel", "country", "call"]
 
-# name: told from now on. room: out of the room and into the next. audio, video: these devices anew, the call goes on
-# meanwhile. panel: LEDs and buttons anew. country: told to the radio. call: for the next call.
+# name: told from now on. room: out of the room and into the next. near-end: what is done to the microphone's sound, at
+# once. audio, video: these devices anew, the call goes on meanwhile. panel: LEDs and buttons anew. country: told to the
+# radio. call: for the next call.
 _SECTIONS: dict[str, Part] = {"room": "room", "audio": "audio", "video": "video", "gpio": "panel", "call": "call"}
 _KEYS: dict[str, Part | None] = {
     "device.name": "name",
+    "audio.duplex": "near-end",
+    "audio.echo_cancellation": "near-end",
+    "audio.noise_suppression": "near-end",
+    "audio.gain_control": "near-end",
     "gpio.driver": None,  # the virtual panel comes with a page
     "wifi.country": "country",
 }

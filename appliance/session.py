@@ -215,7 +215,7 @@ class Session:
     async def run(self) -> None:
         """Until cancelled; then the room is left and every device closed."""
         playout = self.playout = Playout()
-        uplink = self.uplink = Uplink(self.settings.uplink)
+        uplink = self.uplink = Uplink(self.settings.uplink, playout.far_end)
         client = self._client = RoomClient(
             self.settings.url, uplink=uplink, playout=playout, auto_subscribe=True, options=self.settings.options
         )

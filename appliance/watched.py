@@ -64,7 +64,7 @@ class Watched:
         return (device.label if isinstance(device, Labeled) else "") or device.device_id
 
     @property
-    def sound_stats(self) -> SoundStats | None:
+    def stats(self) -> SoundStats | None:
         return self._closable.stats if isinstance(self._closable, Measured) else None
 
     @property

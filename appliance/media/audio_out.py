@@ -70,7 +70,6 @@ class AudioOut:
     def on_block(self, block: AudioBlock) -> None:
         """The microphone's sink."""
         gate = self.gate
-        self._trace.since("audio-capture", block.captured_s)
         first_s = block.captured_s - BLOCK_S
         passes = gate.passes(first_s)
         if gate.epoch != self._epoch:

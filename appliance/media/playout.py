@@ -2,7 +2,7 @@
 Sounds of the unit's own, such as a chime, are mixed in (`play`).
 
     loop thread      RemoteAudio.push ------> inbox (bounded)
-    playback thread  inbox -> jitter buffer -> Opus decoder -> mixer -> limiter -> speaker
+    playback thread  inbox -> jitter buffer -> Opus decoder -> mixer -> limiter -> far end -> speaker
 
 The playback thread is the speaker's own. Without a speaker, or after one was lost, a paced thread takes its place, so
 that levels and statistics live on. Nothing here decodes or waits on the event loop.
@@ -20,6 +20,7 @@ from contextlib import suppress
 
 import numpy as np
 
+from appliance.media.far_end import FarEnd
 from appliance.media.jitter import CLOCK_HZ
 from appliance.media.mixer import Mixer, Sound
 from appliance.media.remote_audio import AudioInStats, RemoteAudio
@@ -42,6 +43,7 @@ class Playout:
     def __init__(self) -> None:
         self.on_device_lost: Callable[[HardwareError], None] = lambda error: None  # called on the loop
         self.trace = Trace()
+        self.far_end = FarEnd()
         self._mixer = Mixer()
         self._clock = PullClock()
         self._peers: tuple[RemoteAudio, ...] = ()
@@ -114,6 +116,7 @@ class Playout:
 
         self._speaker = None
         self._clock = PullClock()
+        self.far_end.restart(None if isinstance(speaker, _NoSpeaker) else speaker)
         speaker.start(self._render, on_lost)
         self._speaker = speaker
 
@@ -133,7 +136,7 @@ class Playout:
             if not own:
                 own.extend(self._repeated)
             sounds = [self._render_peer(peer, play_s) for peer in peers] + ([own.popleft()] if own else [])
-            mixed = self._mixer.mix(sounds)
+            mixed = self.far_end.play(self._mixer.mix(sounds))
             self._meter.feed(dbov(mixed) if sounds else SILENCE_DBOV, _BLOCK_S)
             if any(peer.faded_out for peer in peers):
                 with self._peers_lock:

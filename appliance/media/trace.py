@@ -1,6 +1,7 @@
 """How long media takes at each stage of its way: a histogram a stage, of the last minute or two.
 
     out   capture    the device's delay: from the capture time to our hands
+          cancel     echo, noise and gain: what these hold back, and the work
           encode     one frame's encoder
           send       from the capture time to the hands of the legs
     in    network    half a round trip
@@ -22,6 +23,7 @@ from typing import Literal, get_args
 
 Stage = Literal[
     "audio-capture",
+    "audio-cancel",
     "audio-encode",
     "audio-send",
     "video-capture",

@@ -1,6 +1,6 @@
 """What this unit sends: the microphone, the main camera and a screen, each behind a mute gate, each encoded once.
 
-microphone -> AudioOut -> Packetizer ----------------------+
+microphone -> NearEnd -> AudioOut -> Packetizer -----------+
 camera --> VideoSource: encoders by (codec, layer) --------+--> event loop -> a tap for each leg
 screen --> VideoSource: the same --------------------------+
 """
@@ -15,13 +15,15 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from appliance.media.audio_out import AudioOut
+from appliance.media.echo import NearEnd, NearEndSettings
+from appliance.media.far_end import FarEnd
 from appliance.media.frames import CodedFrame, EncodedFrame, Kind, Layer, SourceName, StreamName, VideoCodec
 from appliance.media.merge import merge_loss
 from appliance.media.packetizer import Packetizer
 from appliance.media.tap import Tap, TapCalls
 from appliance.media.trace import Trace
 from appliance.media.video_source import VideoSettings, VideoSource
-from hw import Camera, HardwareError, Microphone
+from hw import AudioBlock, Camera, HardwareError, Microphone
 
 logger = logging.getLogger(__name__)
 
@@ -30,17 +32,19 @@ logger = logging.getLogger(__name__)
 class UplinkSettings:
     video: VideoSettings = field(default_factory=VideoSettings)
     screen: VideoSettings = field(default_factory=lambda: VideoSettings(1920, 1080, fps=15))  # text is to be read
+    near_end: NearEndSettings = field(default_factory=NearEndSettings)
 
 
 class Uplink:
-    """Made and used on the event loop."""
+    """Made and used on the event loop. `far_end`: what this unit's speaker plays, whose echo is to be cancelled."""
 
-    def __init__(self, settings: UplinkSettings | None = None) -> None:
+    def __init__(self, settings: UplinkSettings | None = None, far_end: FarEnd | None = None) -> None:
         self.settings = settings or UplinkSettings()
         self.on_device_lost: Callable[[SourceName, HardwareError], None] = _log_lost
         self.trace = Trace()
         self.encoded: Counter[str] = Counter()  # frames by codec, each counted once however many legs take it
         self._loop = asyncio.get_running_loop()
+        self.near_end = NearEnd(self.settings.near_end, far_end or FarEnd(), self.trace)
         self._audio = AudioOut(self._post, self.trace)
         self._packetize = Packetizer("opus")
         self._video: dict[StreamName, VideoSource] = {
@@ -64,10 +68,11 @@ class Uplink:
         """
         if microphone is not self._microphone:
             self._drop_microphone()
+            self.near_end.restart(microphone)
             if microphone is not None:
                 self._microphone = microphone
                 try:
-                    microphone.start(self._audio.on_block, lambda exc: self._call(self._lost, microphone, exc))
+                    microphone.start(self._hear, lambda exc: self._call(self._lost, microphone, exc))
                 except HardwareError as exc:
                     self._loop.call_soon(self._lost, microphone, exc)
         self._video["main"].start(camera)
@@ -109,6 +114,7 @@ class Uplink:
     def change(self, settings: UplinkSettings) -> None:
         """Other pictures from now on, for every leg that is there; a codec counts for legs to come."""
         self.settings = settings
+        self.near_end.change(settings.near_end)
         self._video["main"].change(settings.video)
         self._video["screen"].change(settings.screen)
 
@@ -122,6 +128,7 @@ class Uplink:
         gate = self._audio.gate.set(muted, self._loop.time())
         if gate is not self._audio.gate:
             self._audio.gate = gate
+            self.near_end.is_open = not muted
             for tap in self._taps:
                 tap.flush()
 
@@ -178,6 +185,10 @@ class Uplink:
         self._audio.loss = merge_loss((tap.loss for tap in self._taps if tap.loss is not None), self._loop.time())
 
     # --- from the microphone's thread to the loop
+
+    def _hear(self, block: AudioBlock) -> None:
+        """The microphone's sink, in its thread."""
+        self._audio.on_block(self.near_end.process(block))
 
     def _call(self, function: Callable[..., None], *args: object) -> None:
         if not self._loop.is_closed():
