@@ -4,12 +4,18 @@ Pure: every time is passed in. The measure of everything is the DELAY of a sampl
 would be played had it come over the fastest path seen lately (the smallest `arrival - timestamp` of the last 4 s). Fill
 levels play no part, so a lost packet never makes the stream late for good.
 
-    target = the worst packet delay of each 100 ms in the last 4 s, without the two worst of these + 10 ms + guard
+A playback thread pulls a block at a time, so a packet must be here up to a block before it is played: `early_s`. What
+counts is the delay at that pull, and the least of it that loses nothing is
 
-so that one stall, however many packets it held up, costs nothing for good, and three in 4 s are waited for. 10..200 ms.
+    target = the worst packet delay of each 100 ms in the last 4 s, without the two worst of these + 4 ms + guard
+
+so that one stall, however many packets it held up, costs nothing for good, and three in 4 s are waited for. 4..200 ms.
 The guard covers what arrival times don't show (a playback thread that pulls unevenly): 5 ms more with each packet that
 came after its turn, 5 ms less after each 5 s without one. A stall makes the stream late by its length once; `excess_s`
 tells the caller how much to shorten (or, negative, to lengthen) the sound to come back to the target.
+
+Packets and pulls keep their phase, so the delay at the pull changes by whole blocks only, and what is said between the
+pull and the packet's first sample is delay for nothing: `excess_s` counts both.
 """
 
 from __future__ import annotations
@@ -21,10 +27,12 @@ from dataclasses import dataclass
 CLOCK_HZ = 48_000  # Opus' RTP clock (RFC 7587)
 STEP_FRAMES = 120  # 2.5 ms: every duration of Opus is a multiple of it
 
-MIN_TARGET_S = 0.010
+BLOCK_S = 0.010  # of a pull
+MARGIN_S = 0.004  # pulls are not that even
+MIN_TARGET_S = MARGIN_S
 MAX_TARGET_S = 0.200
 MAX_DELAY_S = 0.300  # over this, packets are dropped instead of played late
-MARGIN_S = 0.010  # one pull of the playback thread
+TOLERANCE_S = 0.001  # under the target, and a thirtieth of the jitter; three times that over it
 WINDOW_S = 4.0  # how long a late packet is remembered
 EXEMPT = 0.05  # of the window: late packets there are not waited for
 GUARD_STEP_S = 0.005
@@ -54,8 +62,8 @@ class Packet:
 class Lost:
     """A packet of `frames` that didn't come: conceal it, or recover it from `fec`, the payload of the packet after it.
 
-    Only the last `play_frames` are still to be played; concealment while waiting has covered the rest. Both are
-    multiples of 2.5 ms.
+    Only the last `play_frames` are still to be played, which may be none; concealment while waiting has covered the
+    rest. Both are multiples of 2.5 ms.
     """
 
     frames: int
@@ -89,6 +97,7 @@ class JitterBuffer:
         self.underruns = 0  # nothing to play when it was needed, and the packet came later
         self.target_s = MIN_TARGET_S
         self._probation: Packet | None = None
+        self._tolerance_s = TOLERANCE_S
         self._guard_s = 0.0
         self._guard_until_s = -math.inf
         self._forget()
@@ -167,11 +176,16 @@ class JitterBuffer:
             self._guard_s = max(0.0, self._guard_s - GUARD_STEP_S)
             self._guard_until_s = arrival_s + GUARD_HOLD_S
         self.target_s = min(MAX_TARGET_S, max(MIN_TARGET_S, spread_s + MARGIN_S + self._guard_s))
+        self._tolerance_s = TOLERANCE_S + spread_s / 30
 
     # --- out
 
-    def pop(self, play_s: float) -> Packet | Lost | None:
-        """What follows in a stream whose next sample is played at `play_s`. None: nothing yet, ask again later."""
+    def pop(self, play_s: float, early_s: float = 0.0) -> Packet | Lost | None:
+        """What follows in a stream whose next sample is played at `play_s`, asked for `early_s` before that.
+
+        None: nothing yet, ask again with the next block.
+        """
+        pull_s = play_s - early_s
         while self._packets:
             if self._too_late(play_s):
                 self._discard_first()
@@ -180,14 +194,14 @@ class JitterBuffer:
             gap = self._times[first] - self._next_ts
             if self._next is None or (first == self._next and gap > 0):
                 # A beginning, or the sender paused (DTX): start afresh, at the target.
-                if play_s < self._base_s + self._times[first] / CLOCK_HZ + self.target_s:
+                if pull_s < self._base_s + self._times[first] / CLOCK_HZ + self.target_s:
                     return None
             elif first > self._next:
-                if self.delay_s(play_s) < self.target_s:
+                if self.delay_s(pull_s) < self.target_s - self._tolerance_s:
                     break
                 self._starving = False
-                lost = self._lose_next(first, gap, play_s)
-                if lost.play_frames == 0:
+                lost = self._lose_next(first, gap, self._excess_s(play_s, early_s, 0.0))
+                if lost.play_frames == 0 and lost.fec is None:
                     continue
                 return lost
             elif self._starving:
@@ -205,11 +219,18 @@ class JitterBuffer:
         """Delay of the sample that is played at `play_s`; 0 before the first one."""
         return 0.0 if self._next is None else play_s - self._base_s - self._next_ts / CLOCK_HZ
 
-    def excess_s(self, play_s: float) -> float:
+    def excess_s(self, play_s: float, early_s: float = 0.0) -> float:
         """Seconds of sound too much (only what is really there) or, negative, too little for the target."""
+        return self._excess_s(play_s, early_s, 3 * self._tolerance_s)
+
+    def _excess_s(self, play_s: float, early_s: float, spared_s: float) -> float:
         if self._next is None:
             return 0.0
-        return min(self.delay_s(play_s) - self.target_s, self.buffered_s)
+        spare_s = self.delay_s(play_s - early_s) - self.target_s
+        if spare_s < -self._tolerance_s:
+            return min(0.0, early_s - math.ceil(-spare_s / BLOCK_S) * BLOCK_S)
+        blocks = max(0, math.floor((spare_s - spared_s) / BLOCK_S))
+        return min(early_s + blocks * BLOCK_S, self.buffered_s)
 
     @property
     def buffered_s(self) -> float:
@@ -224,10 +245,10 @@ class JitterBuffer:
         if len(self._packets) < 2:
             return False
         if self._next is not None:
-            return self.delay_s(play_s) > MAX_DELAY_S and self.excess_s(play_s) > 0.0
+            return self.delay_s(play_s) > MAX_DELAY_S and self.buffered_s > 0.0 and self.delay_s(play_s) > self.target_s
         first = min(self._packets)
         end_s = (self._times[first] + self._packets[first].frames) / CLOCK_HZ
-        return play_s - self._base_s - end_s > self.target_s
+        return play_s - self._base_s - end_s > self.target_s + BLOCK_S
 
     def _discard_first(self) -> None:
         first = min(self._packets)
@@ -236,7 +257,7 @@ class JitterBuffer:
         if self._next is not None:
             self._next, self._next_ts = first + 1, timestamp + packet.frames
 
-    def _lose_next(self, first: int, gap: int, play_s: float) -> Lost:
+    def _lose_next(self, first: int, gap: int, excess_s: float) -> Lost:
         assert self._next is not None
         missing = first - self._next
         frames = gap // missing // STEP_FRAMES * STEP_FRAMES
@@ -244,8 +265,8 @@ class JitterBuffer:
             frames = self._packets[first].frames
             self._next_ts = self._times[first] - missing * frames
         fec = self._packets[first].payload if missing == 1 else None
-        spare = max(0.0, self.delay_s(play_s) - self.target_s) * CLOCK_HZ
-        played = min(frames, int(spare) // STEP_FRAMES * STEP_FRAMES)
+        spare = max(0, round(excess_s * CLOCK_HZ))
+        played = min(frames, spare // STEP_FRAMES * STEP_FRAMES)
         self.lost += 1
         self._next += 1
         self._next_ts += frames

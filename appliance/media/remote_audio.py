@@ -19,8 +19,7 @@ from hw import BLOCK_FRAMES
 from hw.level import Meter, dbov
 
 _INBOX_PACKETS = 256  # 5 s of 20 ms packets; the oldest go while no playback thread comes
-_LATE_S = 0.010  # over the target by more: sound is taken out
-_EARLY_S = 0.005  # under it by more: sound is put in
+_LATE_S = 0.005  # so much too much: sound is taken out
 _CHANGE_EVERY = 2  # packets: at most 12 ms in 40
 _BLOCK_S = BLOCK_FRAMES / CLOCK_HZ
 
@@ -107,7 +106,7 @@ class RemoteAudio:
             self._jitter.push(Packet(sequence_number, timestamp, frames, payload, arrival_s))
 
     def _more(self, play_s: float, needed: int) -> Sound:
-        match self._jitter.pop(play_s):
+        match self._jitter.pop(play_s, (BLOCK_FRAMES - needed) / CLOCK_HZ):
             case Packet() as packet:
                 return self._decoded(packet, play_s)
             case Lost() as lost:
@@ -127,9 +126,10 @@ class RemoteAudio:
 
     def _fit(self, sound: Sound, play_s: float) -> Sound:
         """Brings the delay nearer to its target, a pitch period at a time."""
-        excess_s = self._jitter.excess_s(play_s + sound.size / CLOCK_HZ)
+        early_s = (self._pending.size + sound.size) % BLOCK_FRAMES / CLOCK_HZ
+        excess_s = self._jitter.excess_s(play_s + sound.size / CLOCK_HZ, early_s)
         self._unchanged += 1
-        if -_EARLY_S < excess_s < _LATE_S or self._unchanged < _CHANGE_EVERY:
+        if 0.0 <= excess_s < _LATE_S or self._unchanged < _CHANGE_EVERY:
             return sound
         frames = round(abs(excess_s) * CLOCK_HZ)
         fitted = shorten(sound, frames) if excess_s > 0 else lengthen(sound, frames)

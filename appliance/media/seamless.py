@@ -8,10 +8,13 @@ from appliance.media.libopus import OpusError
 from appliance.media.mixer import ramped
 from appliance.media.opus_decoder import CONCEALED_FRAMES, OpusDecoder, Sound
 from appliance.media.stretch import cross_fade, join
+from hw.level import mean_square
 
 _HELD_FRAMES = 1_440  # concealment is believable for 30 ms ...
 _FADED_FRAMES = 3_840  # ... and silent after 80 ms: what libopus makes up later is noise, and begins with a step
 _OVERLAP_FRAMES = 240  # 5 ms
+_SILENT_POWER = 1e-5  # -50 dBov
+_MISSED = 4.0  # power of what was lost, by that of what was made up in its place: a beginning that nobody heard
 
 
 class SeamlessDecoder:
@@ -22,6 +25,7 @@ class SeamlessDecoder:
         self._decoder = OpusDecoder()
         self._made_up = _FADED_FRAMES  # frames of concealment since the last packet
         self._spare = np.zeros(0, np.float32)  # concealment made, but not played yet
+        self._made_up_power = 0.0  # mean square of what was made up last
         self._last = 0.0  # the last sample handed out
         self._cut = True  # the decoder's next sample isn't the one after `_last`
 
@@ -32,13 +36,18 @@ class SeamlessDecoder:
         return self._follow(sound)
 
     def recover(self, following: bytes | None, frames: int, play_frames: int) -> Sound:
-        """The last `play_frames` of a lost packet of `frames`, out of the FEC in the packet after it, if it has any."""
+        """The last `play_frames` of a lost packet of `frames`, out of the FEC in the packet after it, if it has any.
+
+        All of it where it is a beginning that concealment knew nothing of: heard late rather than never.
+        """
         if following is None:
             return self.conceal(play_frames)
         try:
             sound = self._decoder.recover(following, frames)
         except OpusError:
             return self.conceal(play_frames)
+        if mean_square(sound[: frames - play_frames]) > _MISSED * max(self._made_up_power, _SILENT_POWER):
+            play_frames = frames
         self.concealed_frames += play_frames
         self._cut |= play_frames < frames
         return self._follow(sound[frames - play_frames :])
@@ -50,6 +59,7 @@ class SeamlessDecoder:
         sound, self._spare = self._spare[:frames], self._spare[frames:]
         if sound.size:
             self._last = float(sound[-1])
+            self._made_up_power = mean_square(sound)
         return sound
 
     def _make_up(self) -> Sound:
@@ -67,6 +77,8 @@ class SeamlessDecoder:
 
     def _follow(self, sound: Sound) -> Sound:
         overlap = min(self._spare.size, sound.size, _OVERLAP_FRAMES)
+        if not sound.size:
+            return sound
         if overlap:
             sound = np.concatenate((cross_fade(self._spare[:overlap], sound[:overlap]), sound[overlap:]))
         elif self._cut:
