@@ -111,6 +111,10 @@ class RtcErrorCode(StrEnum):
     KICKED = "kicked"
     PEER_NOT_FOUND = "peer-not-found"
     INVITATION_ENDED = "invitation-ended"
+    PROFILE = "profile"
+    TASK_LIMIT = "task-limit"
+    TASK_EXISTS = "task-exists"
+    TASK_NOT_FOUND = "task-not-found"
     MESSAGE_MALFORMED = "message-malformed"
     MESSAGE_TOO_LARGE = "message-too-large"
     MESSAGE_UNKNOWN = "message-unknown"
@@ -211,6 +215,30 @@ class StreamNotFoundError(RtcError):
     """The stream is no longer there (IL06)."""
 
     default_code = RtcErrorCode.STREAM_NOT_FOUND
+
+
+class ProfileError(RtcError):
+    """The room's profile does not know this call (IL14)."""
+
+    default_code = RtcErrorCode.PROFILE
+
+
+class TaskLimitError(RtcError):
+    """The room, or the hub, has as many relay tasks as it may have (IL17)."""
+
+    default_code = RtcErrorCode.TASK_LIMIT
+
+
+class TaskExistsError(RtcError):
+    """A relay task of this id is there already (IL18)."""
+
+    default_code = RtcErrorCode.TASK_EXISTS
+
+
+class TaskNotFoundError(RtcError):
+    """There is no relay task of this id (IL18)."""
+
+    default_code = RtcErrorCode.TASK_NOT_FOUND
 
 
 class RateLimitError(RtcError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from appliance.hub.room import Room
 from appliance.hub.seat import Output, Seat
 
 
@@ -25,6 +26,10 @@ class Feature:
 
     def link_lost(self, seat: Seat, now_s: float) -> list[Output]:
         """The link of `seat` is lost; the seat is held."""
+        return []
+
+    def left(self, seat: Seat, room: Room) -> list[Output]:
+        """`seat` is no longer in `room`, whichever way; the room has heard of it."""
         return []
 
     def unseated(self, seat: Seat, now_s: float) -> list[Output]:

@@ -45,6 +45,7 @@ class Room:
         self.name = name
         self.profile = profile
         self.seats: dict[str, Seat] = {}  # by user id, in the order of joining
+        self.hidden: Seat | None = None  # of the hub's own relay: hears all, is no member
         self._gone: dict[str, None] = {}  # user ids, oldest first
 
     def is_visible(self, seat: Seat) -> bool:
@@ -140,6 +141,8 @@ class Room:
 
     def signal(self, seat: Seat, request: SignalTo) -> list[Output]:
         target = self.seats.get(request.to)
+        if target is None and self.hidden is not None and request.to == self.hidden.user_id:
+            target = self.hidden
         if target is None or target is seat or not (self.is_visible(target) or self.is_visible(seat)):
             raise RtcError(f"nobody called {request.to!r} is in this room", code=RtcErrorCode.PEER_NOT_FOUND)
         if seat.role != "host" and isinstance(request.leg, LegOffer):
@@ -152,7 +155,8 @@ class Room:
     def _push(self, about: Seat, message: HubMessage) -> list[Output]:
         if not self.is_visible(about):
             return []
-        return [output for other in self._others(about) for output in other.to(message)]
+        hidden = self.hidden.to(message) if self.hidden is not None else []
+        return [output for other in self._others(about) for output in other.to(message)] + hidden
 
     def _others(self, seat: Seat) -> Iterator[Seat]:
         return (other for other in self.seats.values() if other is not seat)

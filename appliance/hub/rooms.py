@@ -42,6 +42,8 @@ from appliance.hub.missed_calls import MissedCalls
 from appliance.hub.moderation import Moderation
 from appliance.hub.peer_messages import Mailbox, PeerMessages
 from appliance.hub.presence import Presence
+from appliance.hub.relay_target import Targets
+from appliance.hub.relay_tasks import RelayTasks
 from appliance.hub.room import Room
 from appliance.hub.room_quality import RoomQualities
 from appliance.hub.seat import Output, Seat, Send
@@ -104,6 +106,13 @@ class Rooms:
         self._ice_servers = ice_servers
         self._make_secret = make_secret
         self._logins = Logins(settings, hub_id, verify, self.exclusions, make_secret, self._part)
+        self.relay = RelayTasks(
+            settings.relay,
+            Targets(settings.relay_hosts),
+            most=settings.relay_tasks,
+            record=settings.recordings_bytes > 0,
+            make_secret=make_secret,
+        )
         self._features: tuple[Feature, ...] = (
             Presence(self.seats),
             TokenLife(verify, wall_s, settings.token_grace_s, self._logins.put_off),
@@ -112,6 +121,7 @@ class Rooms:
             Invitations(self.seats, self._missed_calls.add),
             self._missed_calls,
             PeerMessages(self.seats, self._mailbox, wall_s, make_secret),
+            self.relay,
         )
         self._deciders: dict[type[Any], Feature] = {
             request: feature for feature in self._features for request in feature.requests
@@ -239,8 +249,9 @@ class Rooms:
         for seat in room.seats.values():
             outputs += seat.tell(RoomClosed(room=room_name, message=message))
             seat.room, seat.session_id, seat.streams = None, "", {}
+        seats = list(room.seats.values())
         room.seats.clear()  # what is still to be told in this room is told to nobody
-        return outputs
+        return outputs + [output for seat in seats for output in self._left(seat, room)]
 
     # --- inside
 
@@ -339,7 +350,10 @@ class Rooms:
         outputs = room.leave(seat, reason, message)
         if not room.seats and room.name not in self.kept_rooms:
             del self.rooms[room.name]
-        return outputs
+        return outputs + self._left(seat, room)
+
+    def _left(self, seat: Seat, room: Room) -> list[Output]:
+        return [output for feature in self._features for output in feature.left(seat, room)]
 
     def _part(self, seat: Seat, reason: LeaveReason, message: str, now_s: float) -> list[Output]:
         """The seat is about to be gone from the hub."""

@@ -35,6 +35,12 @@ class HubSettings:
     send_queue_messages: int = 512  # what waits for a reader that is slow; a fuller queue is a lost link
     send_queue_bytes: int = 2 * 1024 * 1024
 
+    relay: Literal["off", "moderators", "hosts"] = "moderators"  # of a live room: who may push and record it
+    relay_hosts: tuple[str, ...] = ()  # where to; empty: public addresses
+    relay_tasks: int = 3  # of all rooms together
+    recordings_bytes: int = 0  # of all of them; 0: none are kept
+    recordings_age_s: float = 30 * 86_400.0
+
     stun_urls: tuple[str, ...] = ()
     turn_urls: tuple[str, ...] = ()
     turn_secret: str = ""

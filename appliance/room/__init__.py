@@ -10,29 +10,42 @@ if TYPE_CHECKING:
     from appliance.room.create import ClientConfig, create_client
     from appliance.room.member_client import ChannelInfo, JoinResult
     from appliance.room.options import RoomOptions
+    from appliance.room.signaling_tasks import Canvas, LayoutImage, LayoutUser, RtmpTask, TaskAudio, TaskLayout
     from appliance.room.streams import LocalStream, RemoteStream, RemoteUser
 
 __all__ = [
+    "Canvas",
     "ChannelInfo",
     "ClientConfig",
     "JoinResult",
+    "LayoutImage",
+    "LayoutUser",
     "LocalStream",
     "RemoteStream",
     "RemoteUser",
     "RoomClient",
     "RoomOptions",
+    "RtmpTask",
+    "TaskAudio",
+    "TaskLayout",
     "create_client",
 ]
 
 _HOMES = {
+    "Canvas": "signaling_tasks",
     "ChannelInfo": "member_client",
     "ClientConfig": "create",
     "JoinResult": "member_client",
+    "LayoutImage": "signaling_tasks",
+    "LayoutUser": "signaling_tasks",
     "LocalStream": "streams",
     "RemoteStream": "streams",
     "RemoteUser": "streams",
     "RoomClient": "client",
     "RoomOptions": "options",
+    "RtmpTask": "signaling_tasks",
+    "TaskAudio": "signaling_tasks",
+    "TaskLayout": "signaling_tasks",
     "create_client": "create",
 }
 

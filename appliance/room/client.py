@@ -32,7 +32,6 @@ from appliance.room.events import (
     ConnectionStateChanged,
     StreamSubscribed,
 )
-from appliance.room.member_client import MemberClient
 from appliance.room.mesh import Mesh
 from appliance.room.options import RoomOptions
 from appliance.room.own_media import OwnMedia
@@ -41,6 +40,7 @@ from appliance.room.signaling_base import Kind, StreamName
 from appliance.room.signaling_room import IceServer, LegMessage
 from appliance.room.stay import Stay
 from appliance.room.streams import KINDS, LocalStream, RemoteStream
+from appliance.room.tasks_client import TasksClient
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ MIN_VOLUME_INTERVAL_MS = 100  # TM07
 MAX_TOP_N = 16
 
 
-class RoomClient(MemberClient):
+class RoomClient(TasksClient):
     """A member of at most one room of the hub at `url` (ws:// or wss://).
 
     Without an `uplink` it announces streams but sends nothing; without a `playout` it cannot subscribe.

@@ -9,6 +9,7 @@ events: the hub sends the whole `Member` whenever something of it changed, the c
       Join(id)  ------------------------------> Joined(id)   | Error(id)       room scope: `signaling_room`
       Publish, Unpublish, SetMute (id) -------> Ok(id)       | Error(id)       -> MemberChanged to the others
       Signal(to, leg message) ----------------> Signal(sender, leg message)    to that member only
+      AddTasks, UpdateTasks, DeleteTasks (id) -> Ok(id)      | Error(id)       relay: `signaling_tasks`
       Leave(id) ------------------------------> Ok(id)                         -> MemberLeft to the others
       Ping -----------------------------------> Pong
               MemberChanged, MemberLeft, Kicked, RoomClosed, Error   <----     pushed
@@ -27,13 +28,14 @@ import msgspec
 from appliance.errors import RtcError, RtcErrorCode
 from appliance.room.signaling_login import ClientLoginMessage, HubLoginMessage
 from appliance.room.signaling_room import ClientRoomMessage, HubRoomMessage
+from appliance.room.signaling_tasks import ClientTaskMessage, HubTaskMessage
 
 MAX_MESSAGE_BYTES = 256 * 1024  # 32 KiB of control characters, each escaped in six bytes, and the rest of the message
 
 T = TypeVar("T")
 
-ClientMessage = ClientLoginMessage | ClientRoomMessage
-HubMessage = HubLoginMessage | HubRoomMessage
+ClientMessage = ClientLoginMessage | ClientRoomMessage | ClientTaskMessage
+HubMessage = HubLoginMessage | HubRoomMessage | HubTaskMessage
 
 _encoder = msgspec.json.Encoder()
 _client_decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)

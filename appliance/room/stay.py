@@ -46,6 +46,7 @@ from appliance.room.events import (
     RoomClosed,
     RoomNetworkQuality,
     RtcErrorInfo,
+    RtmpState,
     StreamAdded,
     StreamRemoved,
     StreamUpdated,
@@ -75,6 +76,7 @@ from appliance.room.signaling_room import (
 from appliance.room.signaling_room import Kicked as KickedMessage
 from appliance.room.signaling_room import MuteForced as ForcedMute
 from appliance.room.signaling_room import RoomClosed as RoomClosedMessage
+from appliance.room.signaling_tasks import TaskChanged
 from appliance.room.streams import LocalStream
 
 logger = logging.getLogger(__name__)
@@ -324,6 +326,16 @@ class Stay:
                     for item in message.items
                 )
                 self._emit(RoomNetworkQuality(items=tuple(items)))
+            case TaskChanged():
+                self._emit(
+                    RtmpState(
+                        task_id=message.task_id,
+                        url=message.url,
+                        host_user_id=message.host_user_id,
+                        code=message.code,
+                        message=message.message,
+                    )
+                )
             case ForcedMute():
                 (self.forced_mutes.add if message.muted else self.forced_mutes.discard)(message.kind)
                 self._on_forced_mute(message.kind, message.muted)

@@ -47,6 +47,7 @@ from appliance.room.events.quality import (
     VolumeIndicator,
     VolumeItem,
 )
+from appliance.room.events.relay import RtmpState
 from appliance.room.events.streams import (
     AudioMuted,
     AudioUnmuted,
@@ -98,6 +99,7 @@ __all__ = [
     "RoomClosed",
     "RoomNetworkQuality",
     "RtcErrorInfo",
+    "RtmpState",
     "StreamAdded",
     "StreamRemoved",
     "StreamSubscribed",

@@ -31,8 +31,8 @@ def values(kind: msgspec.inspect.Type) -> st.SearchStrategy[Any]:
             optional = {field.encode_name: values(field.type) for field in kind.fields if not field.required}
             tag = {kind.tag_field: st.just(kind.tag)} if kind.tag_field else {}
             return st.fixed_dictionaries({**tag, **required}, optional=optional)
-        case msgspec.inspect.StrType(pattern=str()):
-            return st.from_regex(r"\A[A-Za-z0-9._~-]{1,64}\Z")
+        case msgspec.inspect.StrType(pattern=str() as pattern):
+            return st.from_regex(pattern).filter(lambda text: len(text) <= (kind.max_length or 64))
         case msgspec.inspect.StrType():
             return _text.filter(lambda text: len(text) >= (kind.min_length or 0))
         case msgspec.inspect.IntType():
