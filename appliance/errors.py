@@ -27,8 +27,10 @@ ApplianceError
    |  |- RoomFullError          RS16
    |  |- DuplicateUserError     RS17
    |  |- BannedError            RS06
+   |  |- CryptError             RS18
    |  `- ServiceUnavailableError RS04
    |- MediaTimeoutError
+   |- SeiUnavailableError       IL24
    `- RateLimitError
 """
 
@@ -104,10 +106,12 @@ class RtcErrorCode(StrEnum):
     ROOM_FULL = "room-full"
     DUPLICATE_USER = "duplicate-user"
     BANNED = "banned"
+    CRYPT_MISMATCH = "crypt-mismatch"
     SERVICE_UNAVAILABLE = "service-unavailable"
     RATE_LIMIT = "rate-limit"
     RECONNECT_TIMEOUT = "reconnect-timeout"
     MEDIA_TIMEOUT = "media-timeout"
+    SEI_UNAVAILABLE = "sei-unavailable"
     KICKED = "kicked"
     PEER_NOT_FOUND = "peer-not-found"
     INVITATION_ENDED = "invitation-ended"
@@ -253,6 +257,12 @@ class MediaTimeoutError(RtcError):
     default_code = RtcErrorCode.MEDIA_TIMEOUT
 
 
+class SeiUnavailableError(RtcError):
+    """There is no video on its way that could carry it (IL24)."""
+
+    default_code = RtcErrorCode.SEI_UNAVAILABLE
+
+
 class JoinError(RtcError):
     """join() did not get into the room."""
 
@@ -305,6 +315,12 @@ class BannedError(JoinError):
     """The user may not come back into this room (RS06)."""
 
     default_code = RtcErrorCode.BANNED
+
+
+class CryptError(JoinError):
+    """The others in the room encrypt with another mode or secret, or not at all (RS18)."""
+
+    default_code = RtcErrorCode.CRYPT_MISMATCH
 
 
 class ServiceUnavailableError(JoinError):

@@ -17,8 +17,17 @@ from collections.abc import Iterator
 
 import msgspec
 
-from appliance.errors import EmptyStreamError, LeaveReason, RoleError, RtcError, RtcErrorCode, StreamNotFoundError
+from appliance.errors import (
+    CryptError,
+    EmptyStreamError,
+    LeaveReason,
+    RoleError,
+    RtcError,
+    RtcErrorCode,
+    StreamNotFoundError,
+)
 from appliance.hub.seat import Output, Seat
+from appliance.media.e2ee import EncryptionMode
 from appliance.room.signaling import HubMessage
 from appliance.room.signaling_base import Kind, Profile, Role
 from appliance.room.signaling_room import (
@@ -54,6 +63,18 @@ class Room:
     def members_for(self, seat: Seat) -> tuple[Member, ...]:
         """What `seat` sees: the visible others."""
         return tuple(other.member() for other in self._others(seat) if self.is_visible(other))
+
+    def check_encryption(self, encryption: tuple[EncryptionMode, str]) -> None:
+        """Raises `CryptError` unless it is that of everybody who is in; the first one decides (X43)."""
+        for seat in self.seats.values():
+            if seat.encryption == encryption:
+                return
+            mode = seat.encryption[0]
+            if mode == "none":
+                raise CryptError(f"room {self.name!r} is not encrypted, and you would be")
+            if mode != encryption[0]:
+                raise CryptError(f"room {self.name!r} is encrypted with {mode}, not {encryption[0]}")
+            raise CryptError(f"room {self.name!r} is encrypted with another secret")
 
     def enter(self, seat: Seat, role: Role, session_id: str, *, is_probe: bool = False, data: str = "") -> list[Output]:
         """The messages to the others; the seat itself is told by the caller."""

@@ -324,9 +324,13 @@ class Rooms:
             raise ServiceUnavailableError(f"this hub has {len(self.rooms)} rooms and takes no more")
         if room is not None and len(room.seats) >= self._settings.room_capacity:
             raise RoomFullError(f"room {room.name!r} is full: {len(room.seats)} of {self._settings.room_capacity}")
+        encryption = (request.encryption, request.key_fingerprint)
+        if room is not None:
+            room.check_encryption(encryption)
         if room is None:
             room = self.rooms[request.room] = Room(request.room, request.profile)
         seat.token_room, seat.token_role, seat.may_moderate = token_room, token_role, may_moderate
+        seat.encryption = encryption
         role: Role = "audience" if "audience" in (request.role, token_role) else "host"
         entered = room.enter(seat, role, self._make_secret(), is_probe=request.probe, data=request.data)
         return [*seat.to(self._joined(seat, room, request.id)), *entered]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from appliance.media.e2ee import EncryptionMode
 from appliance.room.signaling import HubMessage
 from appliance.room.signaling_base import Kind, Role
 from appliance.room.signaling_room import Member, StreamInfo
@@ -55,6 +56,7 @@ class Seat:
     is_probe: bool = False  # only tests the network: hidden
     data: str = ""  # of its application, for the others in the room
     session_id: str = ""  # of this stay in the room
+    encryption: tuple[EncryptionMode, str] = ("none", "")  # of this stay: mode, and fingerprint of the key
     streams: dict[str, StreamInfo] = field(default_factory=dict)
     missed: list[HubMessage] = field(default_factory=list)  # told at the resume
 

@@ -99,7 +99,7 @@ def _first_slice(annex_b: bytes) -> int:
     at = annex_b.find(b"\x00\x00\x01")
     while at != -1:
         at += 3
-        if at + 2 <= len(annex_b) and annex_b[at] & 0x1F in (NAL_SLICE, NAL_IDR):
+        if at + 2 <= len(annex_b) and NAL_SLICE <= annex_b[at] & 0x1F <= NAL_IDR:
             return at
         at = annex_b.find(b"\x00\x00\x01", at)
     raise ValueError("an access unit without a slice")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from appliance.media.e2ee import FrameKey
+
 Kind = Literal["audio", "video"]
 SourceName = Literal["audio", "video", "screen"]  # what is muted: microphone, camera, screen
 StreamName = Literal["main", "screen"]
@@ -36,7 +38,7 @@ class EncodedFrame:
 
     `payloads` are RTP payloads, in order; the last one carries the marker bit. `timestamp` is in RTP clock units and
     derived from `captured_s`. `keyframe` is True for every audio frame. `audio_level` is RFC 6464's: 0..127 = -dBov;
-    None for video.
+    None for video. `key`: what it is encrypted with; None: it is in the clear.
     """
 
     payloads: tuple[bytes, ...]
@@ -44,3 +46,4 @@ class EncodedFrame:
     keyframe: bool
     audio_level: int | None
     captured_s: float
+    key: FrameKey | None = None

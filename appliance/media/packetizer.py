@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 
+from appliance.media.e2ee import FrameEncryptor, FrameKey, make_encryptor, sealed_nal_units
 from appliance.media.frames import Codec, CodedFrame, EncodedFrame
-from appliance.media.payload import packetize_h264, packetize_vp8
+from appliance.media.payload import packetize_h264, packetize_nal_units, packetize_vp8
 
 
 class Packetizer:
@@ -14,17 +15,32 @@ class Packetizer:
     def __init__(self, codec: Codec) -> None:
         self.codec = codec
         self._picture_id = random.randrange(1 << 15)
+        self._protection = _protection(None)
+
+    def protect(self, key: FrameKey | None) -> None:
+        """From the next frame on: each says in its `key` what it was encrypted with. Any thread."""
+        self._protection = _protection(key)
 
     def __call__(self, coded: CodedFrame) -> EncodedFrame:
-        data = coded.data
+        key, encryptor = self._protection
+        data = coded.data if encryptor is None else encryptor.seal(self.codec, coded.data)
         return EncodedFrame(
-            self._payloads(data), coded.timestamp & 0xFFFFFFFF, coded.keyframe, coded.audio_level, coded.captured_s
+            self._payloads(data, is_sealed=key is not None),
+            coded.timestamp & 0xFFFFFFFF,
+            coded.keyframe,
+            coded.audio_level,
+            coded.captured_s,
+            key,
         )
 
-    def _payloads(self, data: bytes) -> tuple[bytes, ...]:
+    def _payloads(self, data: bytes, *, is_sealed: bool) -> tuple[bytes, ...]:
         if self.codec == "h264":
-            return packetize_h264(data)
+            return packetize_nal_units(sealed_nal_units(data)) if is_sealed else packetize_h264(data)
         if self.codec == "vp8":
             self._picture_id = (self._picture_id + 1) % (1 << 15)
             return packetize_vp8(data, self._picture_id)
         return (data,)
+
+
+def _protection(key: FrameKey | None) -> tuple[FrameKey | None, FrameEncryptor | None]:
+    return key, None if key is None else make_encryptor(key)

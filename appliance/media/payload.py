@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from hw.annexb import h264_is_keyframe, nal_units
 
@@ -14,10 +14,15 @@ _FU_A = 28
 
 def packetize_h264(annex_b: bytes, limit: int = MAX_PAYLOAD_BYTES) -> tuple[bytes, ...]:
     """One access unit: small NAL units together (STAP-A), large ones in equal parts (FU-A)."""
+    return packetize_nal_units(nal_units(annex_b), limit)
+
+
+def packetize_nal_units(units: Iterable[bytes], limit: int = MAX_PAYLOAD_BYTES) -> tuple[bytes, ...]:
+    """As `packetize_h264`, of an access unit that is taken apart already."""
     payloads: list[bytes] = []
     group: list[bytes] = []
     size = 1  # of a STAP-A with `group`
-    for unit in nal_units(annex_b):
+    for unit in units:
         if size + 2 + len(unit) > limit:
             payloads += _aggregate(group)
             group, size = [], 1

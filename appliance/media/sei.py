@@ -25,14 +25,14 @@ class SeiError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class SeiMessage:
+class SeiPayload:
     """`data` of USER_DATA_UNREGISTERED begins with its UUID."""
 
     payload_type: int
     data: bytes
 
 
-def sei_nal_unit(messages: Iterable[SeiMessage]) -> bytes:
+def sei_nal_unit(messages: Iterable[SeiPayload]) -> bytes:
     """One NAL unit with these messages, without a start code."""
     rbsp = bytearray()
     for message in messages:
@@ -42,7 +42,7 @@ def sei_nal_unit(messages: Iterable[SeiMessage]) -> bytes:
     return bytes([NAL_SEI]) + escape(bytes(rbsp) + b"\x80")
 
 
-def parse_sei_nal_unit(nal: bytes) -> tuple[SeiMessage, ...]:
+def parse_sei_nal_unit(nal: bytes) -> tuple[SeiPayload, ...]:
     """All its messages, of whatever payload type. SeiError for anything that is cut off or no SEI."""
     if not nal or kind(nal) != NAL_SEI:
         raise SeiError("it is no NAL unit of type 6")
@@ -56,7 +56,7 @@ def parse_sei_nal_unit(nal: bytes) -> tuple[SeiMessage, ...]:
         size, at = _number(rbsp, at, end)
         if at + size > end:
             raise SeiError(f"a message of {size} bytes with {end - at} left")
-        messages.append(SeiMessage(payload_type, rbsp[at : at + size]))
+        messages.append(SeiPayload(payload_type, rbsp[at : at + size]))
         at += size
     return tuple(messages)
 
@@ -71,7 +71,7 @@ def _number(rbsp: bytes, at: int, end: int) -> tuple[int, int]:
     raise SeiError("a payload type or size is cut off")
 
 
-def splice(annex_b: bytes, messages: Iterable[SeiMessage]) -> bytes:
+def splice(annex_b: bytes, messages: Iterable[SeiPayload]) -> bytes:
     """The access unit with these messages before its first slice."""
     units = list(nal_units(annex_b))
     slices = (index for index, unit in enumerate(units) if NAL_SLICE <= kind(unit) <= NAL_IDR)
@@ -79,7 +79,7 @@ def splice(annex_b: bytes, messages: Iterable[SeiMessage]) -> bytes:
     return b"".join(START_CODE + unit for unit in units)
 
 
-def user_messages(annex_b: bytes) -> Iterator[SeiMessage]:
+def user_messages(annex_b: bytes) -> Iterator[SeiPayload]:
     """The messages of an access unit that an application sent, in order; broken SEI is passed over."""
     if _SEI_START not in annex_b:
         return
@@ -92,5 +92,5 @@ def user_messages(annex_b: bytes) -> Iterator[SeiMessage]:
             yield from (message for message in messages if _is_user_data(message))
 
 
-def _is_user_data(message: SeiMessage) -> bool:
+def _is_user_data(message: SeiPayload) -> bool:
     return message.payload_type in PAYLOAD_TYPES and not message.data.startswith(X264_UUID)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from appliance.media.audio_out import AudioOut
+from appliance.media.e2ee import FrameKey
 from appliance.media.echo import NearEnd, NearEndSettings
 from appliance.media.far_end import FarEnd
 from appliance.media.frames import CodedFrame, EncodedFrame, Kind, Layer, SourceName, StreamName, VideoCodec
@@ -47,6 +48,7 @@ class Uplink:
         self.near_end = NearEnd(self.settings.near_end, far_end or FarEnd(), self.trace)
         self._audio = AudioOut(self._post, self.trace)
         self._packetize = Packetizer("opus")
+        self._key: FrameKey | None = None
         self._video: dict[StreamName, VideoSource] = {
             "main": VideoSource(
                 "main", self.settings.video, self.trace, self.encoded, lambda exc: self.on_device_lost("video", exc)
@@ -136,6 +138,20 @@ class Uplink:
         """The gate itself, not the wish; False without a device: see `has`."""
         return self.has(source) and (self._audio.gate.muted if source == "audio" else self._source(source).muted)
 
+    def protect(self, key: FrameKey | None) -> None:
+        """Encrypts every stream with `key` from now on, once for all legs; None: nothing any more.
+
+        When this returns, nothing that was encoded before and not yet sent will be sent.
+        """
+        if key is self._key:
+            return
+        self._key = key
+        self._packetize.protect(key)
+        for tap in self._taps:
+            tap.flush()
+        for source in self._video.values():
+            source.protect(key)
+
     @property
     def level(self) -> int:
         """Local volume 0..100, behind the gate."""
@@ -198,8 +214,8 @@ class Uplink:
         self._call(self._deliver, epoch, self._packetize(coded))
 
     def _deliver(self, epoch: int, frame: EncodedFrame) -> None:
-        if epoch != self._audio.gate.epoch:
-            return  # encoded before the gate moved
+        if epoch != self._audio.gate.epoch or frame.key is not self._key:
+            return  # encoded before the gate moved, or without the key
         self.encoded["opus"] += 1
         self.trace.since("audio-send", frame.captured_s)
         for tap in self._taps:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import cast, get_args
 
+from appliance.media.e2ee import FrameKey
 from appliance.media.frames import CodedFrame, EncodedFrame, Layer, StreamName, VideoCodec
 from appliance.media.merge import merge_bitrate
 from appliance.media.packetizer import Packetizer
@@ -93,6 +94,7 @@ class VideoSource:
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._packetizers = {encoding: Packetizer(encoding[0]) for encoding in ENCODINGS}
+        self._key: FrameKey | None = None
         self._out = VideoOut(
             self._sink(("h264", "high")),
             settings.start_bitrate_bps,
@@ -181,6 +183,22 @@ class VideoSource:
         if gate is self._out.gate:
             return
         self._out.gate = gate
+        self._begin_anew()
+
+    def protect(self, key: FrameKey | None) -> None:
+        """Encrypts with `key` from now on. When this returns, nothing that was made without it will be sent."""
+        if key is self._key:
+            return
+        self._key = key
+        for packetizer in self._packetizers.values():
+            packetizer.protect(key)
+        self._begin_anew()
+        for taps in self._taps.values():
+            for tap in taps:
+                tap.request_keyframe()
+
+    def _begin_anew(self) -> None:
+        """With a key frame; what is on its way is dropped."""
         for taps in self._taps.values():
             for tap in taps:
                 tap.flush()
@@ -332,8 +350,8 @@ class VideoSource:
         return post
 
     def _deliver(self, encoding: Encoding, epoch: int, frame: EncodedFrame) -> None:
-        if epoch != self._out.gate.epoch:
-            return  # encoded before the gate moved
+        if epoch != self._out.gate.epoch or frame.key is not self._key:
+            return  # encoded before the gate moved, or without the key
         codec, layer = encoding
         self._encoded[codec] += 1
         self._trace.since("video-send", frame.captured_s)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from appliance.media.e2ee import FrameKey
 from appliance.room.leg import LegStats
 from appliance.room.signaling_base import Kind, StreamName
 from appliance.room.signaling_room import IceServer, LegMessage
@@ -35,6 +36,9 @@ class LegReport:
 
 class MediaBackend(Protocol):
     ice_servers: Sequence[IceServer]  # read for each new leg
+
+    def protect(self, key: FrameKey) -> None:
+        """Encrypt everything, and take nothing that is not encrypted with it; before the first leg, until `close`."""
 
     def publish(self, name: StreamName, kinds: frozenset[Kind]) -> None:
         """What others may receive of this stream from now on; nothing when empty."""

@@ -16,6 +16,7 @@ from appliance.log_fields import about
 from appliance.media.playout import Playout
 from appliance.room.backend import LegFailedError, LegReport, OnSubscribed, SendLeg
 from appliance.room.backoff import Backoff
+from appliance.room.decryption import Decryption
 from appliance.room.downlink_leg import DownlinkLeg
 from appliance.room.link import LinkLostError
 from appliance.room.signaling_base import Kind
@@ -56,6 +57,7 @@ class Downlink:
         signaling: asyncio.Event,
         ice_servers: Callable[[], Sequence[IceServer]],
         on_subscribed: OnSubscribed,
+        decryption: Decryption | None = None,
     ) -> None:
         self.stream = stream
         self.kinds = kinds
@@ -64,6 +66,7 @@ class Downlink:
         self._signaling = signaling  # set while the hub can be reached
         self._ice_servers = ice_servers
         self._on_subscribed = on_subscribed
+        self._decryption = decryption
         self._current: _Leg | None = None
         self._candidate: _Leg | None = None
         self._report: LegReport | None = None
@@ -213,6 +216,7 @@ class Downlink:
                 ice_servers=self._ice_servers(),
                 on_media=on_media,
                 on_closed=on_closed,
+                decryption=self._decryption,
             )
             answer = await candidate.leg.answer(offer)
         except Exception as exc:  # whatever a stranger's SDP makes of the parser

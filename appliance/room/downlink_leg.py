@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 from collections.abc import Callable, Sequence
 
 from aiortc import RTCRtpReceiver
 
 from appliance.media import aiortc_hooks
+from appliance.media.e2ee import Coding, FrameDecryptor, FrameRefusedError
 from appliance.media.frames import Kind
 from appliance.media.playout import Playout, RemoteAudio
 from appliance.media.video_in import RemoteVideo
 from appliance.media.video_receiver import VideoReceiver
+from appliance.room.decryption import Decryption
 from appliance.room.leg import Leg, LegStats, SdpError, codecs
 from appliance.room.signaling_room import IceServer
+
+logger = logging.getLogger(__name__)
 
 
 def _offered_video_codecs(sdp: str) -> tuple[str, ...]:
@@ -34,7 +40,9 @@ class DownlinkLeg(Leg):
         ice_servers: Sequence[IceServer],
         on_media: Callable[[Kind], None],
         on_closed: Callable[[str], None],
+        decryption: Decryption | None = None,
     ) -> None:
+        """With a `decryption` nothing is taken that it does not open."""
         super().__init__(leg_id, ice_servers, on_closed)
         self.user_id = user_id
         self.audio: RemoteAudio | None = None
@@ -43,6 +51,8 @@ class DownlinkLeg(Leg):
         self._on_media = on_media
         self._inbound: list[aiortc_hooks.Inbound] = []
         self._video_receiver: VideoReceiver | None = None
+        self._decryption = decryption
+        self._decryptors: list[FrameDecryptor] = []
 
     async def answer(self, offer_sdp: str) -> str:
         """The SDP answer to an offer that sends, with all candidates. SdpError if the offer cannot be used."""
@@ -79,15 +89,46 @@ class DownlinkLeg(Leg):
         return LegStats(packets, lost, expected, size, aiortc_hooks.ice_rtt_s(self.pc), jitter_s, last_s)
 
     def _take_audio(self, receiver: RTCRtpReceiver) -> None:
-        self.audio = self._playout.add(self.user_id)
-        aiortc_hooks.take_audio_packets(receiver, self.audio.push)
+        audio = self.audio = self._playout.add(self.user_id)
+        decryptor = self._decryptor()
+
+        def push(sequence_number: int, timestamp: int, payload: bytes, arrival_s: float) -> None:
+            opened = payload if decryptor is None else self._open(decryptor, "opus", payload)
+            if opened is not None:
+                audio.push(sequence_number, timestamp, opened, arrival_s)
+
+        aiortc_hooks.take_audio_packets(receiver, push)
         self._inbound.append(aiortc_hooks.Inbound(receiver, lambda: self._on_media("audio")))
 
     def _take_video(self, receiver: RTCRtpReceiver) -> None:
         self.video = RemoteVideo()
-        self._video_receiver = VideoReceiver(self.video)
+        decryptor = self._decryptor()
+
+        def open_picture(codec: str, timestamp: int, data: bytes) -> bytes | None:
+            return data if decryptor is None else self._open(decryptor, "h264" if codec == "H264" else "vp8", data)
+
+        self._video_receiver = VideoReceiver(self.video, open_picture)
         aiortc_hooks.receive_video(receiver, self._video_receiver)
         self._inbound.append(aiortc_hooks.Inbound(receiver, lambda: self._on_media("video")))
+
+    def _decryptor(self) -> FrameDecryptor | None:
+        if self._decryption is None:
+            return None
+        self._decryptors.append(self._decryption.decryptor())
+        return self._decryptors[-1]
+
+    def _open(self, decryptor: FrameDecryptor, coding: Coding, data: bytes) -> bytes | None:
+        try:
+            return decryptor.open(coding, data)
+        except FrameRefusedError as exc:
+            assert self._decryption is not None
+            count = self._decryption.refused.total()
+            if count & (count - 1) == 0:  # the 1st, 2nd, 4th, 8th, ...
+                logger.warning("%d frames refused, the last one of %s because %s", count, self.user_id, exc)
+            if coding != "opus" and exc.refusal != "replayed" and self._video_receiver is not None:
+                # Other pictures may refer to it. Not at once: it is handing on pictures.
+                asyncio.get_running_loop().call_soon(self._video_receiver.request_keyframe)
+            return None
 
     async def _end(self) -> None:
         for receiver in self.pc.getReceivers():
@@ -95,5 +136,8 @@ class DownlinkLeg(Leg):
         if self._video_receiver is not None:
             await self._video_receiver.close()
         await super()._end()
+        for decryptor in self._decryptors:
+            assert self._decryption is not None
+            self._decryption.retire(decryptor)
         if self.audio is not None:
             self.audio.close()

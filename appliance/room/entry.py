@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import get_args
 
 from appliance.errors import InvalidArgumentError
+from appliance.media.e2ee import FrameKey
+from appliance.room.encryption import Encryption
 from appliance.room.link import Link
 from appliance.room.options import RoomOptions
 from appliance.room.signaling_base import Profile, Role
@@ -44,7 +46,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a join asks for; a rejoin asks for it again."""
+    """What a join asks for; a rejoin asks for it again. `key`: derived from `encryption` before the first."""
 
     room_id: str
     credentials: Credentials
@@ -52,6 +54,8 @@ class Ticket:
     profile: Profile
     probe: bool = False
     data: str = ""
+    encryption: Encryption | None = None
+    key: FrameKey | None = None
 
     def check(self) -> None:
         """Raises `InvalidArgumentError` (IL08, IL09, IL29)."""
@@ -74,6 +78,8 @@ class Ticket:
             token=token,
             probe=self.probe,
             data=self.data,
+            encryption=self.key.mode if self.key is not None else "none",
+            key_fingerprint=self.key.fingerprint(self.room_id) if self.key is not None else "",
         )
 
 

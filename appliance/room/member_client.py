@@ -20,7 +20,9 @@ from appliance.errors import (
     ReconnectingError,
 )
 from appliance.events import Event
+from appliance.media.e2ee import EncryptionMode
 from appliance.room.connection import Connection, Trigger
+from appliance.room.encryption import EncryptionChoice
 from appliance.room.entry import Credentials, Ticket, Token, check_name
 from appliance.room.events import (
     ConnectionReason,
@@ -67,6 +69,7 @@ class MemberClient(LoginClient):
         self._stay: Stay | None = None
         self._role: Role = "host"
         self._profile: Profile = "rtc"
+        self._encryption = EncryptionChoice()
 
     # --- what is
 
@@ -141,6 +144,7 @@ class MemberClient(LoginClient):
             profile or self._profile,
             probe=probe,
             data=data,
+            encryption=self._encryption.chosen(),
         )
         ticket.check()
         await self._make_way(ticket)
@@ -154,10 +158,11 @@ class MemberClient(LoginClient):
         return result
 
     async def leave(self, why: LeaveReason = LeaveReason.USER_LEFT) -> None:
-        """Out of the room, from any state; cancels a join or a reconnect, keeps the login (X01, X05). `why`: what the
-        others are told, INTERNAL_ERROR when it is for a fault of one's own.
+        """Out of the room, from any state; cancels a join or a reconnect, keeps the login (X01, X05), forgets how the
+        room was encrypted (OR07). `why`: what the others are told, INTERNAL_ERROR when it is for a fault of one's own.
         """
         self._check_alive("leave")
+        self._encryption.clear()
         if self._stay is not None:
             await self._stay.leave(why)
 
@@ -188,9 +193,25 @@ class MemberClient(LoginClient):
         state = self._connection.state
         if profile not in get_args(Profile):
             raise InvalidArgumentError(f"{profile!r} is neither rtc nor live", operation=operation, state=state)
-        if state is not ConnectionState.DISCONNECTED:
-            raise ApiOrderError(f"{operation}() in {state}; call it before join()", operation=operation, state=state)
+        self._check_before_join(operation)
         self._profile = profile
+
+    def set_encryption_mode(self, mode: EncryptionMode) -> None:
+        """Of the next join (U89): none, aes-128-gcm or, weak and for parity only, sm4-128-ecb; forgets the secret.
+
+        Raises `ApiOrderError` after join (IL11), `InvalidArgumentError`.
+        """
+        self._check_before_join("set_encryption_mode")
+        self._encryption.set_mode(mode)
+
+    def set_encryption_secret(self, secret: str | bytes) -> None:
+        """Of the next join, after its mode (U90): 1 to 128 bytes, the same for everybody in the room. Until it is set
+        nothing is encrypted. Who guesses it hears everything: take a long one.
+
+        Raises `ApiOrderError` after join or before a mode (IL11, IL12), `InvalidArgumentError`.
+        """
+        self._check_before_join("set_encryption_secret")
+        self._encryption.set_secret(secret)
 
     async def set_client_role(self, role: Role) -> None:
         """host or audience (U22). Outside a room it is kept for the next join. Who becomes audience publishes nothing;
@@ -285,6 +306,13 @@ class MemberClient(LoginClient):
         elif self._connection.state is ConnectionState.DISCONNECTED and not isinstance(event, ErrorRaised):
             return  # OR05
         self._emitter.emit(event)
+
+    def _check_before_join(self, operation: str) -> None:
+        """IL07, IL11."""
+        self._check_alive(operation)
+        state = self._connection.state
+        if state is not ConnectionState.DISCONNECTED:
+            raise ApiOrderError(f"{operation}() in {state}; call it before join()", operation=operation, state=state)
 
     def _check_in_room(self, operation: str) -> Stay:
         self._check_alive(operation)

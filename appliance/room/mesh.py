@@ -9,9 +9,11 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from appliance.media.e2ee import FrameKey
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink
 from appliance.room.backend import LegFailedError, LegReport, OnSubscribed, SendLeg
+from appliance.room.decryption import Decryption
 from appliance.room.downlink import Downlink
 from appliance.room.link import LinkLostError
 from appliance.room.signaling_base import Kind, StreamName
@@ -41,7 +43,14 @@ class Mesh:
         self._signaling = asyncio.Event()
         self._downlinks: dict[tuple[str, StreamName], Downlink] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self._uplink = uplink
+        self._decryption: Decryption | None = None
         self._uplinks = Uplinks(uplink, send=send, ice_servers=lambda: self.ice_servers)
+
+    def protect(self, key: FrameKey) -> None:
+        self._decryption = Decryption(key)
+        if self._uplink is not None:
+            self._uplink.protect(key)
 
     def publish(self, name: StreamName, kinds: frozenset[Kind]) -> None:
         self._uplinks.publish(name, kinds)
@@ -63,6 +72,7 @@ class Mesh:
                 signaling=self._signaling,
                 ice_servers=lambda: self.ice_servers,
                 on_subscribed=self._on_subscribed,
+                decryption=self._decryption,
             )
 
     def wanted(self, stream: RemoteStream) -> frozenset[Kind]:
@@ -123,6 +133,8 @@ class Mesh:
         for key in list(self._downlinks):
             self._end(key)
         await asyncio.gather(self._uplinks.close(), *self._ending, return_exceptions=True)
+        if self._uplink is not None:
+            self._uplink.protect(None)
 
     def _of(self, user_id: str) -> list[Downlink]:
         return [downlink for key, downlink in self._downlinks.items() if key[0] == user_id]

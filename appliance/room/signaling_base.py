@@ -13,6 +13,7 @@ UserData = Annotated[str, msgspec.Meta(max_length=1024)]  # of the application, 
 LegId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 RequestId = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 Sdp = Annotated[str, msgspec.Meta(max_length=48 * 1024)]
+Fingerprint = Annotated[str, msgspec.Meta(max_length=64)]  # of a room's key (X43)
 Token = Annotated[str, msgspec.Meta(max_length=4096)]
 Kind = Literal["audio", "video"]
 StreamName = Literal["main", "screen"]

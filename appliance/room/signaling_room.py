@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from appliance.media.e2ee import EncryptionMode
 from appliance.room.signaling_base import (
+    Fingerprint,
     Kind,
     LegId,
     Message,
@@ -93,6 +95,7 @@ LegMessage = LegRequest | LegOffer | LegAnswer | LegClose
 class Join(Message, frozen=True, tag="join"):
     """`token` for a room that the token of the login does not open; it must be for the same user. `probe`: a test of
     the network before a call: nobody sees it, and nobody hears of its end (RS09). `data`: for the others to see.
+    `encryption` and `key_fingerprint`: must be those of whoever is in the room already; the key itself is never told.
     """
 
     id: RequestId
@@ -102,6 +105,8 @@ class Join(Message, frozen=True, tag="join"):
     token: Token = ""
     probe: bool = False
     data: UserData = ""
+    encryption: EncryptionMode = "none"
+    key_fingerprint: Fingerprint = ""
 
 
 class Leave(Message, frozen=True, tag="leave"):

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Literal
 
 from appliance.errors import (
+    CryptError,
     InvalidStateError,
     JoinCancelledError,
     JoinTimeoutError,
@@ -27,6 +28,7 @@ from appliance.errors import (
     ServiceUnavailableError,
 )
 from appliance.events import Event
+from appliance.media.e2ee import derive_key
 from appliance.room.backend import MediaBackend
 from appliance.room.comeback import error_info
 from appliance.room.connection import Connection, Trigger
@@ -34,6 +36,7 @@ from appliance.room.entry import Ticket, TokenUnavailableError
 from appliance.room.events import (
     ConnectionReason,
     ConnectionState,
+    CryptErrorRaised,
     ErrorRaised,
     Kicked,
     LoginState,
@@ -152,6 +155,11 @@ class Stay:
         await asyncio.shield(self._ending)
 
     async def _enter(self) -> None:
+        encryption = self.ticket.encryption
+        if encryption is not None:
+            key = await asyncio.to_thread(derive_key, encryption.mode, encryption.secret)
+            self.ticket = replace(self.ticket, key=key)
+            self.media.protect(key)
         login = self._login
         if login.state is LoginState.DISCONNECTED:
             login.is_implicit = True
@@ -181,6 +189,8 @@ class Stay:
     def _refused(self, error: RtcError) -> RtcError:
         self._vacate()
         error.operation, error.state = "join", str(ConnectionState.CONNECTING)
+        if isinstance(error, CryptError):
+            self._emit_crypt_error()
         self._connection.advance(Trigger.REFUSED, ConnectionReason.ERROR, error=error_info(error))
         return error
 
@@ -289,7 +299,13 @@ class Stay:
         if error.code in (RtcErrorCode.KICKED, RtcErrorCode.BANNED):
             why: Literal["kick", "banned"] = "banned" if error.code is RtcErrorCode.BANNED else "kick"
             self._emit(Kicked(user_id=self.user_id or "", reason=why, message=error.message))
+        if error.code is RtcErrorCode.CRYPT_MISMATCH:
+            self._emit_crypt_error()
         self._give_up(error, reason)
+
+    def _emit_crypt_error(self) -> None:
+        encryption = self.ticket.encryption
+        self._emit(CryptErrorRaised(crypt_type=encryption.mode if encryption is not None else "none"))
 
     def _give_up(self, error: RtcErrorInfo, reason: ConnectionReason) -> None:
         """TR10."""

@@ -11,6 +11,8 @@ from appliance.events import Event
 from appliance.vendor_codes import VendorCode, vendor_codes
 
 if TYPE_CHECKING:
+    from appliance.media.e2ee import EncryptionMode
+
     pass
 
 
@@ -137,6 +139,15 @@ class RoomClosed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CryptErrorRaised(Event):
+    """U91: the room is encrypted in another way than `crypt_type`, one's own mode, or with another secret, or not at
+    all; named `crypt-error`.
+    """
+
+    crypt_type: EncryptionMode
+
+
+@dataclass(frozen=True, kw_only=True)
 class ErrorRaised(Event):
     """U10: unrecoverable faults only; named `error`."""
 
@@ -150,4 +161,5 @@ class LogUploadResult(Event):
     status: int
 
 
+CryptErrorRaised.event_name = "crypt-error"  # as below
 ErrorRaised.event_name = "error"  # the contract's name; the class avoids Python's

@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.media.rbsp import escape, exp_golomb, unescape
-from appliance.media.sei import SeiError, SeiMessage, parse_sei_nal_unit, sei_nal_unit, splice, user_messages
+from appliance.media.sei import SeiError, SeiPayload, parse_sei_nal_unit, sei_nal_unit, splice, user_messages
 from hw.annexb import NAL_SEI, START_CODE, kind, nal_units
 from tests.appliance.media.pictures import coded_pictures, decoded
 
 _data = st.one_of(st.binary(max_size=600), st.lists(st.sampled_from([0, 0, 0, 1, 3, 255]), max_size=600).map(bytes))
-_messages = st.lists(st.builds(SeiMessage, st.integers(0, 600), _data), min_size=1, max_size=4)
+_messages = st.lists(st.builds(SeiPayload, st.integers(0, 600), _data), min_size=1, max_size=4)
 
 
 @given(_messages)
-def test_messages_come_out_as_they_went_in(messages: list[SeiMessage]) -> None:
+def test_messages_come_out_as_they_went_in(messages: list[SeiPayload]) -> None:
     nal = sei_nal_unit(messages)
     assert b"\x00\x00\x01" not in nal
     assert b"\x00\x00\x00" not in nal
@@ -60,7 +60,7 @@ def test_what_is_wrong_is_said(nal: bytes, why: str) -> None:
 
 def test_a_picture_carries_messages_and_still_decodes() -> None:
     uuid = bytes(range(16))
-    sent = [SeiMessage(5, uuid + b"\x00\x00\x00\x01"), SeiMessage(243, b"\x00\x00\x03")]
+    sent = [SeiPayload(5, uuid + b"\x00\x00\x00\x01"), SeiPayload(243, b"\x00\x00\x03")]
     unit = splice(coded_pictures("h264", 1)[0], sent)
     assert list(user_messages(unit)) == sent
     kinds = [kind(nal) for nal in nal_units(unit)]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from appliance.media import aiortc_hooks
+from appliance.media.frames import VideoCodec
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink, UplinkSettings
 from appliance.media.video_source import VideoSettings
@@ -14,9 +15,9 @@ from hw.synthetic import SyntheticCamera, SyntheticMicrophone
 
 
 @asynccontextmanager
-async def uplink(*, camera: bool = True) -> AsyncIterator[Uplink]:
+async def uplink(*, camera: bool = True, codec: VideoCodec = "vp8") -> AsyncIterator[Uplink]:
     aiortc_hooks.install(["127.0.0.1"], loopback=True)
-    sender = Uplink(UplinkSettings(VideoSettings(width=160, height=160, fps=15, codec="vp8")))
+    sender = Uplink(UplinkSettings(VideoSettings(width=160, height=160, fps=15, codec=codec)))
     sender.start(SyntheticMicrophone(tone_hz=440), SyntheticCamera(160, 160, 15) if camera else None)
     try:
         yield sender

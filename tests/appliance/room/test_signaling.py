@@ -162,6 +162,8 @@ def test_a_message_is_one_json_object_with_a_type() -> None:
         "token": "",
         "probe": False,
         "data": "",
+        "encryption": "none",
+        "key_fingerprint": "",
     }
     stream = StreamInfo(audio=TrackInfo(muted=True))
     assert decode_client(encode(Publish(id=2, stream=stream))) == Publish(id=2, stream=stream)
