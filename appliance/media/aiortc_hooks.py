@@ -10,9 +10,9 @@ import asyncio
 import datetime
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 import aioice.ice
 import aiortc.clock
@@ -24,11 +24,13 @@ from aioice import stun
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 from aiortc.codecs import is_rtx
 from aiortc.rtcrtpreceiver import StreamStatistics
-from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.rtp import (
     RTCP_PSFB_APP,
+    RTCP_RTPFB_NACK,
     RtcpPsfbPacket,
     RtcpRrPacket,
+    RtcpRtpfbPacket,
+    RtcpSenderInfo,
     RtcpSrPacket,
     RtpPacket,
     pack_remb_fci,
@@ -36,8 +38,9 @@ from aiortc.rtp import (
     unwrap_rtx,
 )
 
-from appliance.media.feedback import BitrateEstimate, ReceiverReport
-from appliance.media.frames import EncodedFrame
+from appliance.media.feedback import BitrateEstimate, Feedback, ReceiverReport
+from appliance.media.rtp_out import RtpStream, SentCounts, StreamParameters
+from appliance.media.rtp_port import Route, RtpPort
 from appliance.media.video_receiver import VideoReceiver
 
 CONSENT_INTERVAL_S = 1.0
@@ -245,51 +248,98 @@ def negotiated_codec(transceiver: RTCRtpTransceiver) -> str:
 # --- senders
 
 
-def send_encoded(sender: RTCRtpSender, next_frame: Callable[[], Awaitable[EncodedFrame]]) -> None:
-    """The sender takes its packets from `next_frame` and never encodes. A ConnectionError from there ends it."""
+class SenderCalls(Protocol):
+    """What a sender tells whoever feeds it."""
 
-    async def next_encoded_frame(codec: object) -> RTCEncodedFrame:
-        frame = await next_frame()
-        level = None if frame.audio_level is None else -frame.audio_level
-        return RTCEncodedFrame(list(frame.payloads), frame.timestamp, level)  # type: ignore[arg-type]
+    def on_start(self, rtp: RtpStream) -> None:
+        """The connection is there: frames go to `rtp` from now on."""
 
+    def on_keyframe_request(self) -> None:
+        """PLI or FIR."""
+
+    def on_nack(self, lost: Sequence[int]) -> None: ...
+    def on_feedback(self, feedback: Feedback) -> None: ...
+
+
+def take_over_sender(sender: RTCRtpSender, port: RtpPort, calls: SenderCalls) -> None:
+    """RTP is ours, packed and sent without aiortc; RTCP, BYE and statistics stay aiortc's. Before the sender starts."""
     inner: Any = sender
-    inner._next_encoded_frame = next_encoded_frame
+    handle, send_rtcp = inner._handle_rtcp_packet, inner._send_rtcp
+    rtp: RtpStream | None = None
 
-
-def on_sender_feedback(
-    sender: RTCRtpSender,
-    on_keyframe: Callable[[], None],
-    on_feedback: Callable[[ReceiverReport | BitrateEstimate], None],
-) -> None:
-    """PLI and FIR, REMB, and receiver reports about this sender's stream, as they come."""
-    inner: Any = sender
-    handle = inner._handle_rtcp_packet
+    async def started(codec: Any) -> None:
+        nonlocal rtp
+        _open(port, inner.transport)
+        rtp = RtpStream(_stream_parameters(inner, codec), port)
+        calls.on_start(rtp)
+        await asyncio.get_running_loop().create_future()  # until the sender is stopped
 
     async def handle_rtcp_packet(packet: Any) -> None:
+        if isinstance(packet, RtcpRtpfbPacket):
+            if packet.fmt == RTCP_RTPFB_NACK:
+                calls.on_nack(packet.lost)
+            return
         await handle(packet)
         if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
             for report in packet.reports:
                 if report.ssrc == inner._ssrc:
                     rtt_s = inner._RTCRtpSender__rtt
                     loss = report.fraction_lost / 256
-                    on_feedback(ReceiverReport(loss, report.packets_lost, report.jitter, rtt_s, time.monotonic()))
+                    calls.on_feedback(ReceiverReport(loss, report.packets_lost, report.jitter, rtt_s, time.monotonic()))
         elif isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
             try:
                 bitrate_bps, ssrcs = unpack_remb_fci(packet.fci)
             except ValueError:
                 return
             if inner._ssrc in ssrcs:
-                on_feedback(BitrateEstimate(bitrate_bps, time.monotonic()))
+                calls.on_feedback(BitrateEstimate(bitrate_bps, time.monotonic()))
 
+    async def send_reports(packets: list[Any]) -> None:
+        if isinstance(packets[0], RtcpSrPacket):
+            if rtp is None or (timestamp := rtp.timestamp_at(now_s := time.monotonic())) is None:
+                return  # nothing has been sent that it could speak of
+            _fill_in(packets[0], inner, now_s, timestamp, rtp.counts())
+        await send_rtcp(packets)
+
+    inner._next_encoded_frame = started
     inner._handle_rtcp_packet = handle_rtcp_packet
-    inner._send_keyframe = on_keyframe
+    inner._send_keyframe = calls.on_keyframe_request
+    inner._send_rtcp = send_reports
 
 
-def outbound_counts(sender: RTCRtpSender) -> tuple[int, int]:
-    """Packets and payload bytes sent, retransmissions not counted."""
-    inner: Any = sender
-    return inner._RTCRtpSender__packet_count, inner._RTCRtpSender__octet_count
+def _open(port: RtpPort, dtls: Any) -> None:
+    agent = dtls.transport._connection
+    connected = type(dtls._state).CONNECTED
+
+    def route() -> Route | None:
+        pair = agent._nominated.get(1)
+        if pair is None or dtls._state is not connected:
+            return None
+        return pair.protocol.transport, pair.remote_addr
+
+    port.open(dtls._tx_srtp, route)
+
+
+def _stream_parameters(inner: Any, codec: Any) -> StreamParameters:
+    ids = inner._RTCRtpSender__rtp_header_extensions_map._HeaderExtensionsMap__ids
+    return StreamParameters(
+        ssrc=inner._ssrc,
+        payload_type=codec.payloadType,
+        rtx_ssrc=inner._rtx_ssrc,
+        rtx_payload_type=inner._RTCRtpSender__rtx_payload_type,
+        mid=inner._RTCRtpSender__mid,
+        mid_id=ids.mid or 0,
+        abs_send_time_id=ids.abs_send_time or 0,
+        audio_level_id=ids.audio_level or 0,
+        clock_hz=codec.clockRate,
+    )
+
+
+def _fill_in(report: RtcpSrPacket, inner: Any, now_s: float, timestamp: int, counts: SentCounts) -> None:
+    ntp = int((_NTP_AT_ZERO_S + now_s) * (1 << 32))
+    report.sender_info = RtcpSenderInfo(ntp, timestamp, counts.packets & 0xFFFFFFFF, counts.bytes & 0xFFFFFFFF)
+    inner._RTCRtpSender__lsr = ntp >> 16 & 0xFFFFFFFF
+    inner._RTCRtpSender__packet_count, inner._RTCRtpSender__octet_count = counts.packets, counts.bytes
 
 
 # --- receivers

@@ -8,37 +8,55 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import aioice.ice
 import aiortc.clock
 import av
 import numpy as np
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCSessionDescription
+from aiortc import (
+    RTCCertificate,
+    RTCConfiguration,
+    RTCDtlsTransport,
+    RTCIceGatherer,
+    RTCIceTransport,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
 from aiortc.codecs import CODECS, HEADER_EXTENSIONS
-from aiortc.rtcicetransport import RTCIceGatherer
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
 from aiortc.rtcrtpreceiver import RemoteStreamTrack, StreamStatistics
 from aiortc.rtp import (
     RTCP_PSFB_APP,
     RTCP_PSFB_PLI,
+    RTCP_RTPFB_NACK,
     HeaderExtensionsMap,
+    RtcpByePacket,
     RtcpPacket,
     RtcpPsfbPacket,
     RtcpReceiverInfo,
     RtcpRrPacket,
+    RtcpRtpfbPacket,
+    RtcpSenderInfo,
+    RtcpSrPacket,
     RtpPacket,
     is_rtcp,
     pack_remb_fci,
 )
+from pylibsrtp import Policy, Session
 
 from appliance.errors import HookError
 from appliance.media import aiortc_hooks as hooks
-from appliance.media.feedback import BitrateEstimate, ReceiverReport
+from appliance.media.feedback import BitrateEstimate, Feedback, ReceiverReport
 from appliance.media.frames import EncodedFrame
 from appliance.media.payload import packetize_vp8
+from appliance.media.rtp_out import RtpStream
+from appliance.media.rtp_port import RtpPort
 from appliance.media.video_encoder import VideoEncoder
 from appliance.media.video_in import RemoteVideo
 from appliance.media.video_receiver import VideoReceiver
@@ -87,6 +105,11 @@ def _check(fact: bool, what: str) -> None:
         raise AssertionError(what)
 
 
+def _uses(function: Any, *names: str) -> None:
+    missing = set(names) - set(function.__code__.co_names)
+    _check(not missing, f"{function.__qualname__} does not use {missing} any more")
+
+
 async def _monotonic_clock() -> None:
     statistics: Any = StreamStatistics(1000)
     statistics.add(RtpPacket(sequence_number=1))
@@ -117,8 +140,7 @@ async def _ice_agent() -> None:
 
 
 async def _consent_checks() -> None:
-    connect: Any = aioice.ice.Connection.connect
-    _check("query_consent" in connect.__code__.co_names, "connections do not start consent checks")
+    _uses(aioice.ice.Connection.connect, "query_consent")
     asked = asyncio.Event()
 
     class Protocol:
@@ -168,41 +190,122 @@ def _report(ssrc: int) -> RtcpReceiverInfo:
     )
 
 
-def _figure(feedback: ReceiverReport | BitrateEstimate) -> float:
-    return feedback.loss if isinstance(feedback, ReceiverReport) else feedback.bitrate_bps
+class _Calls:
+    """Hears what a sender tells."""
+
+    def __init__(self) -> None:
+        self.rtp: asyncio.Future[RtpStream] = asyncio.get_running_loop().create_future()
+        self.heard: list[object] = []
+
+    def on_start(self, rtp: RtpStream) -> None:
+        self.rtp.set_result(rtp)
+
+    def on_keyframe_request(self) -> None:
+        self.heard.append("key")
+
+    def on_nack(self, lost: Sequence[int]) -> None:
+        self.heard.append(list(lost))
+
+    def on_feedback(self, feedback: Feedback) -> None:
+        self.heard.append(feedback.loss if isinstance(feedback, ReceiverReport) else feedback)
+
+
+class _Far:
+    """A socket that decrypts what an RTCDtlsTransport sends to it."""
+
+    def __init__(self) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.setblocking(False)
+        self.port: int = self.socket.getsockname()[1]
+        self._agent: Any = None
+        self._session = Session(Policy(key=bytes(30), ssrc_type=Policy.SSRC_ANY_INBOUND))
+
+    async def connect(self) -> RTCDtlsTransport:
+        """With keys and a nominated pair, as after a handshake."""
+        dtls: Any = RTCDtlsTransport(RTCIceTransport(RTCIceGatherer()), [RTCCertificate.generateCertificate()])
+        dtls._state = type(dtls._state).CONNECTED
+        dtls._tx_srtp = Session(Policy(key=bytes(30), ssrc_type=Policy.SSRC_ANY_OUTBOUND))
+        ice: Any = aioice.ice
+        agent = self._agent = dtls.transport._connection
+        _, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: ice.StunProtocol(agent), local_addr=("127.0.0.1", 0)
+        )
+        protocol.local_candidate = aioice.Candidate("1", 1, "udp", 1, "127.0.0.1", self.port, "host")
+        agent._protocols.append(protocol)
+        agent._nominated[1] = ice.CandidatePair(protocol, protocol.local_candidate)
+        transport: RTCDtlsTransport = dtls
+        return transport
+
+    async def close(self) -> None:
+        if self._agent is not None:
+            await self._agent.close()
+        self.socket.close()
+
+    async def receive(self) -> bytes:
+        data = await asyncio.get_running_loop().sock_recv(self.socket, 2048)
+        return self._session.unprotect_rtcp(data) if is_rtcp(data) else self._session.unprotect(data)
 
 
 async def _sending() -> None:
-    frames: asyncio.Queue[EncodedFrame] = asyncio.Queue()
-    frames.put_nowait(EncodedFrame((b"one", b"two"), 960, True, 33, 0.0))
-    transport = _Transport()
-    sender = RTCRtpSender("audio", transport)  # type: ignore[arg-type]
+    dtls: Any = RTCDtlsTransport
+    ice: Any = aioice.ice.Connection
+    _uses(dtls._setup_srtp, "_tx_srtp")
+    _uses(dtls._send_rtp, "_state", "_tx_srtp")
+    _uses(ice.sendto, "_nominated", "protocol", "remote_addr")
+    _uses(aioice.ice.StunProtocol.send_data, "transport", "sendto")
+    far = _Far()
+    try:
+        await _send_to(far)
+    finally:
+        await far.close()
+
+
+async def _send_to(far: _Far) -> None:
+    transport = await far.connect()
+    sender = RTCRtpSender("audio", transport)
     sender.replaceTrack(RemoteStreamTrack("audio"))
-    heard: list[object] = []
-    hooks.send_encoded(sender, frames.get)
-    hooks.on_sender_feedback(sender, lambda: heard.append("key"), lambda feedback: heard.append(_figure(feedback)))
-    parameters = RTCRtpSendParameters(codecs=CODECS["audio"][:1], headerExtensions=HEADER_EXTENSIONS["audio"])
+    port, calls = RtpPort(), _Calls()
+    hooks.take_over_sender(sender, port, calls)
+    parameters = RTCRtpSendParameters(
+        codecs=CODECS["audio"][:1], headerExtensions=HEADER_EXTENSIONS["audio"], muxId="mid"
+    )
     extensions = HeaderExtensionsMap()
     extensions.configure(parameters)
     await sender.send(parameters)
+    inner: Any = sender
     try:
-        packets = [RtpPacket.parse(await transport.rtp.get(), extensions) for _ in range(2)]
-        _check([packet.payload for packet in packets] == [b"one", b"two"], "payloads are changed")
-        _check([packet.marker for packet in packets] == [0, 1], "the marker is not on the last packet")
-        _check(packets[0].extensions.audio_level == (False, 33), "the audio level is not sent")
-        await asyncio.sleep(0)
-        _check(hooks.outbound_counts(sender) == (2, 6), f"counts are {hooks.outbound_counts(sender)}")
-        inner: Any = sender
+        rtp = await calls.rtp
+        now_s = time.monotonic()
+        rtp.send(EncodedFrame((b"one", b"two", b"3"), 960, True, 33, now_s), 0, 3, now_s)
+        packets = [RtpPacket.parse(await far.receive(), extensions) for _ in range(3)]
+        _check([packet.payload for packet in packets] == [b"one", b"two", b"3"], "payloads are changed")
+        _check([packet.marker for packet in packets] == [0, 0, 1], "the marker is not on the last packet")
+        first = packets[0]
+        _check(first.ssrc == inner._ssrc and first.payload_type == 96, "the stream is another one")
+        _check(first.extensions.audio_level == (False, 33), "the audio level is not sent")
+        _check(first.extensions.mid == "mid", "the medium's id is not sent")
+        _uses(inner._run_rtcp, "_send_rtcp")
+        await inner._send_rtcp([RtcpSrPacket(inner._ssrc, RtcpSenderInfo(0, 0, 0, 0))])
+        report = RtcpPacket.parse(await far.receive())[0]
+        about: Any = getattr(report, "sender_info", None)
+        _check((about.packet_count, about.octet_count) == (3, 7), f"the sender report says {about}")
+        _check(inner._RTCRtpSender__lsr == about.ntp_timestamp >> 16 & 0xFFFFFFFF, "its answer is not known")
         remb = pack_remb_fci(200_000, [inner._ssrc])
         for packet in (
             RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=inner._ssrc),
             RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=remb),
+            RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=inner._ssrc, lost=[5, 6]),
             RtcpRrPacket(ssrc=1, reports=[_report(inner._ssrc)]),
         ):
             await inner._handle_rtcp_packet(packet)
-        _check(heard == ["key", 200_000, 0.25], f"feedback came as {heard}")
+        estimate = calls.heard[1]
+        _check(isinstance(estimate, BitrateEstimate) and estimate.bitrate_bps == 200_000, f"REMB came as {estimate}")
+        _check(calls.heard[::2] == ["key", [5, 6]] and calls.heard[3] == 0.25, f"feedback came as {calls.heard}")
     finally:
         await sender.stop()
+    goodbye = RtcpPacket.parse(await far.receive())[0]
+    _check(isinstance(goodbye, RtcpByePacket), "the receiver is not told of the end")
 
 
 async def _receiving_audio() -> None:

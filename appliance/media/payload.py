@@ -13,7 +13,7 @@ _FU_A = 28
 
 
 def packetize_h264(annex_b: bytes, limit: int = MAX_PAYLOAD_BYTES) -> tuple[bytes, ...]:
-    """One access unit: small NAL units together (STAP-A), large ones in equal parts (FU-A)."""
+    """One access unit: small NAL units together (STAP-A), large ones in equal parts (FU-A), the last may be smaller."""
     return packetize_nal_units(nal_units(annex_b), limit)
 
 
@@ -45,25 +45,26 @@ def _fragment(unit: bytes, limit: int) -> list[bytes]:
     indicator = (unit[0] & 0xE0) | _FU_A
     kind = unit[0] & 0x1F
     body = memoryview(unit)[1:]
-    count = -(-len(body) // (limit - 2))
     payloads = []
-    for index in range(count):
-        part = body[len(body) * index // count : len(body) * (index + 1) // count]
-        flags = (0x80 if index == 0 else 0) | (0x40 if index == count - 1 else 0)
-        payloads.append(bytes([indicator, flags | kind]) + part)
+    for start, stop in _parts(len(body), limit - 2):
+        flags = (0x80 if start == 0 else 0) | (0x40 if stop == len(body) else 0)
+        payloads.append(bytes([indicator, flags | kind]) + body[start:stop])
     return payloads
 
 
+def _parts(size: int, limit: int) -> list[tuple[int, int]]:
+    """As few as can be, of one size but the last: such packets leave with one system call."""
+    count = -(-size // limit)
+    each = -(-size // count)
+    return [(start, min(size, start + each)) for start in range(0, size, each)]
+
+
 def packetize_vp8(frame: bytes, picture_id: int, limit: int = MAX_PAYLOAD_BYTES) -> tuple[bytes, ...]:
-    """One frame in equal parts, each with the 15-bit `picture_id`."""
+    """One frame in equal parts, the last may be smaller, each with the 15-bit `picture_id`."""
     tail = bytes([0x80]) + (0x8000 | picture_id & 0x7FFF).to_bytes(2, "big")
     body = memoryview(frame)
-    count = -(-len(body) // (limit - 4))
     return tuple(
-        bytes([0x90 if index == 0 else 0x80])
-        + tail
-        + body[len(body) * index // count : len(body) * (index + 1) // count]
-        for index in range(count)
+        bytes([0x90 if start == 0 else 0x80]) + tail + body[start:stop] for start, stop in _parts(len(body), limit - 4)
     )
 
 

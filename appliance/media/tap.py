@@ -1,4 +1,4 @@
-"""One leg's end of an Uplink: a short queue of encoded frames, and what this leg reports back."""
+"""One leg's end of an Uplink: encoded frames, handed on at once or kept in a short queue, and what it reports back."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from appliance.media.feedback import BitrateEstimate, Feedback, ReceiverReport
 from appliance.media.frames import Codec, EncodedFrame, Kind, Layer
@@ -29,6 +30,16 @@ class TapCalls:
     closed: Callable[[Tap], None]
 
 
+class FrameReader(Protocol):
+    """Takes a tap's frames as they come."""
+
+    def put(self, frame: EncodedFrame) -> bool:
+        """False: it was dropped, and nothing that refers to it can be decoded."""
+
+    def flush(self) -> int:
+        """Forgets what it has not sent yet; how many frames that was."""
+
+
 class Tap:
     """Used on the event loop only. A slow reader loses the oldest sound, or pictures up to the next key frame.
 
@@ -43,11 +54,16 @@ class Tap:
         self.bitrate: Report | None = None
         self.loss: Report | None = None
         self._calls = calls
+        self._reader: FrameReader | None = None
         self._frames: deque[EncodedFrame] = deque()
         self._ready = asyncio.Event()
         self._needs_keyframe = kind == "video"
         self._last_timestamp: int | None = None
         self._closed = False
+
+    def attach(self, reader: FrameReader) -> None:
+        """Frames go to `reader` from now on, in place of `next`."""
+        self._reader = reader
 
     async def next(self) -> EncodedFrame:
         """The next frame, as soon as it is there; video starts with a key frame. Raises TapClosedError."""
@@ -95,6 +111,11 @@ class Tap:
         if self._needs_keyframe and not frame.keyframe:
             return
         self._needs_keyframe = False
+        if self._reader is not None:
+            if not self._reader.put(self._in_order(frame)):
+                self.dropped += 1 + self._flush()
+                self._calls.keyframe()
+            return
         limit = AUDIO_FRAMES if self.kind == "audio" else VIDEO_FRAMES
         if len(self._frames) >= limit:
             if self.kind == "audio" or frame.keyframe:
@@ -109,9 +130,14 @@ class Tap:
         self._ready.set()
 
     def flush(self) -> None:
-        """Forgets what has not been read; video goes on with a key frame."""
+        """Forgets what has not been read or sent; video goes on with a key frame."""
+        self._flush()
+
+    def _flush(self) -> int:
+        waiting = len(self._frames) if self._reader is None else self._reader.flush()
         self._frames.clear()
         self._needs_keyframe = self.kind == "video"
+        return waiting
 
     def _in_order(self, frame: EncodedFrame) -> EncodedFrame:
         """`frame`, a little later where another layer was ahead of this one."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import av
-from aiortc import MediaStreamTrack, RTCRtpSender
+from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
 from appliance.media import aiortc_hooks
-from appliance.media.feedback import Feedback, ReceiverReport
-from appliance.media.frames import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, EncodedFrame, Kind
-from appliance.media.tap import Tap
+from appliance.media.frames import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, Kind
+from appliance.media.rtp_port import RtpPort
+from appliance.media.stream_sender import StreamSender
 from appliance.media.uplink import Uplink
 from appliance.room.leg import Leg, LegStats, codecs
 from appliance.room.signaling_room import IceServer
@@ -28,39 +28,6 @@ class _SilentTrack(MediaStreamTrack):
         raise MediaStreamError("the frames of this track come from a hook")
 
 
-class _Outgoing:
-    """One kind of an UplinkLeg: a tap from the first packet on."""
-
-    def __init__(self, kind: Kind, uplink: Uplink, sender: RTCRtpSender) -> None:
-        self.kind = kind
-        self.codec = ""  # of the answer; empty: not wanted
-        self.sender = sender
-        self.report: ReceiverReport | None = None
-        self._uplink = uplink
-        self._tap: Tap | None = None
-        aiortc_hooks.send_encoded(sender, self._next)
-        aiortc_hooks.on_sender_feedback(sender, self._on_keyframe, self._on_feedback)
-
-    async def _next(self) -> EncodedFrame:
-        if self._tap is None:
-            self._tap = self._uplink.tap(self.kind, self.codec)
-        return await self._tap.next()
-
-    def _on_keyframe(self) -> None:
-        if self._tap is not None:
-            self._tap.request_keyframe()
-
-    def _on_feedback(self, feedback: Feedback) -> None:
-        if isinstance(feedback, ReceiverReport):
-            self.report = feedback
-        if self._tap is not None:
-            self._tap.report(feedback)
-
-    def close(self) -> None:
-        if self._tap is not None:
-            self._tap.close()
-
-
 class UplinkLeg(Leg):
     """Sends the Uplink's kinds to one receiver."""
 
@@ -74,12 +41,15 @@ class UplinkLeg(Leg):
         on_closed: Callable[[str], None],
     ) -> None:
         super().__init__(leg_id, ice_servers, on_closed)
-        self._outgoing: list[_Outgoing] = []
+        self._port = RtpPort()
+        self._senders: list[StreamSender] = []
         for kind in kinds:
             transceiver = self.pc.addTransceiver(_SilentTrack(kind), direction="sendonly")
             names = ("opus",) if kind == "audio" else uplink.video_codecs()
             transceiver.setCodecPreferences(codecs(kind, names))
-            self._outgoing.append(_Outgoing(kind, uplink, transceiver.sender))
+            sender = StreamSender(kind, uplink)
+            aiortc_hooks.take_over_sender(transceiver.sender, self._port, sender)
+            self._senders.append(sender)
 
     async def offer(self) -> str:
         """The SDP offer, with all candidates."""
@@ -88,19 +58,19 @@ class UplinkLeg(Leg):
     async def accept(self, answer_sdp: str) -> None:
         """Takes the receiver's answer. SdpError if it cannot be used: the leg is of no use then, close it."""
         await self._apply(answer_sdp, "answer")
-        for transceiver, outgoing in zip(self.pc.getTransceivers(), self._outgoing, strict=True):
-            outgoing.codec = aiortc_hooks.negotiated_codec(transceiver)
+        for transceiver, sender in zip(self.pc.getTransceivers(), self._senders, strict=True):
+            sender.codec = aiortc_hooks.negotiated_codec(transceiver)
 
     def stats(self) -> LegStats:
         packets = lost = size = 0
         jitter_s = rtt_s = last_s = None
-        for outgoing in self._outgoing:
-            sent, sent_bytes = aiortc_hooks.outbound_counts(outgoing.sender)
-            packets += sent
-            size += sent_bytes
-            report = outgoing.report
+        for sender in self._senders:
+            counts = sender.counts()
+            packets += counts.packets
+            size += counts.bytes
+            report = sender.report
             if report is not None:
-                clock_hz = AUDIO_CLOCK_HZ if outgoing.kind == "audio" else VIDEO_CLOCK_HZ
+                clock_hz = AUDIO_CLOCK_HZ if sender.kind == "audio" else VIDEO_CLOCK_HZ
                 lost += max(0, report.packets_lost)
                 jitter_s = max(jitter_s or 0.0, report.jitter / clock_hz)
                 rtt_s = report.rtt_s
@@ -114,5 +84,5 @@ class UplinkLeg(Leg):
         try:
             await super()._end()
         finally:  # the senders are gone: none of them taps again
-            for outgoing in self._outgoing:
-                outgoing.close()
+            for sender in self._senders:
+                sender.close()

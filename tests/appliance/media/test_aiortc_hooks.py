@@ -10,7 +10,7 @@ import aiortc.clock
 import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
 import pytest
-from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+from aiortc import RTCDtlsTransport, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.rtcicetransport import RTCIceGatherer, RTCIceTransport
 from aiortc.rtcrtpreceiver import StreamStatistics
 
@@ -34,6 +34,9 @@ async def test_the_self_test_passes_quickly() -> None:
     ("owner", "name", "hook"),
     [
         (RTCRtpSender, "_handle_rtcp_packet", "monotonic clock"),
+        (RTCRtpSender, "_send_rtcp", "sending"),
+        (RTCDtlsTransport, "_setup_srtp", "sending"),
+        (aioice.ice.Connection, "sendto", "sending"),
         (RTCRtpReceiver, "_handle_rtp_packet", "receiving audio"),
         (RTCRtpReceiver, "_send_rtcp_pli", "receiving video"),
         (RTCRtpReceiver, "_send_rtcp_nack", "receiving video"),

@@ -1,0 +1,115 @@
+"""One stream of a leg: frames from a tap of the Uplink to the wire, and what the receiver says back to the tap."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import cast
+
+from appliance.media.feedback import Feedback, ReceiverReport
+from appliance.media.frames import EncodedFrame, Kind, StreamName, VideoCodec
+from appliance.media.pacer import Pacer
+from appliance.media.rtp_out import RtpStream, SentCounts
+from appliance.media.tap import Tap
+from appliance.media.uplink import Uplink
+
+IDLE_TARGET_BPS = 1_000_000  # of an encoder that has just ended: its last pictures are on their way
+
+
+class StreamSender:
+    """Used on the event loop. Sound leaves at once; pictures leave through a pacer."""
+
+    def __init__(self, kind: Kind, uplink: Uplink, stream: StreamName = "main") -> None:
+        self.kind = kind
+        self.stream: StreamName = stream
+        self.codec = ""  # of the answer; empty: not wanted
+        self.tap: Tap | None = None  # from the first packet on
+        self.report: ReceiverReport | None = None
+        self.keyframe_requests = 0
+        self.nacks = 0  # packets that the receiver asked for again
+        self._uplink = uplink
+        self._rtp: RtpStream | None = None
+        self._pacer: Pacer[EncodedFrame] | None = Pacer() if kind == "video" else None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def counts(self) -> SentCounts:
+        return self._rtp.counts() if self._rtp is not None else SentCounts()
+
+    def close(self) -> None:
+        self._stop_timer()
+        if self.tap is not None:
+            self.tap.close()
+
+    # --- the connection's side
+
+    def on_start(self, rtp: RtpStream) -> None:
+        """The connection is there."""
+        self._rtp = rtp
+        self.tap = self._uplink.tap(self.kind, self.codec, stream=self.stream)
+        self.tap.attach(self)
+
+    def on_keyframe_request(self) -> None:
+        self.keyframe_requests += 1
+        if self.tap is not None:
+            self.tap.request_keyframe()
+
+    def on_nack(self, lost: Sequence[int]) -> None:
+        """Packets with these sequence numbers are missing."""
+        self.nacks += len(lost)
+        if self._rtp is not None:
+            now_s = time.monotonic()
+            size = self._rtp.retransmit(lost, now_s)
+            if size and self._pacer is not None:
+                self._pacer.charge(size, now_s, self._target_bps())
+
+    def on_feedback(self, feedback: Feedback) -> None:
+        if isinstance(feedback, ReceiverReport):
+            self.report = feedback
+            if self._rtp is not None:
+                self._rtp.rtt_s = feedback.rtt_s
+        if self.tap is not None:
+            self.tap.report(feedback)
+
+    # --- the tap's side
+
+    def put(self, frame: EncodedFrame) -> bool:
+        """Sends a frame, now or soon. False: too much is waiting, and it was dropped."""
+        assert self._rtp is not None
+        payloads, now_s = frame.payloads, time.monotonic()
+        pacer = self._pacer
+        if pacer is None or pacer.admit(len(payloads), sum(map(len, payloads)), now_s, self._target_bps()):
+            self._rtp.send(frame, 0, len(payloads), now_s)
+            return True
+        taken = pacer.put(frame, [len(payload) for payload in payloads], now_s)
+        if self._timer is None:
+            self._run()
+        return taken
+
+    def flush(self) -> int:
+        """Nothing that was put so far goes out from now on, not even again. How many frames were still waiting."""
+        self._stop_timer()
+        if self._rtp is not None:
+            self._rtp.forget()
+        return self._pacer.flush() if self._pacer is not None else 0
+
+    def _run(self) -> None:
+        assert self._pacer is not None
+        assert self._rtp is not None
+        now_s = time.monotonic()
+        for chunk in self._pacer.take(now_s, self._target_bps()):
+            self._rtp.send(chunk.frame, chunk.start, chunk.stop, now_s)
+        next_s = self._pacer.next_s(now_s)
+        loop = asyncio.get_running_loop()
+        self._timer = None if next_s is None else loop.call_later(next_s - now_s, self._run)
+
+    def _target_bps(self) -> int:
+        assert self.tap is not None
+        codec = cast(VideoCodec, self.codec)
+        target_bps = self._uplink.target_bitrate_bps(codec, stream=self.stream, layer=self.tap.layer)
+        return target_bps or IDLE_TARGET_BPS
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,113 @@
+"""From a tap to RTP: sound at once, pictures paced, and nothing of what was flushed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from appliance.media.feedback import BitrateEstimate, ReceiverReport
+from appliance.media.frames import EncodedFrame
+from appliance.media.merge import Report
+from appliance.media.pacer import MAX_QUEUE_BYTES
+from appliance.media.rtp_out import RtpStream, StreamParameters
+from appliance.media.stream_sender import StreamSender
+from appliance.media.uplink import Uplink
+
+KEY = EncodedFrame((bytes(1100),) * 60, 0, True, None, 0.0)
+SMALL = EncodedFrame((b"picture",), 3000, False, None, 0.1)
+SOUND = EncodedFrame((b"sound",), 960, True, 30, 0.0)
+
+
+class Port:
+    def __init__(self) -> None:
+        self.payloads: list[bytes] = []
+
+    def put(self, header: bytes | bytearray, payload: bytes) -> None:
+        self.payloads.append(payload)
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+
+def start(uplink: Uplink, port: Port, *codecs: str) -> list[StreamSender]:
+    senders = []
+    for codec in codecs:
+        sender = StreamSender("audio" if codec == "opus" else "video", uplink)
+        sender.codec = codec
+        sender.on_start(RtpStream(StreamParameters(1, 96, 90_000), port))
+        senders.append(sender)
+    return senders
+
+
+async def test_sound_overtakes_a_key_frame_that_is_spread() -> None:
+    uplink, port = Uplink(), Port()
+    audio, video = start(uplink, port, "opus", "h264")
+    assert audio.tap is not None
+    assert video.tap is not None
+    video.tap.put(KEY)
+    first = len(port.payloads)
+    assert 0 < first < 60
+    audio.tap.put(SOUND)
+    video.tap.put(SMALL)
+    assert port.payloads[first:] == [b"sound"]
+    started_s = time.monotonic()
+    while port.payloads[-1] != b"picture":  # noqa: ASYNC110  # a timer tells nobody
+        await asyncio.sleep(0.005)
+    assert time.monotonic() - started_s < 0.5
+    assert len(port.payloads) == 62
+    assert (video.counts().packets, video.counts().frames, video.counts().keyframes) == (61, 2, 1)
+    audio.close()
+    video.close()
+    await uplink.close()
+
+
+async def test_after_a_flush_nothing_goes_out_that_was_put_before_and_nothing_again() -> None:
+    uplink, port = Uplink(), Port()
+    (video,) = start(uplink, port, "h264")
+    assert video.tap is not None
+    video.tap.put(KEY)
+    video.tap.flush()
+    sent = len(port.payloads)
+    video.on_nack(list(range(1 << 16)))
+    await asyncio.sleep(0.05)
+    assert len(port.payloads) == sent
+    video.tap.put(SMALL)  # it cannot be decoded
+    assert len(port.payloads) == sent
+    video.tap.put(KEY)
+    assert len(port.payloads) > sent
+    video.close()
+    await uplink.close()
+
+
+async def test_a_leg_that_is_far_too_slow_starts_again_with_a_key_frame() -> None:
+    uplink, port = Uplink(), Port()
+    (video,) = start(uplink, port, "h264")
+    assert video.tap is not None
+    huge = EncodedFrame((bytes(1100),) * (MAX_QUEUE_BYTES // 1000), 0, True, None, 0.0)
+    video.tap.put(huge)
+    video.tap.put(SMALL)
+    assert video.tap.dropped == 2
+    sent = len(port.payloads)
+    video.tap.put(SMALL)
+    await asyncio.sleep(0.02)
+    assert len(port.payloads) == sent
+    video.close()
+    await uplink.close()
+
+
+async def test_what_the_receiver_says_reaches_tap_and_counters() -> None:
+    uplink, port = Uplink(), Port()
+    (video,) = start(uplink, port, "vp8")
+    assert video.tap is not None
+    video.tap.put(EncodedFrame((b"a", b"b"), 0, True, None, 0.0))
+    report = ReceiverReport(0.25, 3, 9, 0.08, 1.0)
+    video.on_feedback(report)
+    video.on_feedback(BitrateEstimate(400_000, 1.0))
+    assert video.report == report
+    assert video.tap.bitrate == Report(400_000, 1.0)
+    video.on_nack(list(range(1 << 16)))
+    video.on_keyframe_request()
+    assert (video.nacks, video.keyframe_requests, video.counts().retransmitted_packets) == (1 << 16, 1, 2)
+    assert sorted(port.payloads) == [b"a", b"a", b"b", b"b"]
+    video.close()
+    await uplink.close()
