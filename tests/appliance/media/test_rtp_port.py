@@ -99,7 +99,7 @@ async def test_a_full_socket_keeps_the_order(wire: Wire) -> None:
             wire.port.flush()
     wire.port.flush()
     await asyncio.sleep(0)
-    received = []
+    received: list[bytes] = []
     while len(received) < len(payloads):
         received += wire.read(1)
         await asyncio.sleep(0)
