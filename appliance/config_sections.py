@@ -265,6 +265,10 @@ class Web(Section, frozen=True):
 class Hub(Section, frozen=True):
     enabled: Annotated[bool, Meta(description="Serve rooms to others.")] = True
     media: Annotated[Literal["mesh"], Meta(description="How media travels between members.", extra=_LATER)] = "mesh"
+    video_codec: Annotated[
+        Literal["any", "h264", "vp8"],
+        Meta(description="What video is sent as in the hub's rooms; who has none of it is warned."),
+    ] = "any"
     room_capacity: Annotated[int, Meta(ge=2, le=32, description="Members a room.")] = 8
     max_connections: Annotated[int, Meta(ge=16, le=8192, description="Clients of the hub at once.")] = 512
     max_connections_per_address: Annotated[

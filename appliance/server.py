@@ -97,6 +97,7 @@ class Server:
         settings = HubSettings(
             secure=hub.secure,
             room_capacity=hub.room_capacity,
+            video_codecs=("h264", "vp8") if hub.video_codec == "any" else (hub.video_codec,),
             max_connections=hub.max_connections,
             max_connections_per_address=hub.max_connections_per_address,
             duplicate_login=hub.duplicate_login,

@@ -9,6 +9,8 @@ Choices of this hub:
 - A leg message to a member whose link is lost is dropped without an error: the receiving side of a leg owns its
   recovery and asks again after the resync, and an error would tell a lost link from a good one.
 - A member who left may come back as `rejoined`; the room remembers the last `MAX_REMEMBERED` who left it.
+- One host has HIGH media priority. Who asks for it later gets NORMAL, or takes it over with pre-emption, and neither
+  gets it back when it is free again (D13). A host who becomes audience gives it up.
 """
 
 from __future__ import annotations
@@ -29,13 +31,14 @@ from appliance.errors import (
 from appliance.hub.seat import Output, Seat
 from appliance.media.e2ee import EncryptionMode
 from appliance.room.signaling import HubMessage
-from appliance.room.signaling_base import Kind, Profile, Role
+from appliance.room.signaling_base import Kind, Priority, Profile, Role
 from appliance.room.signaling_room import (
     LegOffer,
     Member,
     MemberChanged,
     MemberLeft,
     MuteForced,
+    PriorityChanged,
     Publish,
     SetMute,
     SignalFrom,
@@ -76,7 +79,17 @@ class Room:
                 raise CryptError(f"room {self.name!r} is encrypted with {mode}, not {encryption[0]}")
             raise CryptError(f"room {self.name!r} is encrypted with another secret")
 
-    def enter(self, seat: Seat, role: Role, session_id: str, *, is_probe: bool = False, data: str = "") -> list[Output]:
+    def enter(
+        self,
+        seat: Seat,
+        role: Role,
+        session_id: str,
+        *,
+        is_probe: bool = False,
+        data: str = "",
+        priority: Priority = 100,
+        preemptive: bool = False,
+    ) -> list[Output]:
         """The messages to the others; the seat itself is told by the caller."""
         seat.is_probe, seat.data = is_probe, data
         rejoined = seat.user_id in self._gone
@@ -84,7 +97,8 @@ class Room:
         self.seats[seat.user_id] = seat
         seat.room, seat.role, seat.session_id, seat.streams = self, role, session_id, {}
         seat.forced_mutes = set()
-        return self._push(seat, MemberChanged(member=seat.member(), joined=True, rejoined=rejoined))
+        demoted = self._prioritize(seat, priority, preemptive)
+        return [*demoted, *self._push(seat, MemberChanged(member=seat.member(), joined=True, rejoined=rejoined))]
 
     def leave(self, seat: Seat, reason: LeaveReason, message: str = "") -> list[Output]:
         del self.seats[seat.user_id]
@@ -149,7 +163,7 @@ class Room:
         """Who becomes audience publishes nothing any more, and in profile `live` disappears (OR08)."""
         if seat.role == role:
             return []
-        seat.streams = {}
+        seat.streams, seat.priority = {}, 100
         if self.profile == "rtc":
             seat.role = role
             return self._changed(seat)
@@ -169,6 +183,15 @@ class Room:
         if seat.role != "host" and isinstance(request.leg, LegOffer):
             raise RoleError("the audience may not send media")
         return target.to(SignalFrom(sender=seat.user_id, leg=request.leg))
+
+    def _prioritize(self, seat: Seat, wanted: Priority, preemptive: bool) -> list[Output]:
+        """Gives `seat` what it wants, where it can have it; the messages to who loses HIGH by it, and about it."""
+        holder = next((other for other in self._others(seat) if other.priority == 50), None)
+        seat.priority = 50 if wanted == 50 and seat.role == "host" and (holder is None or preemptive) else 100
+        if holder is None or seat.priority == 100:
+            return []
+        holder.priority = 100
+        return [*holder.tell(PriorityChanged(priority=100, by=seat.user_id)), *self._changed(holder)]
 
     def _changed(self, seat: Seat) -> list[Output]:
         return self._push(seat, MemberChanged(member=seat.member()))

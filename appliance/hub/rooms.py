@@ -65,6 +65,7 @@ from appliance.room.signaling_room import (
     SetRole,
     SignalTo,
     Unpublish,
+    Warning,
 )
 
 JOINS_PER_S, JOIN_BURST = 2.0, 40
@@ -332,8 +333,24 @@ class Rooms:
         seat.token_room, seat.token_role, seat.may_moderate = token_room, token_role, may_moderate
         seat.encryption = encryption
         role: Role = "audience" if "audience" in (request.role, token_role) else "host"
-        entered = room.enter(seat, role, self._make_secret(), is_probe=request.probe, data=request.data)
-        return [*seat.to(self._joined(seat, room, request.id)), *entered]
+        entered = room.enter(
+            seat,
+            role,
+            self._make_secret(),
+            is_probe=request.probe,
+            data=request.data,
+            priority=request.priority,
+            preemptive=request.preemptive,
+        )
+        return [*seat.to(self._joined(seat, room, request.id)), *self._misfit(seat, request), *entered]
+
+    def _misfit(self, seat: Seat, request: Join) -> list[Output]:
+        """The warning for who can neither send nor receive a codec of this hub's rooms (RS20)."""
+        codecs = self._settings.video_codecs
+        if set(codecs) & set(request.video_codecs):
+            return []
+        reason = f"video in this room is {' or '.join(codecs)}, of which you have none"
+        return seat.to(Warning(code=406, reason=reason))
 
     def _opened_by(self, token: str, seat: Seat) -> tuple[str | None, Role, bool]:
         """The room, the role and whether it moderates of `token`, or without one of the login's. Raises
@@ -377,4 +394,6 @@ class Rooms:
             members=room.members_for(seat),
             ice_servers=self._ice_servers(seat.user_id),
             may_moderate=seat.may_moderate and seat.role == "host",
+            priority=seat.priority,
+            video_codecs=self._settings.video_codecs,
         )

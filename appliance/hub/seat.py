@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from appliance.media.e2ee import EncryptionMode
 from appliance.room.signaling import HubMessage
-from appliance.room.signaling_base import Kind, Role
+from appliance.room.signaling_base import Kind, Priority, Role
 from appliance.room.signaling_room import Member, StreamInfo
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Seat:
     data: str = ""  # of its application, for the others in the room
     session_id: str = ""  # of this stay in the room
     encryption: tuple[EncryptionMode, str] = ("none", "")  # of this stay: mode, and fingerprint of the key
+    priority: Priority = 100  # in this stay
     streams: dict[str, StreamInfo] = field(default_factory=dict)
     missed: list[HubMessage] = field(default_factory=list)  # told at the resume
 
@@ -67,6 +68,7 @@ class Seat:
             role=self.role,
             streams=tuple(self.streams.values()),
             data=self.data,
+            priority=self.priority,
         )
 
     def to(self, message: HubMessage, *, durable: bool = False) -> list[Output]:

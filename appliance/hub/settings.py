@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from appliance.room.signaling_base import VideoCodec
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubSettings:
@@ -12,6 +14,7 @@ class HubSettings:
     room_capacity: int = 8  # members a room, held seats included
     duplicate_login: Literal["evict_old", "reject_new"] = "evict_old"
     max_rooms: int = 256
+    video_codecs: tuple[VideoCodec, ...] = ("h264", "vp8")  # what is sent in this hub's rooms
 
     seat_grace_s: float = 30.0  # TM04: how long a lost link keeps its seat
     token_grace_s: float = 30.0  # X37: to renew a token after its end

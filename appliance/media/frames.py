@@ -13,6 +13,7 @@ StreamName = Literal["main", "screen"]
 VideoCodec = Literal["h264", "vp8"]
 Codec = Literal["opus", "h264", "vp8"]
 Layer = Literal["high", "low"]
+Selection = Literal["high", "low", "none"]  # what a receiver wants of the layers; none: no picture for now
 
 AUDIO_CLOCK_HZ = 48_000  # RFC 7587 section 4.1
 VIDEO_CLOCK_HZ = 90_000  # RFC 6184 section 8.2.1, RFC 7741 section 6.1

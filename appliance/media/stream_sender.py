@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from appliance.media.feedback import Feedback, ReceiverReport
-from appliance.media.frames import EncodedFrame, Kind, StreamName, VideoCodec
+from appliance.media.frames import EncodedFrame, Kind, Layer, Selection, StreamName, VideoCodec
 from appliance.media.pacer import Pacer
 from appliance.media.rtp_out import RtpStream, SentCounts
 from appliance.media.tap import Tap
@@ -20,11 +20,12 @@ IDLE_TARGET_BPS = 1_000_000  # of an encoder that has just ended: its last pictu
 class StreamSender:
     """Used on the event loop. Sound leaves at once; pictures leave through a pacer."""
 
-    def __init__(self, kind: Kind, uplink: Uplink, stream: StreamName = "main") -> None:
+    def __init__(self, kind: Kind, uplink: Uplink, stream: StreamName = "main", layer: Selection = "high") -> None:
         self.kind = kind
         self.stream: StreamName = stream
+        self.layer: Selection = layer
         self.codec = ""  # of the answer; empty: not wanted
-        self.tap: Tap | None = None  # from the first packet on
+        self.tap: Tap | None = None  # from the connection on, while a layer is wanted
         self.report: ReceiverReport | None = None
         self.keyframe_requests = 0
         self.nacks = 0  # packets that the receiver asked for again
@@ -36,6 +37,21 @@ class StreamSender:
     def counts(self) -> SentCounts:
         return self._rtp.counts() if self._rtp is not None else SentCounts()
 
+    def select(self, layer: Selection) -> None:
+        """Goes on with the next key frame of this layer, or rests."""
+        self.layer = layer
+        if self._rtp is None:
+            return
+        if layer == "none":
+            tap, self.tap = self.tap, None
+            if tap is not None:
+                tap.close()
+                self.flush()
+        elif self.tap is None:
+            self._open(layer)
+        else:
+            self.tap.select_layer(layer)
+
     def close(self) -> None:
         self._stop_timer()
         if self.tap is not None:
@@ -46,8 +62,8 @@ class StreamSender:
     def on_start(self, rtp: RtpStream) -> None:
         """The connection is there."""
         self._rtp = rtp
-        self.tap = self._uplink.tap(self.kind, self.codec, stream=self.stream)
-        self.tap.attach(self)
+        if self.layer != "none":
+            self._open(self.layer)
 
     def on_keyframe_request(self) -> None:
         self.keyframe_requests += 1
@@ -93,6 +109,10 @@ class StreamSender:
             self._rtp.forget()
         return self._pacer.flush() if self._pacer is not None else 0
 
+    def _open(self, layer: Layer) -> None:
+        self.tap = self._uplink.tap(self.kind, self.codec, stream=self.stream, layer=layer)
+        self.tap.attach(self)
+
     def _run(self) -> None:
         assert self._pacer is not None
         assert self._rtp is not None
@@ -104,7 +124,8 @@ class StreamSender:
         self._timer = None if next_s is None else loop.call_later(next_s - now_s, self._run)
 
     def _target_bps(self) -> int:
-        assert self.tap is not None
+        if self.tap is None:
+            return IDLE_TARGET_BPS
         codec = cast(VideoCodec, self.codec)
         target_bps = self._uplink.target_bitrate_bps(codec, stream=self.stream, layer=self.tap.layer)
         return target_bps or IDLE_TARGET_BPS

@@ -11,13 +11,22 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from appliance.media.e2ee import FrameKey
+from appliance.room.events import ConnectionState
 from appliance.room.leg import LegStats
-from appliance.room.signaling_base import Kind, StreamName
+from appliance.room.signaling_base import Kind, Selection, StreamName, VideoCodec
 from appliance.room.signaling_room import IceServer, LegMessage
 from appliance.room.streams import RemoteStream
 
 SendLeg = Callable[[str, LegMessage], None]  # (to, message)
-OnSubscribed = Callable[[RemoteStream, Kind], None]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaCalls:
+    """What a back end tells the client. `misfit`: its video comes in no codec that may be taken here."""
+
+    subscribed: Callable[[RemoteStream, Kind], None]
+    misfit: Callable[[RemoteStream], None]
+    state: Callable[[RemoteStream, ConnectionState, ConnectionState], None]  # before, now
 
 
 class LegFailedError(Exception):
@@ -35,7 +44,8 @@ class LegReport:
 
 
 class MediaBackend(Protocol):
-    ice_servers: Sequence[IceServer]  # read for each new leg
+    ice_servers: Sequence[IceServer]  # read for each new leg, like the next
+    video_codecs: Sequence[VideoCodec]  # what may be sent and received in this room
 
     def protect(self, key: FrameKey) -> None:
         """Encrypt everything, and take nothing that is not encrypted with it; before the first leg, until `close`."""
@@ -47,6 +57,12 @@ class MediaBackend(Protocol):
         """Receive these kinds, and keep receiving them over every loss, until they are no longer wanted."""
 
     def wanted(self, stream: RemoteStream) -> frozenset[Kind]: ...
+
+    def select(self, stream: RemoteStream, layer: Selection) -> None:
+        """Receive its video in this layer from its next key frame on, or none of it. The same again says it again."""
+
+    def state(self, stream: RemoteStream) -> ConnectionState:
+        """Of its media: DISCONNECTED while nothing of it is wanted."""
 
     async def wait_subscribed(self, stream: RemoteStream, kinds: frozenset[Kind]) -> None:
         """Until the first media of each kind was announced. Raises `LegFailedError` when it is no longer wanted."""

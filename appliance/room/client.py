@@ -23,23 +23,29 @@ from appliance.errors import (
     RtcErrorCode,
     StreamNotFoundError,
 )
+from appliance.events import Event
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink
-from appliance.room.backend import LegFailedError, LegReport
+from appliance.room.backend import LegFailedError, LegReport, MediaCalls
 from appliance.room.entry import Ticket
 from appliance.room.events import (
     ConnectionState,
     ConnectionStateChanged,
+    StreamAdded,
+    StreamConnectionStateChanged,
     StreamSubscribed,
+    StreamUpdated,
+    WarningRaised,
 )
 from appliance.room.mesh import Mesh
 from appliance.room.options import RoomOptions
 from appliance.room.own_media import OwnMedia
 from appliance.room.reports import Reports
-from appliance.room.signaling_base import Kind, StreamName
+from appliance.room.signaling_base import Kind, MediaKind, Selection, StreamName
 from appliance.room.signaling_room import IceServer, LegMessage
 from appliance.room.stay import Stay
-from appliance.room.streams import KINDS, LocalStream, RemoteStream
+from appliance.room.steering import Steering
+from appliance.room.streams import MEDIA_KINDS, LocalStream, RemoteStream, StreamType, media_kinds, track_kinds
 from appliance.room.tasks_client import TasksClient
 
 logger = logging.getLogger(__name__)
@@ -73,6 +79,7 @@ class RoomClient(TasksClient):
         self._volume_interval_s: float | None = None
         self._top_n: int | None = None
         self._reports: Reports | None = None
+        self._steering = Steering(options)
 
     # --- what is
 
@@ -89,7 +96,7 @@ class RoomClient(TasksClient):
         """The counters of every leg of this call, out and in; empty outside of a room."""
         return self._stay.media.reports() if self._stay is not None else []
 
-    def is_muted(self, kind: Kind) -> bool:
+    def is_muted(self, kind: MediaKind) -> bool:
         """The gate itself; without an uplink the last wish."""
         return self._own.is_muted(kind)
 
@@ -107,7 +114,7 @@ class RoomClient(TasksClient):
             )
         await stay.own.publish(stream)
 
-    async def unpublish(self, stream: LocalStream | StreamName, kinds: tuple[Kind, ...] | None = None) -> None:
+    async def unpublish(self, stream: LocalStream | StreamName, kinds: tuple[MediaKind, ...] | None = None) -> None:
         """Withdraw the stream, or only `kinds` of it; nothing to withdraw is fine (IL05)."""
         stay = self._check_connected("unpublish")
         name = stream.name if isinstance(stream, LocalStream) else stream
@@ -115,7 +122,7 @@ class RoomClient(TasksClient):
         if published is None:
             logger.debug("unpublish of %s, which is not published", name)
             return
-        dropped = published.kinds if kinds is None else _checked_kinds(kinds, "unpublish")
+        dropped = track_kinds(name, MEDIA_KINDS if kinds is None else _checked_kinds(kinds, "unpublish"))
         rest = replace(
             published,
             audio=published.audio and "audio" not in dropped,
@@ -126,11 +133,11 @@ class RoomClient(TasksClient):
         elif rest != published:
             await stay.own.publish(rest)
 
-    async def mute(self, kind: Kind) -> None:
+    async def mute(self, kind: MediaKind) -> None:
         """Shut the gate at once, in any state; the hub is told now or after the reconnect."""
         await self._set_muted(kind, True)
 
-    async def unmute(self, kind: Kind) -> None:
+    async def unmute(self, kind: MediaKind) -> None:
         """Raises `RoleError` while a host has muted it."""
         await self._set_muted(kind, False)
 
@@ -141,8 +148,11 @@ class RoomClient(TasksClient):
 
     # --- the others' streams
 
-    async def subscribe(self, stream: RemoteStream, audio: bool = True, video: bool = True) -> None:
-        """Receive these kinds of `stream` and keep receiving them; again to widen or narrow.
+    async def subscribe(
+        self, stream: RemoteStream, audio: bool = True, video: bool = True, screen: bool = True
+    ) -> None:
+        """Receive these kinds of `stream` and keep receiving them; again to widen or narrow. `video` is the camera of
+        `main`, `screen` the picture of `screen`.
 
         Resolves after stream_subscribed of every kind, which comes with its first media (OR10); a muted kind needs
         none. Raises `StreamNotFoundError`, `MediaTimeoutError` (the wish stands then), `InvalidStateError`.
@@ -152,10 +162,11 @@ class RoomClient(TasksClient):
         if self._playout is None:
             raise InvalidStateError("this client has no playout to receive with", operation="subscribe", state=state)
         self._check_present(stay, stream)
-        wished = LocalStream(audio=audio, video=video).kinds
-        kinds = frozenset(kind for kind in wished if kind in stream.kinds)
+        asked = {"audio": audio, "video": video, "screen": screen}
+        wished = tuple(kind for kind in MEDIA_KINDS if asked[kind])
+        kinds = track_kinds(stream.name, wished) & frozenset(stream.track_kinds)
         if not wished:
-            raise InvalidArgumentError("neither audio nor video", operation="subscribe", state=state)
+            raise InvalidArgumentError("neither audio, video nor screen", operation="subscribe", state=state)
         if not kinds:
             raise StreamNotFoundError(
                 f"{stream!r} has no {' and no '.join(wished)}", operation="subscribe", state=state
@@ -171,17 +182,48 @@ class RoomClient(TasksClient):
             raise StreamNotFoundError(f"{stream!r}: {exc}", operation="subscribe", state=state) from exc
         await asyncio.sleep(0)  # async listeners have begun before subscribe() resolves
 
-    async def unsubscribe(self, stream: RemoteStream, kinds: tuple[Kind, ...] | None = None) -> None:
+    async def unsubscribe(self, stream: RemoteStream, kinds: tuple[MediaKind, ...] | None = None) -> None:
         """Receive no more of it; nothing to end is fine (IL05)."""
         stay = self._check_connected("unsubscribe")
-        dropped = frozenset(KINDS if kinds is None else _checked_kinds(kinds, "unsubscribe"))
+        dropped = track_kinds(stream.name, MEDIA_KINDS if kinds is None else _checked_kinds(kinds, "unsubscribe"))
         wanted = stay.media.wanted(stream)
         if wanted & dropped:
             stay.media.want(stream, wanted - dropped)
 
-    def subscribed_kinds(self, stream: RemoteStream) -> frozenset[Kind]:
+    def subscribed_kinds(self, stream: RemoteStream) -> frozenset[MediaKind]:
         """The kinds of `stream` that are wanted, whether their media has come yet or not."""
-        return self._stay.media.wanted(stream) if self._stay is not None else frozenset()
+        wanted = self._stay.media.wanted(stream) if self._stay is not None else frozenset()
+        return frozenset(media_kinds(stream.name, wanted))
+
+    def set_remote_video_stream_type(
+        self, stream: RemoteStream | str, stream_type: StreamType, name: StreamName = "main"
+    ) -> bool:
+        """Receive at most this layer of a video from its next key frame on; HIGH at first (U36). In place of `stream`
+        also a user id and the stream's `name`, before join too: it is kept for the streams of that name.
+
+        False and nothing changed for a stream of one layer (IL23). Raises `InvalidArgumentError`.
+        """
+        operation = "set_remote_video_stream_type"
+        self._check_alive(operation)
+        if stream_type not in set(StreamType):
+            raise InvalidArgumentError(f"{stream_type!r} is neither HIGH nor LOW", operation=operation)
+        return self._steering.wish(_key(stream, name), StreamType(stream_type))
+
+    def set_shown_size(
+        self, stream: RemoteStream | str, size: tuple[int, int] | None, name: StreamName = "main"
+    ) -> None:
+        """How large its video is shown, in pixels: a small one is received as LOW, one of (0, 0) not at all. None: as
+        if nobody had said. Keeps like a stream type. Raises `InvalidArgumentError`.
+        """
+        operation = "set_shown_size"
+        self._check_alive(operation)
+        if size is not None and min(size) < 0:
+            raise InvalidArgumentError(f"size {size}: not below 0", operation=operation)
+        self._steering.show(_key(stream, name), size)
+
+    def received_layer(self, stream: RemoteStream) -> Selection:
+        """The layer of its video that is asked for now: "high", "low" or "none"."""
+        return self._steering.selected(stream)
 
     def enable_audio_volume_evaluation(self, interval_ms: int = 2000) -> None:
         """Raise audio_volume every `interval_ms`; 0 or less ends it (X29)."""
@@ -213,6 +255,22 @@ class RoomClient(TasksClient):
         if muted:  # whoever may speak again decides it alone
             self._own.set_muted(kind, True)
 
+    def _emit(self, event: Event) -> None:
+        if isinstance(event, StreamAdded | StreamUpdated):
+            self._steering.apply()  # before it is asked for
+        super()._emit(event)
+
+    def _subscribed(self, stream: RemoteStream, kind: Kind) -> None:
+        (named,) = media_kinds(stream.name, (kind,))
+        self._emit(StreamSubscribed(stream=stream, kind=named))
+
+    def _misfit(self, stream: RemoteStream) -> None:
+        reason = f"the {'screen' if stream.name == 'screen' else 'video'} of {stream.user_id} comes in no codec of ours"
+        self._emit(WarningRaised(code=406, reason=reason))
+
+    def _stream_state_changed(self, stream: RemoteStream, before: ConnectionState, now: ConnectionState) -> None:
+        self._emit(StreamConnectionStateChanged(stream=stream, prev_state=before, cur_state=now))
+
     def _new_stay(self, ticket: Ticket) -> Stay:
         def send(to: str, message: LegMessage) -> None:
             stay.send_leg(to, message)
@@ -221,7 +279,7 @@ class RoomClient(TasksClient):
             self._own.uplink,
             self._playout,
             send=send,
-            on_subscribed=lambda stream, kind: self._emit(StreamSubscribed(stream=stream, kind=kind)),
+            calls=MediaCalls(self._subscribed, self._misfit, self._stream_state_changed),
         )
         stay = Stay(
             self._login,
@@ -241,6 +299,7 @@ class RoomClient(TasksClient):
         """The reports run from the first CONNECTED to the end; what was in the room ends with DISCONNECTED."""
         stay = self._stay
         if event.cur_state is ConnectionState.CONNECTED and self._reports is None and stay is not None:
+            self._steering.attach(stay.media, stay.roster.users)
             self._reports = Reports(
                 self._emit,
                 user_id=stay.user_id or "",
@@ -252,13 +311,15 @@ class RoomClient(TasksClient):
                 volume_interval_s=self._volume_interval_s,
                 top_n=self._top_n,
                 tell=stay.report_quality,
+                steer=self._steering.report,
             )
         elif event.cur_state is ConnectionState.DISCONNECTED and not event.will_reconnect:
+            self._steering.attach(None, {})
             if self._reports is not None:
                 self._reports.end()
             self._reports = self._stay = None
 
-    async def _set_muted(self, kind: Kind, muted: bool) -> None:
+    async def _set_muted(self, kind: MediaKind, muted: bool) -> None:
         operation = "mute" if muted else "unmute"
         self._check_alive(operation)
         _checked_kinds((kind,), operation)
@@ -266,10 +327,10 @@ class RoomClient(TasksClient):
         if stay is not None and not muted and kind in stay.forced_mutes:
             raise RoleError(f"{kind} was muted by a host", operation=operation, state=self._connection.state)
         self._own.set_muted(kind, muted)
-        main = stay.own.published.get("main") if stay is not None else None
         if stay is None or self._connection.state is not ConnectionState.CONNECTED:
             return
-        if main is None or kind not in main.kinds:
+        stream = stay.own.published.get("screen" if kind == "screen" else "main")
+        if stream is None or kind not in media_kinds(stream.name, stream.kinds):
             return
         try:
             await stay.own.announce_mute(kind, muted)
@@ -288,8 +349,12 @@ class RoomClient(TasksClient):
             )
 
 
-def _checked_kinds(kinds: tuple[Kind, ...], operation: str) -> tuple[Kind, ...]:
-    unknown = [kind for kind in kinds if kind not in KINDS]
+def _key(stream: RemoteStream | str, name: StreamName) -> tuple[str, StreamName]:
+    return (stream, name) if isinstance(stream, str) else (stream.user_id, stream.name)
+
+
+def _checked_kinds(kinds: tuple[MediaKind, ...], operation: str) -> tuple[MediaKind, ...]:
+    unknown = [kind for kind in kinds if kind not in MEDIA_KINDS]
     if unknown:
-        raise InvalidArgumentError(f"{unknown[0]!r} is neither audio nor video", operation=operation)
+        raise InvalidArgumentError(f"{unknown[0]!r} is neither audio, video nor screen", operation=operation)
     return kinds

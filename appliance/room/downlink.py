@@ -1,7 +1,8 @@
-"""The wish to receive one remote stream, and the one task that sees to it (capabilities U30, U35, U08).
+"""The wish to receive one remote stream, and the one task that sees to it (capabilities U30, U35, U08, U36, U40).
 
 The receiving side owns recovery: a leg that is lost while the hub can be reached is asked for again, with back-off. A
-wider or narrower wish is a new leg; the old one goes on until the new one carries media, so that nothing stops.
+wider or narrower wish is a new leg; the old one goes on until the new one carries media, so that nothing stops. Another
+layer of the video is one message to its sender. Video in no codec that may be taken here is left out of the wish.
 """
 
 from __future__ import annotations
@@ -14,13 +15,22 @@ from collections.abc import Callable, Sequence
 
 from appliance.log_fields import about
 from appliance.media.playout import Playout
-from appliance.room.backend import LegFailedError, LegReport, OnSubscribed, SendLeg
+from appliance.room.backend import LegFailedError, LegReport, MediaCalls, SendLeg
 from appliance.room.backoff import Backoff
 from appliance.room.decryption import Decryption
-from appliance.room.downlink_leg import DownlinkLeg
+from appliance.room.downlink_leg import DownlinkLeg, NoCommonCodecError
+from appliance.room.events import ConnectionState
 from appliance.room.link import LinkLostError
-from appliance.room.signaling_base import Kind
-from appliance.room.signaling_room import IceServer, LegAnswer, LegClose, LegMessage, LegOffer, LegRequest
+from appliance.room.signaling_base import Kind, Selection, VideoCodec
+from appliance.room.signaling_room import (
+    IceServer,
+    LegAnswer,
+    LegClose,
+    LegMessage,
+    LegOffer,
+    LegRequest,
+    LegSelect,
+)
 from appliance.room.streams import KINDS, RemoteStream
 
 logger = logging.getLogger(__name__)
@@ -53,20 +63,26 @@ class Downlink:
         kinds: frozenset[Kind],
         playout: Playout,
         *,
+        layer: Selection = "high",
         send: SendLeg,
         signaling: asyncio.Event,
         ice_servers: Callable[[], Sequence[IceServer]],
-        on_subscribed: OnSubscribed,
         decryption: Decryption | None = None,
+        video_codecs: Callable[[], Sequence[VideoCodec]],
+        calls: MediaCalls,
     ) -> None:
         self.stream = stream
         self.kinds = kinds
+        self.layer = layer
+        self.state = ConnectionState.CONNECTING
         self._playout = playout
         self._send = send
         self._signaling = signaling  # set while the hub can be reached
         self._ice_servers = ice_servers
-        self._on_subscribed = on_subscribed
         self._decryption = decryption
+        self._video_codecs = video_codecs
+        self._calls = calls
+        self._unfit: str | None = None  # the video track that comes in no codec of ours
         self._current: _Leg | None = None
         self._candidate: _Leg | None = None
         self._report: LegReport | None = None
@@ -79,12 +95,25 @@ class Downlink:
         self._task = asyncio.create_task(
             self._run(), name=f"room-downlink-{stream.user_id}", context=about(peer=stream.user_id)
         )
+        calls.state(stream, ConnectionState.DISCONNECTED, self.state)
 
     def set_kinds(self, kinds: frozenset[Kind]) -> None:
         self.kinds = kinds
         self._announced &= kinds
         self._retry.set()
         self._changed.set()
+
+    def select(self, layer: Selection) -> None:
+        """This layer from its next key frame on. Told again when it is the same: a message may be lost."""
+        self.layer = layer
+        for leg in (self._candidate, self._current):
+            if leg is not None and leg.lost is None and leg.offer is not None:
+                try:
+                    self._send(self.stream.user_id, LegSelect(leg=leg.leg_id, layer=layer))
+                except LinkLostError:
+                    logger.debug("leg %s: no link to select a layer over", leg.leg_id)
+        self._changed.set()
+        self._expose()
 
     def nudge(self) -> None:
         """The stream or its user changed: look again, and try at once what waits to be tried."""
@@ -111,10 +140,17 @@ class Downlink:
         return False
 
     async def wait_announced(self, kinds: frozenset[Kind]) -> None:
-        """Until stream_subscribed went out for `kinds`; raises `LegFailedError` when the wish ends first."""
+        """Until stream_subscribed went out for `kinds`; raises `LegFailedError` when the wish ends first, and when no
+        kind of it can be received.
+        """
         while not kinds <= self._announced:
             if self._closed or not kinds <= self.kinds:
                 raise LegFailedError("no longer wanted")
+            if self._is_unfit and "video" in kinds:
+                kinds -= {"video"}
+                if not kinds:
+                    raise LegFailedError("no video codec in common")
+                continue
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.add(waiter)
             try:
@@ -134,6 +170,7 @@ class Downlink:
         self._farewell = farewell
         self._task.cancel()
         self._wake_waiters()
+        self._set_state(ConnectionState.DISCONNECTED)
         return self._task
 
     # --- the owner of the recovery
@@ -145,7 +182,9 @@ class Downlink:
                 self._changed.clear()
                 self._retry.clear()
                 await self._drop_lost(backoff)
-                kinds = self.kinds & frozenset(self.stream.kinds)
+                kinds = self.kinds & frozenset(self.stream.track_kinds)
+                if self._is_unfit:
+                    kinds -= {"video"}
                 if not self._signaling.is_set() or kinds == (self._current.kinds if self._current else frozenset()):
                     await self._changed.wait()
                 elif not kinds:
@@ -171,6 +210,13 @@ class Downlink:
         candidate = self._candidate = _Leg(kinds)
         try:
             await self._build(candidate)
+        except NoCommonCodecError as exc:
+            await self._discard(candidate)
+            video = self.stream.info.video
+            self._unfit = video.track if video is not None else None
+            logger.info("no picture from %s: %s", self.stream.user_id, exc)
+            self._calls.misfit(self.stream)
+            self._wake_waiters()
         except (LegFailedError, LinkLostError) as exc:
             await self._discard(candidate)
             delay_s = backoff.next_s()
@@ -182,8 +228,8 @@ class Downlink:
     async def _ask(self, candidate: _Leg) -> str:
         """The sender's offer for `candidate`."""
         kinds = tuple(kind for kind in KINDS if kind in candidate.kinds)
-        request = LegRequest(leg=candidate.leg_id, stream=self.stream.name, kinds=kinds)
         for _ in range(OFFER_REQUESTS):
+            request = LegRequest(leg=candidate.leg_id, stream=self.stream.name, kinds=kinds, layer=self.layer)
             self._send(self.stream.user_id, request)
             try:
                 await self._until(lambda: candidate.offer is not None, candidate, REPEAT_S, "no offer")
@@ -213,12 +259,15 @@ class Downlink:
                 leg_id,
                 user_id,
                 self._playout,
+                video_codecs=self._video_codecs(),
                 ice_servers=self._ice_servers(),
                 on_media=on_media,
                 on_closed=on_closed,
                 decryption=self._decryption,
             )
             answer = await candidate.leg.answer(offer)
+        except NoCommonCodecError:
+            raise
         except Exception as exc:  # whatever a stranger's SDP makes of the parser
             raise LegFailedError(f"bad offer: {exc}") from exc
         self._send(user_id, LegAnswer(leg=leg_id, sdp=answer))
@@ -236,8 +285,17 @@ class Downlink:
             if candidate.lost is not None:
                 raise
 
+    @property
+    def _is_unfit(self) -> bool:
+        video = self.stream.info.video
+        return self._unfit is not None and video is not None and video.track == self._unfit
+
+    def _rests(self, kind: Kind) -> bool:
+        """Whether nothing of it comes, and that is well."""
+        return self.stream.is_muted(kind) or (kind == "video" and self.layer == "none")
+
     def _required(self, leg: _Leg) -> set[Kind]:
-        return {kind for kind in leg.kinds if not self.stream.is_muted(kind)}
+        return {kind for kind in leg.kinds if not self._rests(kind)}
 
     async def _until(self, done: Callable[[], bool], candidate: _Leg, timeout_s: float, otherwise: str) -> None:
         deadline_s = time.monotonic() + timeout_s
@@ -286,13 +344,23 @@ class Downlink:
         carrying = shown.carrying if shown is not None else set()
         self.stream.audio = media.audio if media is not None and "audio" in carrying else None
         self.stream.video = media.video if media is not None and "video" in carrying else None
-        if shown is None or self._closed:
+        if self._closed:
             return
+        if shown is None or (shown is not self._current and not carrying):
+            begun = self.state in (ConnectionState.DISCONNECTED, ConnectionState.CONNECTING)
+            self._set_state(ConnectionState.CONNECTING if begun else ConnectionState.RECONNECTING)
+            return
+        self._set_state(ConnectionState.CONNECTED)
         for kind in sorted(shown.kinds & self.kinds - self._announced):
-            if kind in carrying or (shown is self._current and self.stream.is_muted(kind)):
+            if kind in carrying or (shown is self._current and self._rests(kind)):
                 self._announced.add(kind)
-                self._on_subscribed(self.stream, kind)
+                self._calls.subscribed(self.stream, kind)
         self._wake_waiters()
+
+    def _set_state(self, state: ConnectionState) -> None:
+        before, self.state = self.state, state
+        if state is not before:
+            self._calls.state(self.stream, before, state)
 
     def _wake_waiters(self) -> None:
         for waiter in self._waiters:

@@ -17,17 +17,27 @@ from appliance.media.video_in import RemoteVideo
 from appliance.media.video_receiver import VideoReceiver
 from appliance.room.decryption import Decryption
 from appliance.room.leg import Leg, LegStats, SdpError, codecs
+from appliance.room.signaling_base import VideoCodec
 from appliance.room.signaling_room import IceServer
 
 logger = logging.getLogger(__name__)
 
 
-def _offered_video_codecs(sdp: str) -> tuple[str, ...]:
-    """What we can decode, in the order of the offer's payload types: the sender knows best what it encodes cheaply."""
+class NoCommonCodecError(SdpError):
+    """The offer has video, in no codec that may be taken here."""
+
+
+def _video_codecs(sdp: str, allowed: Sequence[VideoCodec]) -> tuple[str, ...]:
+    """Those that may be taken, in the order of the offer's payload types: the sender knows best what it encodes
+    cheaply.
+    """
     line = re.search(r"^m=video \S+ \S+ ([\d ]+)", sdp, re.MULTILINE)
     names = dict(re.findall(r"^a=rtpmap:(\d+) (H264|VP8)/90000", sdp, re.MULTILINE | re.IGNORECASE))
     offered = [names[number].lower() for number in line[1].split() if number in names] if line else []
-    return tuple(dict.fromkeys([*offered, "h264", "vp8"]))
+    taken = tuple(dict.fromkeys(codec for codec in offered if codec in allowed))
+    if line and not taken:
+        raise NoCommonCodecError(f"it comes as {' or '.join(offered) or 'nothing known'}, not {' or '.join(allowed)}")
+    return taken
 
 
 class DownlinkLeg(Leg):
@@ -37,6 +47,7 @@ class DownlinkLeg(Leg):
         user_id: str,
         playout: Playout,
         *,
+        video_codecs: Sequence[VideoCodec] = ("h264", "vp8"),
         ice_servers: Sequence[IceServer],
         on_media: Callable[[Kind], None],
         on_closed: Callable[[str], None],
@@ -45,6 +56,7 @@ class DownlinkLeg(Leg):
         """With a `decryption` nothing is taken that it does not open."""
         super().__init__(leg_id, ice_servers, on_closed)
         self.user_id = user_id
+        self._video_codecs = video_codecs
         self.audio: RemoteAudio | None = None
         self.video: RemoteVideo | None = None
         self._playout = playout
@@ -55,9 +67,12 @@ class DownlinkLeg(Leg):
         self._decryptors: list[FrameDecryptor] = []
 
     async def answer(self, offer_sdp: str) -> str:
-        """The SDP answer to an offer that sends, with all candidates. SdpError if the offer cannot be used."""
+        """The SDP answer to an offer that sends, with all candidates. SdpError if the offer cannot be used,
+        NoCommonCodecError if its video cannot.
+        """
+        video = _video_codecs(offer_sdp, self._video_codecs)
         for kind in re.findall(r"^m=(audio|video) ", offer_sdp, re.MULTILINE)[:2]:
-            names = ("opus",) if kind == "audio" else _offered_video_codecs(offer_sdp)
+            names = ("opus",) if kind == "audio" else video
             self.pc.addTransceiver(kind, direction="recvonly").setCodecPreferences(codecs(kind, names))
         await self._apply(aiortc_hooks.passive_offer(offer_sdp), "offer")
         for receiver in self.pc.getReceivers():

@@ -13,7 +13,7 @@ from appliance.media.e2ee import FrameKey
 from appliance.room.encryption import Encryption
 from appliance.room.link import Link
 from appliance.room.options import RoomOptions
-from appliance.room.signaling_base import Profile, Role
+from appliance.room.signaling_base import Priority, Profile, Role, VideoCodec
 from appliance.room.signaling_login import LoggedIn, Login
 from appliance.room.signaling_room import Join, Joined, Kicked, RoomClosed
 
@@ -56,6 +56,9 @@ class Ticket:
     data: str = ""
     encryption: Encryption | None = None
     key: FrameKey | None = None
+    priority: Priority = 100
+    preemptive: bool = False
+    video_codecs: tuple[VideoCodec, ...] = ("h264", "vp8")
 
     def check(self) -> None:
         """Raises `InvalidArgumentError` (IL08, IL09, IL29)."""
@@ -80,6 +83,9 @@ class Ticket:
             data=self.data,
             encryption=self.key.mode if self.key is not None else "none",
             key_fingerprint=self.key.fingerprint(self.room_id) if self.key is not None else "",
+            priority=self.priority,
+            preemptive=self.preemptive,
+            video_codecs=self.video_codecs,
         )
 
 

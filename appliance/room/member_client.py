@@ -36,7 +36,7 @@ from appliance.room.options import RoomOptions
 from appliance.room.signaling_base import Kind, Profile, Role
 from appliance.room.signaling_room import Disband, Moderate, ModerationAction
 from appliance.room.stay import Stay
-from appliance.room.streams import RemoteStream, RemoteUser
+from appliance.room.streams import MediaPriority, RemoteStream, RemoteUser
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,8 @@ class MemberClient(LoginClient):
         self._role: Role = "host"
         self._profile: Profile = "rtc"
         self._encryption = EncryptionChoice()
+        self._priority = MediaPriority.NORMAL
+        self._preemptive = False
 
     # --- what is
 
@@ -98,6 +100,11 @@ class MemberClient(LoginClient):
     def role(self) -> Role:
         """One's own role; outside a room the one that the next join asks for."""
         return self._stay.role if self._stay is not None else self._role
+
+    @property
+    def media_priority(self) -> MediaPriority:
+        """One's own, as the hub gave it; outside a room the one that the next join asks for."""
+        return self._stay.priority if self._stay is not None else self._priority
 
     @property
     def may_moderate(self) -> bool:
@@ -145,6 +152,9 @@ class MemberClient(LoginClient):
             probe=probe,
             data=data,
             encryption=self._encryption.chosen(),
+            priority=self._priority.value,
+            preemptive=self._preemptive,
+            video_codecs=self._options.video_codecs,
         )
         ticket.check()
         await self._make_way(ticket)
@@ -212,6 +222,20 @@ class MemberClient(LoginClient):
         """
         self._check_before_join("set_encryption_secret")
         self._encryption.set_secret(secret)
+
+    def set_local_media_priority(self, priority: MediaPriority | int, preemptive: bool = False) -> None:
+        """HIGH (50) or NORMAL (100) from the next join on: who has too little downlink keeps the pictures of the one
+        user with HIGH (U42). The hub gives HIGH to who asks first, and to who asks with `preemptive`; who loses it so
+        gets media_priority_changed. Raises `InvalidArgumentError`, `ApiOrderError` (IL13).
+        """
+        operation = "set_local_media_priority"
+        self._check_alive(operation)
+        state = self._connection.state
+        if priority not in set(MediaPriority):
+            raise InvalidArgumentError(f"priority {priority!r}: HIGH (50) or NORMAL (100)", operation=operation)
+        if state is not ConnectionState.DISCONNECTED:
+            raise ApiOrderError(f"{operation}() in {state}; call it before join()", operation=operation, state=state)
+        self._priority, self._preemptive = MediaPriority(priority), preemptive
 
     async def set_client_role(self, role: Role) -> None:
         """host or audience (U22). Outside a room it is kept for the next join. Who becomes audience publishes nothing;

@@ -12,12 +12,21 @@ from collections.abc import Sequence
 from appliance.media.e2ee import FrameKey
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink
-from appliance.room.backend import LegFailedError, LegReport, OnSubscribed, SendLeg
+from appliance.room.backend import LegFailedError, LegReport, MediaCalls, SendLeg
 from appliance.room.decryption import Decryption
 from appliance.room.downlink import Downlink
+from appliance.room.events import ConnectionState
 from appliance.room.link import LinkLostError
-from appliance.room.signaling_base import Kind, StreamName
-from appliance.room.signaling_room import IceServer, LegAnswer, LegClose, LegMessage, LegOffer, LegRequest
+from appliance.room.signaling_base import Kind, Selection, StreamName, VideoCodec
+from appliance.room.signaling_room import (
+    IceServer,
+    LegAnswer,
+    LegClose,
+    LegMessage,
+    LegOffer,
+    LegRequest,
+    LegSelect,
+)
 from appliance.room.streams import RemoteStream
 from appliance.room.uplinks import Uplinks
 
@@ -33,19 +42,23 @@ class Mesh:
         playout: Playout | None,
         *,
         send: SendLeg,
-        on_subscribed: OnSubscribed,
+        calls: MediaCalls,
         ice_servers: Sequence[IceServer] = (),
     ) -> None:
         self.ice_servers = ice_servers
+        self.video_codecs: Sequence[VideoCodec] = ("h264", "vp8")
         self._playout = playout
         self._send = send
-        self._on_subscribed = on_subscribed
+        self._calls = calls
         self._signaling = asyncio.Event()
         self._downlinks: dict[tuple[str, StreamName], Downlink] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._uplink = uplink
         self._decryption: Decryption | None = None
-        self._uplinks = Uplinks(uplink, send=send, ice_servers=lambda: self.ice_servers)
+        self._selected: dict[tuple[str, StreamName], Selection] = {}
+        self._uplinks = Uplinks(
+            uplink, send=send, ice_servers=lambda: self.ice_servers, video_codecs=lambda: self.video_codecs
+        )
 
     def protect(self, key: FrameKey) -> None:
         self._decryption = Decryption(key)
@@ -68,19 +81,31 @@ class Mesh:
                 stream,
                 kinds,
                 self._playout,
+                layer=self._selected.get(key, "high"),
                 send=self._send,
                 signaling=self._signaling,
                 ice_servers=lambda: self.ice_servers,
-                on_subscribed=self._on_subscribed,
                 decryption=self._decryption,
+                video_codecs=lambda: self.video_codecs,
+                calls=self._calls,
             )
 
     def wanted(self, stream: RemoteStream) -> frozenset[Kind]:
-        downlink = self._downlinks.get((stream.user_id, stream.name))
-        return downlink.kinds if downlink is not None and downlink.stream is stream else frozenset()
+        downlink = self._downlink(stream)
+        return downlink.kinds if downlink is not None else frozenset()
+
+    def select(self, stream: RemoteStream, layer: Selection) -> None:
+        self._selected[stream.user_id, stream.name] = layer
+        downlink = self._downlink(stream)
+        if downlink is not None:
+            downlink.select(layer)
+
+    def state(self, stream: RemoteStream) -> ConnectionState:
+        downlink = self._downlink(stream)
+        return downlink.state if downlink is not None else ConnectionState.DISCONNECTED
 
     async def wait_subscribed(self, stream: RemoteStream, kinds: frozenset[Kind]) -> None:
-        downlink = self._downlinks.get((stream.user_id, stream.name))
+        downlink = self._downlink(stream)
         if downlink is None:
             raise LegFailedError("not wanted")
         await downlink.wait_announced(kinds)
@@ -89,6 +114,8 @@ class Mesh:
         match message:
             case LegRequest():
                 self._uplinks.request(sender, message)
+            case LegSelect():
+                self._uplinks.select(sender, message)
             case LegAnswer():
                 self._uplinks.answer(sender, message)
             case LegOffer():
@@ -102,6 +129,8 @@ class Mesh:
     def forget(self, user_id: str) -> None:
         for downlink in self._of(user_id):
             self._end((user_id, downlink.stream.name), farewell=False)
+        for key in [key for key in self._selected if key[0] == user_id]:
+            del self._selected[key]
         self._uplinks.forget(user_id)
 
     def nudge(self, user_id: str) -> None:
@@ -135,6 +164,10 @@ class Mesh:
         await asyncio.gather(self._uplinks.close(), *self._ending, return_exceptions=True)
         if self._uplink is not None:
             self._uplink.protect(None)
+
+    def _downlink(self, stream: RemoteStream) -> Downlink | None:
+        downlink = self._downlinks.get((stream.user_id, stream.name))
+        return downlink if downlink is not None and downlink.stream is stream else None
 
     def _of(self, user_id: str) -> list[Downlink]:
         return [downlink for key, downlink in self._downlinks.items() if key[0] == user_id]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import aiohttp
 
 from appliance.room.backoff import RECONNECT_DELAYS_S
+from appliance.room.layers import BETTER_S, WORSE_S
+from appliance.room.signaling_base import VideoCodec
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,10 @@ class RoomOptions:
     subscribe_timeout_s: float = 10.0  # until the first media of every kind
     quality_interval_s: float = 2.0  # TM06
     network_quality_on_change: bool = False  # network_quality only when a level changed (X32)
+    video_codecs: tuple[VideoCodec, ...] = ("h264", "vp8")  # what may be sent and received
+    automatic_layers: bool = True  # give up pictures while the downlink is squeezed (layers.py)
+    layer_down_s: float = WORSE_S
+    layer_up_s: float = BETTER_S
     trtc_transitions: bool = False  # a lost link passes through DISCONNECTED, as TRTC's does (X08, TR06)
     # For wss: whom to trust; None: the system's authorities.
     ssl: ssl.SSLContext | aiohttp.Fingerprint | None = None

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from appliance.errors import RtcError, StreamNotFoundError
 from appliance.room.backend import MediaBackend
 from appliance.room.signaling import ClientMessage
-from appliance.room.signaling_base import Kind, StreamName
+from appliance.room.signaling_base import Kind, MediaKind, StreamName
 from appliance.room.signaling_room import Publish, SetMute, StreamInfo, Unpublish
 from appliance.room.streams import LocalStream
 
@@ -42,8 +42,10 @@ class OwnStreams:
         self._offer(name, None)
         await self._unpublish(name)
 
-    async def announce_mute(self, kind: Kind, muted: bool) -> None:
-        await self._request("mute", lambda request_id: SetMute(id=request_id, kind=kind, muted=muted))
+    async def announce_mute(self, kind: MediaKind, muted: bool) -> None:
+        name: StreamName = "screen" if kind == "screen" else "main"
+        track: Kind = "audio" if kind == "audio" else "video"
+        await self._request("mute", lambda request_id: SetMute(id=request_id, kind=track, muted=muted, name=name))
 
     def rest(self) -> None:
         """An audience publishes nothing; the hub has withdrawn it all (OR08)."""

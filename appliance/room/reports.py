@@ -26,7 +26,9 @@ SAMPLE_S = 0.2  # of the volumes for the active speaker
 
 
 class Reports:
-    """Runs from its making until `end`; `volume_interval_s` None: no audio_volume. `tell` passes our quality on."""
+    """Runs from its making until `end`; `volume_interval_s` None: no audio_volume. `tell` passes our quality on,
+    `steer` takes loss and RTT of the downlink.
+    """
 
     def __init__(
         self,
@@ -41,6 +43,7 @@ class Reports:
         volume_interval_s: float | None,
         top_n: int | None,
         tell: Callable[[NetworkQualityChanged], None],
+        steer: Callable[[float | None, float | None], None],
     ) -> None:
         self._emit = emit
         self._user_id = user_id
@@ -54,6 +57,7 @@ class Reports:
             "speaker": asyncio.create_task(self._speaker(), name="room-active-speaker"),
         }
         self._tell = tell
+        self._steer = steer
         self.set_volume_interval(volume_interval_s)
         self.set_top_n(top_n)
 
@@ -87,6 +91,7 @@ class Reports:
             if quality.changed or not self._quality_on_change:
                 self._emit(quality)
             self._tell(quality)
+            self._steer(meter.downlink.loss, meter.downlink.rtt_s)
 
     async def _speaker(self) -> None:
         election = SpeakerElection()

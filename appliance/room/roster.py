@@ -4,13 +4,14 @@ The hub sends state, never deltas (`signaling.py`), so a change and a resync aft
 
 Order of the events of one call (capabilities OR02, OR03, OR09, X28): who left (stream_removed of each stream, then
 peer_left), peer_joined or peer_name_changed, then by stream: stream_removed, stream_added, stream_updated, then the
-mute events. Those speak of the main stream. A kind that leaves a stream that stays counts as muted, with reason
-PEER_OFFLINE, and says so when it comes back live; one that comes muted says so, early or late.
+mute events. A kind that leaves a stream that stays counts as muted, with reason PEER_OFFLINE, and says so when it comes
+back live; one that comes muted says so, early or late. The sound of a shared tab has no mute events of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Literal
 
 from appliance.errors import LeaveReason
@@ -23,15 +24,17 @@ from appliance.room.events import (
     PeerJoined,
     PeerLeft,
     PeerNameChanged,
+    ScreenMuted,
+    ScreenUnmuted,
     StreamAdded,
     StreamRemoved,
     StreamUpdated,
     VideoMuted,
     VideoUnmuted,
 )
-from appliance.room.signaling_base import Kind
+from appliance.room.signaling_base import MediaKind
 from appliance.room.signaling_room import Member, MemberChanged, MemberLeft, StreamInfo, TrackInfo
-from appliance.room.streams import KINDS, RemoteStream, RemoteUser
+from appliance.room.streams import KINDS, RemoteStream, RemoteUser, media_kinds
 
 
 class Roster:
@@ -88,9 +91,11 @@ class Roster:
         if user is not None:
             renamed = user.user_name != member.user_name
             user.user_name, user.role, user.data = member.user_name, member.role, member.data
+            user.priority = member.priority
             name = PeerNameChanged(room_id=self.room_id, user_id=member.user_id, user_name=member.user_name)
             return [name] if renamed else []
-        self.users[member.user_id] = RemoteUser(member.user_id, member.user_name, member.role, member.data)
+        user = self.users[member.user_id] = RemoteUser(member.user_id, member.user_name, member.role, member.data)
+        user.priority = member.priority
         return [PeerJoined(user_id=member.user_id, user_name=member.user_name, role=member.role, rejoined=rejoined)]
 
     def _remove(self, user_id: str, reason: LeaveReason, message: str = "", role_change: bool = False) -> list[Event]:
@@ -127,8 +132,7 @@ class Roster:
             else:
                 stream.info = info
                 streams += _updated(stream, before)
-            if name == "main":
-                mutes += self._mutes(user.user_id, stream, before)
+            mutes += self._mutes(user.user_id, stream, before)
         return streams, mutes
 
     def _mutes(self, user_id: str, stream: RemoteStream, before: StreamInfo) -> list[Event]:
@@ -141,8 +145,10 @@ class Roster:
                 continue
             muted, reason = change
             status = MediaStatus.UNAVAILABLE if muted else MediaStatus.AVAILABLE
-            cls = _MUTE_EVENTS[kind, muted]
-            events.append(cls(room_id=self.room_id, user_id=user_id, status=status, reason=reason))
+            (named,) = media_kinds(stream.name, (kind,))
+            if stream.name == "main" or named == "screen":
+                cls = _MUTE_EVENTS[named, muted]
+                events.append(cls(room_id=self.room_id, user_id=user_id, status=status, reason=reason))
         return events
 
 
@@ -158,23 +164,31 @@ def _mute_change(
     return None if was_live else (False, MediaStatusReason.PEER_UNMUTE)
 
 
-_MUTE_EVENTS: dict[tuple[Kind, bool], type[AudioMuted | AudioUnmuted | VideoMuted | VideoUnmuted]] = {
+_MuteEvent = AudioMuted | AudioUnmuted | VideoMuted | VideoUnmuted | ScreenMuted | ScreenUnmuted
+_MUTE_EVENTS: dict[tuple[MediaKind, bool], type[_MuteEvent]] = {
     ("audio", True): AudioMuted,
     ("audio", False): AudioUnmuted,
     ("video", True): VideoMuted,
     ("video", False): VideoUnmuted,
+    ("screen", True): ScreenMuted,
+    ("screen", False): ScreenUnmuted,
 }
 
 
 def _updated(stream: RemoteStream, before: StreamInfo) -> list[Event]:
     old = {kind: before.audio if kind == "audio" else before.video for kind in KINDS}
-    added = tuple(kind for kind in KINDS if old[kind] is None and stream.track(kind) is not None)
-    removed = tuple(kind for kind in KINDS if old[kind] is not None and stream.track(kind) is None)
-    video, old_video = stream.info.video, old["video"]
-    spec = None
-    if video is not None and old_video is not None:
-        size = (video.width, video.height)
-        spec = size if size != (old_video.width, old_video.height) else None
-    if not added and not removed and spec is None:
+    new = {kind: stream.track(kind) for kind in KINDS}
+    added = [kind for kind in KINDS if old[kind] is None and new[kind] is not None]
+    removed = [kind for kind in KINDS if old[kind] is not None and new[kind] is None]
+    both = [(kind, was, now) for kind in KINDS if (was := old[kind]) is not None and (now := new[kind]) is not None]
+    replaced = [kind for kind, was, now in both if was.track != now.track]
+    sizes = [((was.width, was.height), (now.width, now.height)) for kind, was, now in both if kind == "video"]
+    spec = next((now for was, now in sizes if was != now), None)
+    if not added and not removed and not replaced and spec is None:
         return []
-    return [StreamUpdated(stream=stream, added=added, removed=removed, video_spec=spec)]
+    named = partial(media_kinds, stream.name)
+    return [
+        StreamUpdated(
+            stream=stream, added=named(added), removed=named(removed), replaced=named(replaced), video_spec=spec
+        )
+    ]

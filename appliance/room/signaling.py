@@ -12,10 +12,12 @@ events: the hub sends the whole `Member` whenever something of it changed, the c
       AddTasks, UpdateTasks, DeleteTasks (id) -> Ok(id)      | Error(id)       relay: `signaling_tasks`
       Leave(id) ------------------------------> Ok(id)                         -> MemberLeft to the others
       Ping -----------------------------------> Pong
-              MemberChanged, MemberLeft, Kicked, RoomClosed, Error   <----     pushed
+              MemberChanged, MemberLeft, Kicked, RoomClosed, MuteForced,
+              PriorityChanged, Warning, RoomQuality, Error           <----     pushed
 
 Media legs run one way. The receiving side asks with `LegRequest`, the sending side answers with `LegOffer`, the
-receiving side with `LegAnswer`; either ends it with `LegClose`. The receiving side owns recovery: it asks again.
+receiving side with `LegAnswer`, and later with `LegSelect` when it wants another layer of the video; either ends it
+with `LegClose`. The receiving side owns recovery: it asks again.
 Peers exchange SDP with all its candidates inside: no trickle.
 """
 

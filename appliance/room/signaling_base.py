@@ -15,8 +15,14 @@ RequestId = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 Sdp = Annotated[str, msgspec.Meta(max_length=48 * 1024)]
 Fingerprint = Annotated[str, msgspec.Meta(max_length=64)]  # of a room's key (X43)
 Token = Annotated[str, msgspec.Meta(max_length=4096)]
+TrackId = Annotated[str, msgspec.Meta(max_length=64)]
 Kind = Literal["audio", "video"]
+MediaKind = Literal["audio", "video", "screen"]  # as people name them: screen is the picture of the stream "screen"
 StreamName = Literal["main", "screen"]
+VideoCodec = Literal["h264", "vp8"]
+Layer = Literal["high", "low"]
+Selection = Literal["high", "low", "none"]  # of a video's layers
+Priority = Literal[50, 100]  # HIGH, NORMAL (D13)
 Role = Literal["host", "audience"]
 Profile = Literal["rtc", "live"]
 

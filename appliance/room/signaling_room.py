@@ -12,26 +12,35 @@ from appliance.room.signaling_base import (
     Kind,
     LegId,
     Message,
+    Priority,
     Profile,
     RequestId,
     Role,
     RoomId,
     Sdp,
+    Selection,
     StreamName,
     Token,
+    TrackId,
     UserData,
     UserId,
     UserName,
+    VideoCodec,
 )
 
 ModerationAction = Literal["kick", "ban", "remove", "mute", "unmute"]
 Reason = Annotated[str, msgspec.Meta(max_length=256)]
+VideoCodecs = Annotated[tuple[VideoCodec, ...], msgspec.Meta(max_length=2)]
 
 
 class TrackInfo(Message, frozen=True):
-    """One track of a published stream. `width` and `height` are 0 for audio."""
+    """One track of a published stream. `width` and `height` are 0 for audio; `track` changes when something else takes
+    the place of what was sent; `low`: there is a LOW layer to select.
+    """
 
     muted: bool = False
+    track: TrackId = ""
+    low: bool = False
     width: Annotated[int, msgspec.Meta(ge=0, le=8192)] = 0
     height: Annotated[int, msgspec.Meta(ge=0, le=8192)] = 0
 
@@ -52,6 +61,7 @@ class Member(Message, frozen=True):
     role: Role = "host"
     streams: tuple[StreamInfo, ...] = ()
     data: UserData = ""
+    priority: Priority = 100
 
 
 class IceServer(Message, frozen=True):
@@ -64,11 +74,19 @@ class IceServer(Message, frozen=True):
 
 
 class LegRequest(Message, frozen=True, tag="leg-request"):
-    """Receiver to sender: send me these kinds of this stream on a new leg."""
+    """Receiver to sender: send me these kinds of this stream on a new leg, the video in this layer."""
 
     leg: LegId
     stream: StreamName = "main"
     kinds: Annotated[tuple[Kind, ...], msgspec.Meta(min_length=1, max_length=2)] = ("audio", "video")
+    layer: Selection = "high"
+
+
+class LegSelect(Message, frozen=True, tag="leg-select"):
+    """Receiver to sender: go on with this layer of the video, from its next key frame on. The leg stays as it is."""
+
+    leg: LegId
+    layer: Selection
 
 
 class LegOffer(Message, frozen=True, tag="leg-offer"):
@@ -86,7 +104,7 @@ class LegClose(Message, frozen=True, tag="leg-close"):
     reason: Annotated[str, msgspec.Meta(max_length=256)] = ""
 
 
-LegMessage = LegRequest | LegOffer | LegAnswer | LegClose
+LegMessage = LegRequest | LegSelect | LegOffer | LegAnswer | LegClose
 
 
 # --- client to hub
@@ -96,6 +114,7 @@ class Join(Message, frozen=True, tag="join"):
     """`token` for a room that the token of the login does not open; it must be for the same user. `probe`: a test of
     the network before a call: nobody sees it, and nobody hears of its end (RS09). `data`: for the others to see.
     `encryption` and `key_fingerprint`: must be those of whoever is in the room already; the key itself is never told.
+    `priority` is asked for, `preemptive` also of who has HIGH already. `video_codecs`: what it can send and receive.
     """
 
     id: RequestId
@@ -107,6 +126,9 @@ class Join(Message, frozen=True, tag="join"):
     data: UserData = ""
     encryption: EncryptionMode = "none"
     key_fingerprint: Fingerprint = ""
+    priority: Priority = 100
+    preemptive: bool = False
+    video_codecs: VideoCodecs = ("h264", "vp8")
 
 
 class Leave(Message, frozen=True, tag="leave"):
@@ -181,7 +203,9 @@ ClientRoomMessage = (
 
 
 class Joined(Message, frozen=True, tag="joined"):
-    """The room as it is: `members` are the visible others. `id` 0: a resync after a resumed login."""
+    """The room as it is: `members` are the visible others. `id` 0: a resync after a resumed login. `priority` is one's
+    own, as the hub gave it; `video_codecs` are those of the room.
+    """
 
     id: int
     room: RoomId
@@ -193,6 +217,8 @@ class Joined(Message, frozen=True, tag="joined"):
     ice_servers: tuple[IceServer, ...] = ()
     media: Literal["mesh", "janus"] = "mesh"
     may_moderate: bool = False  # `Moderate` and `Disband` are obeyed
+    priority: Priority = 100
+    video_codecs: VideoCodecs = ("h264", "vp8")
 
 
 class MemberChanged(Message, frozen=True, tag="member-changed"):
@@ -241,6 +267,20 @@ class MuteForced(Message, frozen=True, tag="mute-forced"):
     message: Reason = ""
 
 
+class PriorityChanged(Message, frozen=True, tag="priority-changed"):
+    """One's own media priority is another one: `by` has taken HIGH over (D13)."""
+
+    priority: Priority
+    by: UserId = ""
+
+
+class Warning(Message, frozen=True, tag="warning"):
+    """Something will not work well, and the stay goes on. 406: no video codec in common with the room (RS20)."""
+
+    code: int
+    reason: Reason = ""
+
+
 class MemberQuality(Message, frozen=True):
     user_id: UserId
     uplink: int
@@ -253,4 +293,15 @@ class RoomQuality(Message, frozen=True, tag="room-quality"):
     items: tuple[MemberQuality, ...]
 
 
-HubRoomMessage = Joined | MemberChanged | MemberLeft | SignalFrom | Kicked | RoomClosed | MuteForced | RoomQuality
+HubRoomMessage = (
+    Joined
+    | MemberChanged
+    | MemberLeft
+    | SignalFrom
+    | Kicked
+    | RoomClosed
+    | MuteForced
+    | PriorityChanged
+    | Warning
+    | RoomQuality
+)

@@ -40,6 +40,7 @@ from appliance.room.events import (
     ErrorRaised,
     Kicked,
     LoginState,
+    MediaPriorityChanged,
     MemberQuality,
     MuteForced,
     NetworkQuality,
@@ -53,6 +54,7 @@ from appliance.room.events import (
     StreamAdded,
     StreamRemoved,
     StreamUpdated,
+    WarningRaised,
 )
 from appliance.room.link import LinkLostError
 from appliance.room.login import Login
@@ -69,6 +71,7 @@ from appliance.room.signaling_room import (
     LegMessage,
     MemberChanged,
     MemberLeft,
+    PriorityChanged,
     ReportQuality,
     RoomQuality,
     SetRole,
@@ -79,8 +82,9 @@ from appliance.room.signaling_room import (
 from appliance.room.signaling_room import Kicked as KickedMessage
 from appliance.room.signaling_room import MuteForced as ForcedMute
 from appliance.room.signaling_room import RoomClosed as RoomClosedMessage
+from appliance.room.signaling_room import Warning as WarningMessage
 from appliance.room.signaling_tasks import TaskChanged
-from appliance.room.streams import LocalStream
+from appliance.room.streams import LocalStream, MediaPriority, track_kinds
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +115,7 @@ class Stay:
         self.profile = ticket.profile
         self.may_moderate = False
         self.joined_s = 0.0  # seconds since 1970
+        self.priority = MediaPriority.NORMAL  # as the hub gave it
         self.forced_mutes: set[Kind] = set()  # by a host: only it can lift them
         self.own = OwnStreams(self.request, media, describe)
         self._login = login
@@ -258,6 +263,8 @@ class Stay:
         self.profile = joined.profile
         self.joined_s = time.time()
         self.session_id = joined.session_id
+        self.priority = MediaPriority(joined.priority)
+        self.media.video_codecs = tuple(codec for codec in self.ticket.video_codecs if codec in joined.video_codecs)
         self.media.ice_servers = (*self._ice_servers, *joined.ice_servers)
 
     def _settle(self, joined: Joined, *, new_hub: bool = False) -> None:
@@ -356,6 +363,12 @@ class Stay:
                 (self.forced_mutes.add if message.muted else self.forced_mutes.discard)(message.kind)
                 self._on_forced_mute(message.kind, message.muted)
                 self._emit(MuteForced(kind=message.kind, muted=message.muted, by=message.by, message=message.message))
+            case PriorityChanged():
+                self.priority = MediaPriority(message.priority)
+                self.ticket = replace(self.ticket, priority=message.priority)  # it stays so (D13)
+                self._emit(MediaPriorityChanged(priority=self.priority, by=message.by))
+            case WarningMessage():
+                self._emit(WarningRaised(code=message.code, reason=message.reason))
             case KickedMessage() | RoomClosedMessage():
                 self._evict(*self._eviction(message))
             case Error():
@@ -379,11 +392,15 @@ class Stay:
             match event:
                 case StreamRemoved():
                     self.media.want(event.stream, frozenset())
+                    self._emit(event)
+                case _:
+                    self._emit(event)
+            match event:
                 case StreamAdded() if self._auto_subscribe:
-                    self.media.want(event.stream, frozenset(event.kinds))
+                    self.media.want(event.stream, track_kinds(event.stream.name, event.kinds))
                 case StreamUpdated() if self._auto_subscribe and event.added:
-                    self.media.want(event.stream, self.media.wanted(event.stream) | frozenset(event.added))
-            self._emit(event)
+                    added = track_kinds(event.stream.name, event.added)
+                    self.media.want(event.stream, self.media.wanted(event.stream) | added)
 
     # --- what we say to the hub
 
@@ -407,6 +424,7 @@ class Stay:
         self.role = role
         self.ticket = replace(self.ticket, role=role)
         if role == "audience":
+            self.priority = MediaPriority.NORMAL
             self.own.rest()
         self._emit(RoleChanged(role=role))
         if role == "host":

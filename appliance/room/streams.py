@@ -1,11 +1,13 @@
-"""What is published in a room: one's own stream and everybody else's."""
+"""What is published in a room: one's own streams and everybody else's."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
-from appliance.room.signaling_base import Kind, Role, StreamName
+from appliance.room.signaling_base import Kind, MediaKind, Priority, Role, StreamName
 from appliance.room.signaling_room import StreamInfo, TrackInfo
 
 if TYPE_CHECKING:
@@ -13,17 +15,50 @@ if TYPE_CHECKING:
     from appliance.media.video_in import RemoteVideo
 
 KINDS: tuple[Kind, ...] = ("audio", "video")
+MEDIA_KINDS: tuple[MediaKind, ...] = ("audio", "video", "screen")
+
+
+class StreamType(StrEnum):
+    """Which layer of a remote video is received (X25)."""
+
+    HIGH = "high"
+    LOW = "low"
+
+
+class MediaPriority(IntEnum):
+    """X27, D13."""
+
+    HIGH = 50
+    NORMAL = 100
+
+
+def media_kinds(name: StreamName, kinds: Iterable[Kind]) -> tuple[MediaKind, ...]:
+    """As people name the tracks of this stream: the picture of `screen` is the screen."""
+    return tuple("screen" if name == "screen" and kind == "video" else kind for kind in kinds)
+
+
+def track_kinds(name: StreamName, kinds: Iterable[MediaKind]) -> frozenset[Kind]:
+    """The tracks of this stream that are meant; a kind that it cannot have is left out."""
+    picture: MediaKind = "screen" if name == "screen" else "video"
+    found = frozenset(kinds)
+    return frozenset(kind for kind in KINDS if (picture if kind == "video" else kind) in found)
 
 
 @dataclass(frozen=True, slots=True)
 class LocalStream:
-    """What `RoomClient.publish` announces; the media itself comes from the client's Uplink."""
+    """What `RoomClient.publish` announces; the media itself comes from the client's Uplink.
+
+    `video` of the stream `screen` is the screen, `width` and `height` its pixels. `audio_track` and `video_track` name
+    what is sent: with another name the others hear that a track was replaced.
+    """
 
     audio: bool = True
     video: bool = True
     name: StreamName = "main"
     width: int = 0
     height: int = 0
+    audio_track: str = ""
+    video_track: str = ""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -47,9 +82,18 @@ class RemoteStream:
         return self.info.name
 
     @property
-    def kinds(self) -> tuple[Kind, ...]:
-        """The kinds that its user publishes, subscribed or not."""
+    def kinds(self) -> tuple[MediaKind, ...]:
+        """The kinds that its user publishes, subscribed or not; of a screen "screen"."""
+        return media_kinds(self.name, self.track_kinds)
+
+    @property
+    def track_kinds(self) -> tuple[Kind, ...]:
         return tuple(kind for kind in KINDS if self.track(kind) is not None)
+
+    @property
+    def has_low(self) -> bool:
+        """Whether its video has two layers."""
+        return self.info.video is not None and self.info.video.low
 
     @property
     def has_audio(self) -> bool:
@@ -79,6 +123,7 @@ class RemoteUser:
         self.user_name = user_name
         self.role = role
         self.data = data  # what it gave to its join
+        self.priority: Priority = 100
         self.streams: dict[StreamName, RemoteStream] = {}
 
     def __repr__(self) -> str:

@@ -14,6 +14,7 @@ from appliance.media.rtp_port import RtpPort
 from appliance.media.stream_sender import StreamSender
 from appliance.media.uplink import Uplink
 from appliance.room.leg import Leg, LegStats, codecs
+from appliance.room.signaling_base import Selection, StreamName, VideoCodec
 from appliance.room.signaling_room import IceServer
 
 
@@ -37,19 +38,32 @@ class UplinkLeg(Leg):
         uplink: Uplink,
         kinds: tuple[Kind, ...],
         *,
+        stream: StreamName = "main",
+        layer: Selection = "high",
+        video_codecs: Sequence[VideoCodec] = ("h264", "vp8"),
         ice_servers: Sequence[IceServer],
         on_closed: Callable[[str], None],
     ) -> None:
+        """Of `video_codecs` those that the uplink has; where it has none of them, its own, which a receiver that keeps
+        to them will not take.
+        """
         super().__init__(leg_id, ice_servers, on_closed)
         self._port = RtpPort()
         self._senders: list[StreamSender] = []
+        own = uplink.video_codecs(stream)
+        video = tuple(codec for codec in own if codec in video_codecs) or own
         for kind in kinds:
             transceiver = self.pc.addTransceiver(_SilentTrack(kind), direction="sendonly")
-            names = ("opus",) if kind == "audio" else uplink.video_codecs()
-            transceiver.setCodecPreferences(codecs(kind, names))
-            sender = StreamSender(kind, uplink)
+            transceiver.setCodecPreferences(codecs(kind, ("opus",) if kind == "audio" else video))
+            sender = StreamSender(kind, uplink, stream, layer if kind == "video" else "high")
             aiortc_hooks.take_over_sender(transceiver.sender, self._port, sender)
             self._senders.append(sender)
+
+    def select(self, layer: Selection) -> None:
+        """This layer of the video from its next key frame on, or no picture at all."""
+        for sender in self._senders:
+            if sender.kind == "video":
+                sender.select(layer)
 
     async def offer(self) -> str:
         """The SDP offer, with all candidates."""

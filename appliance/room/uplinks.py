@@ -12,8 +12,8 @@ from appliance.log_fields import about
 from appliance.media.uplink import Uplink
 from appliance.room.backend import LegReport, SendLeg
 from appliance.room.link import LinkLostError
-from appliance.room.signaling_base import Kind, StreamName
-from appliance.room.signaling_room import IceServer, LegAnswer, LegClose, LegOffer, LegRequest
+from appliance.room.signaling_base import Kind, Selection, StreamName, VideoCodec
+from appliance.room.signaling_room import IceServer, LegAnswer, LegClose, LegOffer, LegRequest, LegSelect
 from appliance.room.streams import KINDS
 from appliance.room.uplink_leg import UplinkLeg
 
@@ -29,9 +29,10 @@ Key = tuple[str, str]  # (user_id, leg)
 
 
 class _Served:
-    def __init__(self, name: StreamName, kinds: frozenset[Kind]) -> None:
+    def __init__(self, name: StreamName, kinds: frozenset[Kind], layer: Selection) -> None:
         self.name = name
         self.kinds = kinds
+        self.layer = layer
         self.answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.leg: UplinkLeg | None = None
@@ -40,8 +41,16 @@ class _Served:
 
 
 class Uplinks:
-    def __init__(self, uplink: Uplink | None, *, send: SendLeg, ice_servers: Callable[[], Sequence[IceServer]]) -> None:
+    def __init__(
+        self,
+        uplink: Uplink | None,
+        *,
+        send: SendLeg,
+        ice_servers: Callable[[], Sequence[IceServer]],
+        video_codecs: Callable[[], Sequence[VideoCodec]],
+    ) -> None:
         self._uplink = uplink
+        self._video_codecs = video_codecs
         self._send = send
         self._ice_servers = ice_servers
         self._published: dict[StreamName, frozenset[Kind]] = {}
@@ -69,12 +78,19 @@ class Uplinks:
             self._close_at_peer(key, refusal)
             return
         self._lost.pop(sender, None)
-        served = self._served[key] = _Served(message.stream, kinds)
+        served = self._served[key] = _Served(message.stream, kinds, message.layer)
         served.task = asyncio.create_task(
             self._serve(key, served), name=f"room-uplink-leg-{sender}", context=about(peer=sender)
         )
         self._tasks.add(served.task)
         served.task.add_done_callback(self._tasks.discard)
+
+    def select(self, sender: str, message: LegSelect) -> None:
+        served = self._served.get((sender, message.leg))
+        if served is not None:
+            served.layer = message.layer
+            if served.leg is not None:
+                served.leg.select(message.layer)
 
     def answer(self, sender: str, message: LegAnswer) -> None:
         served = self._served.get((sender, message.leg))
@@ -123,7 +139,7 @@ class Uplinks:
         if len(recent) == MAX_REQUESTS and now_s - recent[0] < REQUEST_WINDOW_S:
             return f"more than {MAX_REQUESTS} requests in {REQUEST_WINDOW_S:g} s"
         recent.append(now_s)
-        if self._uplink is None or name != "main" or not kinds:
+        if self._uplink is None or not kinds:
             return "nothing of that is published"
         if sum(key[0] == sender for key in self._served) >= MAX_LEGS_PER_PEER:
             return f"at most {MAX_LEGS_PER_PEER} legs a peer"
@@ -143,6 +159,9 @@ class Uplinks:
             key[1],
             self._uplink,
             kinds,
+            stream=served.name,
+            layer=served.layer,
+            video_codecs=self._video_codecs(),
             ice_servers=self._ice_servers(),
             on_closed=on_closed,
         )

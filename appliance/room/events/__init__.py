@@ -17,6 +17,7 @@ from appliance.room.events.connection import (
     RtcErrorInfo,
     TokenExpired,
     TokenWillExpire,
+    WarningRaised,
 )
 from appliance.room.events.login import (
     InvitationAccepted,
@@ -31,6 +32,7 @@ from appliance.room.events.login import (
     PeersOnlineChanged,
 )
 from appliance.room.events.members import (
+    MediaPriorityChanged,
     MuteForced,
     PeerJoined,
     PeerLeft,
@@ -54,7 +56,10 @@ from appliance.room.events.streams import (
     AudioUnmuted,
     MediaStatus,
     MediaStatusReason,
+    ScreenMuted,
+    ScreenUnmuted,
     StreamAdded,
+    StreamConnectionStateChanged,
     StreamRemoved,
     StreamSubscribed,
     StreamUpdated,
@@ -84,6 +89,7 @@ __all__ = [
     "LoginReason",
     "LoginState",
     "LoginStateChanged",
+    "MediaPriorityChanged",
     "MediaStatus",
     "MediaStatusReason",
     "MemberQuality",
@@ -102,7 +108,10 @@ __all__ = [
     "RoomNetworkQuality",
     "RtcErrorInfo",
     "RtmpState",
+    "ScreenMuted",
+    "ScreenUnmuted",
     "StreamAdded",
+    "StreamConnectionStateChanged",
     "StreamRemoved",
     "StreamSubscribed",
     "StreamUpdated",
@@ -112,4 +121,5 @@ __all__ = [
     "VideoUnmuted",
     "VolumeIndicator",
     "VolumeItem",
+    "WarningRaised",
 ]

@@ -161,5 +161,16 @@ class LogUploadResult(Event):
     status: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class WarningRaised(Event):
+    """U11, named `warning`: something will not work well, and the stay goes on. 406: no video codec in common with the
+    room or with a member of it (RS20).
+    """
+
+    code: int
+    reason: str
+
+
 CryptErrorRaised.event_name = "crypt-error"  # as below
 ErrorRaised.event_name = "error"  # the contract's name; the class avoids Python's
+WarningRaised.event_name = "warning"

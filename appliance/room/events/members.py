@@ -10,6 +10,7 @@ from appliance.events import Event
 
 if TYPE_CHECKING:
     from appliance.room.signaling_base import Kind, Role
+    from appliance.room.streams import MediaPriority
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,14 @@ class RoleChanged(Event):
     """U23: one's own role, once the hub has agreed."""
 
     role: Role
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaPriorityChanged(Event):
+    """One's own media priority (U42, D13): `by` has taken HIGH over."""
+
+    priority: MediaPriority
+    by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from appliance.events import Event
 
 if TYPE_CHECKING:
-    from appliance.room.signaling_base import Kind
+    from appliance.room.events.connection import ConnectionState
+    from appliance.room.signaling_base import MediaKind
     from appliance.room.streams import RemoteStream
 
 
@@ -33,7 +34,7 @@ class StreamAdded(Event):
     """U32."""
 
     stream: RemoteStream
-    kinds: tuple[Kind, ...]
+    kinds: tuple[MediaKind, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +50,9 @@ class StreamUpdated(Event):
     """U34. `video_spec` is (width, height) in pixels when it changed."""
 
     stream: RemoteStream
-    added: tuple[Kind, ...] = ()
-    removed: tuple[Kind, ...] = ()
-    replaced: tuple[Kind, ...] = ()
+    added: tuple[MediaKind, ...] = ()
+    removed: tuple[MediaKind, ...] = ()
+    replaced: tuple[MediaKind, ...] = ()
     video_spec: tuple[int, int] | None = None
 
 
@@ -60,7 +61,16 @@ class StreamSubscribed(Event):
     """U35: one a kind (X24)."""
 
     stream: RemoteStream
-    kind: Kind
+    kind: MediaKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamConnectionStateChanged(Event):
+    """U40: of one remote stream's media, from subscribe to unsubscribe. The state of the room is another one: U07."""
+
+    stream: RemoteStream
+    prev_state: ConnectionState
+    cur_state: ConnectionState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,3 +99,13 @@ class VideoMuted(_MuteChanged):
 @dataclass(frozen=True, kw_only=True)
 class VideoUnmuted(_MuteChanged):
     """U46."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenMuted(_MuteChanged):
+    """U47."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenUnmuted(_MuteChanged):
+    """U48."""

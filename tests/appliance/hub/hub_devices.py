@@ -38,13 +38,26 @@ from appliance.room.signaling_room import (
     MemberChanged,
     MemberLeft,
     MuteForced,
+    PriorityChanged,
     RoomClosed,
     RoomQuality,
     SignalFrom,
+    Warning,
 )
 
 EPOCH_S = 1_800_000_000.0  # the wall clock when the monotonic one began
-ROOM_SCOPE = (Joined, MemberChanged, MemberLeft, SignalFrom, Kicked, RoomClosed, MuteForced, RoomQuality)
+ROOM_SCOPE = (
+    Joined,
+    MemberChanged,
+    MemberLeft,
+    SignalFrom,
+    Kicked,
+    RoomClosed,
+    MuteForced,
+    PriorityChanged,
+    Warning,
+    RoomQuality,
+)
 NO_REASON = ConnectionReason.ERROR
 
 _TOKEN = re.compile(r"(\w+)\|(\w+)\|(host|audience)\|(moderator)?\|(\d+)")

@@ -55,9 +55,16 @@ class Guest:
 
     def names(self, *without: str) -> list[str]:
         """The hyphenated names, in order; a change of state as the new state; network quality and the
-        login's state left out.
+        login's state and those of streams left out.
         """
-        skipped = {"network-quality", "room-network-quality", "active-speaker", "login-state-changed", *without}
+        skipped = {
+            "network-quality",
+            "room-network-quality",
+            "active-speaker",
+            "login-state-changed",
+            "stream-connection-state-changed",
+            *without,
+        }
         return [
             str(event.cur_state) if isinstance(event, ConnectionStateChanged) else event.event_name
             for event in self.events

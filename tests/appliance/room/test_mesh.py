@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
-from appliance.room.backend import LegFailedError
+from appliance.room.backend import LegFailedError, MediaCalls
 from appliance.room.link import LinkLostError
 from appliance.room.mesh import Mesh
 from appliance.room.signaling_base import Kind
@@ -60,16 +61,15 @@ async def pair(*, camera: bool = True) -> AsyncIterator[Pair]:
         post = Post()
         sender = await stack.enter_async_context(uplink(camera=camera))
         player = await stack.enter_async_context(playout())
-        post.meshes["a"] = Mesh(
-            sender, None, send=lambda to, message: post.send("a", to, message), on_subscribed=lambda *_: None
-        )
+        nothing = MediaCalls(lambda *_: None, lambda *_: None, lambda *_: None)
+        post.meshes["a"] = Mesh(sender, None, send=lambda to, message: post.send("a", to, message), calls=nothing)
         post.meshes["b"] = Mesh(
             None,
             player,
             send=lambda to, message: post.send("b", to, message),
-            on_subscribed=lambda _, kind: two.subscribed.append(kind),
+            calls=replace(nothing, subscribed=lambda _, kind: two.subscribed.append(kind)),
         )
-        two = Pair(post)
+        two: Pair = Pair(post)
         before = asyncio.all_tasks()
         for mesh in post.meshes.values():
             mesh.link_up()

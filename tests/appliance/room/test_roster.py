@@ -12,6 +12,8 @@ from appliance.room.events import (
     AudioUnmuted,
     PeerJoined,
     PeerLeft,
+    ScreenMuted,
+    ScreenUnmuted,
     StreamAdded,
     StreamRemoved,
     StreamUpdated,
@@ -22,6 +24,7 @@ from appliance.room.roster import Roster
 from appliance.room.signaling_room import Member, MemberChanged, MemberLeft, StreamInfo, TrackInfo
 
 ON, MUTED = TrackInfo(), TrackInfo(muted=True)
+MUTED_SCREEN = TrackInfo(muted=True, width=1920, height=1080)
 
 
 def member(user_id: str, *streams: StreamInfo) -> Member:
@@ -177,7 +180,31 @@ def test_a_new_hub_does_not_empty_the_room() -> None:
     assert names(changed(roster, member("b"))) == ["stream-removed"]
 
 
-tracks = st.one_of(st.none(), st.builds(TrackInfo, muted=st.booleans(), width=st.sampled_from([0, 640])))
+def test_a_screen_is_a_stream_of_its_own_with_mutes_of_its_own() -> None:  # U47, U48
+    roster = roster_with(member("b", main()))
+    screen = StreamInfo(name="screen", video=TrackInfo(width=1920, height=1080))
+    (added,) = changed(roster, member("b", main(), screen))
+    assert isinstance(added, StreamAdded)
+    assert (added.stream.name, added.kinds) == ("screen", ("screen",))
+    (muted,) = changed(roster, member("b", main(), StreamInfo(name="screen", video=MUTED_SCREEN)))
+    assert isinstance(muted, ScreenMuted)
+    assert (muted.user_id, muted.reason) == ("b", 1)
+    (unmuted,) = changed(roster, member("b", main(), screen))
+    assert isinstance(unmuted, ScreenUnmuted)
+    assert names(changed(roster, member("b", main()))) == ["stream-removed"]
+
+
+def test_another_track_in_the_place_of_one_is_replaced() -> None:  # U34
+    roster = roster_with(member("b", main(video=TrackInfo(track="front", width=640, height=360))))
+    (event,) = changed(roster, member("b", main(video=TrackInfo(track="back", width=1280, height=720))))
+    assert isinstance(event, StreamUpdated)
+    assert (event.added, event.removed, event.replaced, event.video_spec) == ((), (), ("video",), (1280, 720))
+
+
+tracks = st.one_of(
+    st.none(),
+    st.builds(TrackInfo, muted=st.booleans(), width=st.sampled_from([0, 640]), track=st.sampled_from(["", "other"])),
+)
 streams = st.lists(
     st.builds(StreamInfo, name=st.sampled_from(["main", "screen"]), audio=tracks, video=tracks),
     max_size=2,
@@ -211,23 +238,28 @@ class Listener:
                 self.users[event.stream.user_id][event.stream.name] = set(event.kinds)
             case StreamRemoved():
                 del self.users[event.stream.user_id][event.stream.name]
-                if event.stream.name == "main":
-                    self.muted -= {(event.stream.user_id, "audio"), (event.stream.user_id, "video")}
+                kinds = {"audio", "video"} if event.stream.name == "main" else {"screen"}
+                self.muted -= {(event.stream.user_id, kind) for kind in kinds}
             case StreamUpdated():
                 kinds = self.users[event.stream.user_id][event.stream.name]
                 assert not kinds & set(event.added)
                 assert kinds >= set(event.removed)
-                assert event.added or event.removed or event.video_spec
+                assert event.added or event.removed or event.replaced or event.video_spec
+                assert kinds >= set(event.replaced)
                 kinds |= set(event.added)
                 kinds -= set(event.removed)
-            case AudioMuted() | VideoMuted():
-                kind = "audio" if isinstance(event, AudioMuted) else "video"
-                assert "main" in self.users[event.user_id]
+            case AudioMuted() | VideoMuted() | ScreenMuted():
+                kind = event.event_name.removesuffix("-muted")
+                assert ("screen" if kind == "screen" else "main") in self.users[event.user_id]
                 self.muted.add((event.user_id, kind))
-            case AudioUnmuted() | VideoUnmuted():
-                kind = "audio" if isinstance(event, AudioUnmuted) else "video"
+            case AudioUnmuted() | VideoUnmuted() | ScreenUnmuted():
+                kind = event.event_name.removesuffix("-unmuted")
                 self.muted.discard((event.user_id, kind))
-                assert kind in self.users[event.user_id]["main"]
+                assert kind in self.users[event.user_id]["screen" if kind == "screen" else "main"]
+
+
+def named(info: StreamInfo) -> tuple[tuple[str, TrackInfo | None], ...]:
+    return ("audio", info.audio), ("screen" if info.name == "screen" else "video", info.video)
 
 
 @given(st.lists(steps, max_size=12))
@@ -248,7 +280,7 @@ def test_the_events_add_up_to_the_room(script: list[MemberChanged | MemberLeft |
             listener.hear(event)
         assert listener.users == {
             user_id: {
-                info.name: {kind for kind, track in (("audio", info.audio), ("video", info.video)) if track is not None}
+                info.name: {kind for kind, track in named(info) if track is not None}
                 for info in one.streams
                 if info.audio or info.video
             }
@@ -259,6 +291,6 @@ def test_the_events_add_up_to_the_room(script: list[MemberChanged | MemberLeft |
         }
         for user_id, one in truth.items():
             for info in one.streams:
-                for kind, track in (("audio", info.audio), ("video", info.video)):
-                    if info.name == "main" and track is not None:
+                for kind, track in named(info):
+                    if (info.name == "main" or kind == "screen") and track is not None:
                         assert ((user_id, kind) in listener.muted) == track.muted

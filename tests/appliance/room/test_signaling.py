@@ -164,6 +164,9 @@ def test_a_message_is_one_json_object_with_a_type() -> None:
         "data": "",
         "encryption": "none",
         "key_fingerprint": "",
+        "priority": 100,
+        "preemptive": False,
+        "video_codecs": ["h264", "vp8"],
     }
     stream = StreamInfo(audio=TrackInfo(muted=True))
     assert decode_client(encode(Publish(id=2, stream=stream))) == Publish(id=2, stream=stream)
