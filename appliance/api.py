@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from aiohttp import web
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from appliance.device_roll import DeviceKind
 from appliance.event_json import encode_event
@@ -26,6 +26,13 @@ from provisioning.http_routes import ApiRoute
 class MuteRequest(msgspec.Struct, forbid_unknown_fields=True):
     audio: bool | UnsetType = UNSET
     video: bool | UnsetType = UNSET
+
+
+class TalkRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """`seconds`: for how long at most, unless it is said again."""
+
+    on: bool
+    seconds: Annotated[float, Meta(ge=0.1, le=60)] = 5.0
 
 
 class ResumeRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -95,6 +102,15 @@ class Api:
             ),
             ApiRoute(
                 "POST",
+                "/api/talk",
+                self._talk,
+                scope="control",
+                summary="Push to talk: hold the microphone's gate open for some seconds, and let go of it.",
+                body=TalkRequest,
+                answer=MuteAnswer,
+            ),
+            ApiRoute(
+                "POST",
                 "/api/join",
                 self._join,
                 scope="control",
@@ -155,6 +171,12 @@ class Api:
             await self._session.set_muted("audio", wish.audio)
         if wish.video is not UNSET:
             await self._session.set_muted("video", wish.video)
+        return answer(MuteAnswer(mute_info(self._session)))
+
+    async def _talk(self, request: web.Request) -> web.Response:
+        wish = await read_body(request, TalkRequest, '{"on": true or false, "seconds": 0.1 to 60}')
+        who = f"api {request.remote}"
+        await (self._session.talk.hold(who, wish.seconds) if wish.on else self._session.talk.release(who))
         return answer(MuteAnswer(mute_info(self._session)))
 
     async def _join(self, request: web.Request) -> web.Response:

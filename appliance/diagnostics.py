@@ -11,6 +11,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from appliance.history import History, Sample
+from appliance.media.echo import NearEndStats
 from appliance.media.playout import AudioInStats
 from appliance.media.trace import Stage, Summary
 from appliance.session import Session
@@ -53,8 +54,9 @@ class LegInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DiagnosticsAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`now_s` is the clock of every `monotonic_s`. `sounds`: what is heard of each member; `stages`: how long media
-    took, of the last minute or two. `history`: samples after the number asked for, one each `sample_s`."""
+    """`now_s` is the clock of every `monotonic_s`. `sounds`: what is heard of each member; `near_end`: what is done to
+    the microphone's sound; `stages`: how long media took, of the last minute or two. `history`: samples after the
+    number asked for, one each `sample_s`."""
 
     now_s: float
     up_s: float
@@ -62,6 +64,7 @@ class DiagnosticsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     devices: list[DeviceReport]
     legs: list[LegInfo]
     sounds: dict[str, AudioInStats]
+    near_end: NearEndStats | None
     stages: dict[Stage, Summary]
     system: SystemStats | None
     sample_s: float
@@ -113,6 +116,7 @@ class Diagnostics:
             devices=self._devices(),
             legs=self._legs(),
             sounds=session.playout.stats() if session.playout is not None else {},
+            near_end=session.uplink.near_end.stats() if session.uplink is not None else None,
             stages=stages,
             system=self._history.system,
             sample_s=self._history.sample_s,

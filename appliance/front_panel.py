@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from appliance.intercom import CallPhase
@@ -17,6 +17,7 @@ from appliance.room.events import ConnectionState, NetworkQuality
 from hw import BUTTON_NAMES, LED_NAMES, ButtonEdge, ButtonName, Buttons, HardwareError, LedName, Leds
 from hw.gestures import (
     CHORD_STEPS_S,
+    HOLD_S,
     ChordEnd,
     ChordHeld,
     DoublePress,
@@ -35,7 +36,8 @@ WALK_STEP_S = 0.5  # how long each LED is lit when they are shown one by one
 
 @dataclass(frozen=True, slots=True)
 class PanelState:
-    """`muted` is the audio gate of the uplink, not the wish."""
+    """`muted` is the audio gate of the uplink, not the wish. `push_to_talk`: the mute button is held to talk, and a
+    press of it is a short hold."""
 
     connection: ConnectionState = ConnectionState.DISCONNECTED
     muted: bool = False
@@ -46,6 +48,7 @@ class PanelState:
     identify: bool = False
     setup: bool = False
     reset_warning: bool = False
+    push_to_talk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,11 @@ def leds(state: PanelState) -> dict[LedName, Pattern]:
     return {name: patterns[name] for name in LED_NAMES}
 
 
+def _hold_s(state: PanelState) -> Mapping[ButtonName, float]:
+    """From when on a button that is down is held."""
+    return {**HOLD_S, "mute": 0.0} if state.push_to_talk else HOLD_S
+
+
 def walk(t_s: float) -> dict[LedName, float] | None:
     """Brightness of every LED `t_s` after a walk began, one lit after the other; None when it is over."""
     at = int(t_s / WALK_STEP_S)
@@ -147,7 +155,7 @@ class Commander:
         match gesture:
             case Press("mute") | DoublePress("mute"):
                 return ToggleMute()
-            case HoldStart("mute") if state.muted:
+            case HoldStart("mute") if state.muted or state.push_to_talk:
                 self.talking = True
                 return PushToTalk(on=True)
             case HoldEnd("mute") if self.talking:
@@ -206,6 +214,7 @@ class FrontPanel:
     def show(self, state: PanelState) -> None:
         if state != self._state:
             self._state = state
+            self._gestures.hold_s = _hold_s(state)
             self._wake.set()
 
     def walk(self) -> None:
@@ -219,7 +228,7 @@ class FrontPanel:
         Afterwards a push to talk is over, the buttons are closed and the LEDs dark; who made the LEDs closes them.
         """
         loop = asyncio.get_running_loop()
-        self._gestures, self._commander = Gestures(), Commander()
+        self._gestures, self._commander = Gestures(_hold_s(self._state)), Commander()
         self._shown.clear()
         self._moved.clear()
 

@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 LAST_COMMANDS_S = 0.3
 _WATCHED = (CallChanged, ConnectionStateChanged, MuteChanged, NetworkQualityChanged, DevicesChanged, SetupModeChanged)
+_HOLDER = "front panel"
 WORKED_S = 10.0  # open for so long: what comes then is a new fault
 
 
@@ -58,6 +59,7 @@ def panel_state(session: Session, intercom: IntercomLink, bus: Bus) -> PanelStat
         connection=state,
         muted=session.is_muted("audio"),
         has_microphone=not session.lacks("audio"),
+        push_to_talk=session.settings.push_to_talk,
         quality=quality.downlink if quality is not None and in_room else NetworkQuality.UNKNOWN,
         setup=setup is not None and setup.is_shown,
         call=call,
@@ -147,7 +149,8 @@ class PanelLink:
             case ToggleMute():
                 self._spawn(self._session.toggle_mute())
             case PushToTalk(on):
-                self._spawn(self._session.set_muted("audio", not on))
+                talk = self._session.talk
+                self._spawn(talk.hold(_HOLDER) if on else talk.release(_HOLDER))
             case AnswerOrCall():
                 self._intercom.press()
             case HangUp():

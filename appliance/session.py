@@ -46,6 +46,7 @@ from appliance.room.signaling_base import Kind
 from appliance.room.streams import LocalStream, RemoteUser
 from appliance.session_settings import SessionSettings
 from appliance.standby import stand_by
+from appliance.talk import Talk
 from appliance.unit_events import MuteChanged
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,12 @@ class Session:
         self._drivers = drivers
         self._bus = bus
         self._client: RoomClient | None = None
-        self._shut: dict[Kind, bool] = {"audio": False, "video": False}
+        self._shut: dict[Kind, bool] = {"audio": settings.push_to_talk, "video": False}
+        self.talk = Talk(
+            lambda muted: self.set_muted("audio", muted),
+            lambda: self._shut["audio"],
+            rests_shut=settings.push_to_talk,
+        )
         self._rng = random.Random()
         self._kicked: Kicked | None = None
         self.on_visit_over: Callable[[], None] = lambda: None  # not by end_visit
@@ -146,9 +152,14 @@ class Session:
 
     @property
     def health(self) -> str:
-        if not self.wanted or self.state is ConnectionState.CONNECTED:
-            return f"degraded: no {' and no '.join(self._missing)}" if self._missing else "ok"
-        return f"offline: {self.state.lower()}"
+        if self.wanted and self.state is not ConnectionState.CONNECTED:
+            return f"offline: {self.state.lower()}"
+        if self._missing:
+            return f"degraded: no {' and no '.join(self._missing)}"
+        near_end = self.uplink.near_end.stats() if self.uplink is not None else None
+        if near_end is not None and near_end.echo == "failed":
+            return f"degraded: echo is not cancelled: {near_end.error}"
+        return "ok"
 
     # --- what a person wishes
 
@@ -205,6 +216,7 @@ class Session:
         else concerns the room from the next join."""
         self.settings, self._drivers = settings, drivers
         self._name_changed.set()
+        self.talk.rest(shut=settings.push_to_talk)
         if self.uplink is not None and self.devices is not None:
             self.uplink.change(settings.uplink)
             self.devices.replace(drivers, kinds)
@@ -232,6 +244,7 @@ class Session:
                 tasks.create_task(self._stay_in(client), name="session-stay", context=about(room=self.settings.room))
                 tasks.create_task(self._keep_published(client, uplink), name="session-publish")
                 tasks.create_task(self._move_out(client), name="session-move")
+                tasks.create_task(self.talk.run(), name="session-talk")
                 tasks.create_task(
                     keep_name(client, lambda: self.settings.user_name, self._name_changed), name="session-name"
                 )
@@ -239,6 +252,8 @@ class Session:
             why = LeaveReason.INTERNAL_ERROR
             raise
         finally:
+            if self.talk.forget():
+                self._shut["audio"] = True
             try:
                 await client.destroy(why)
             finally:

@@ -23,3 +23,8 @@ class SessionSettings:
     auto_join: bool = True
     uplink: UplinkSettings = field(default_factory=UplinkSettings)
     options: RoomOptions = field(default_factory=lambda: RoomOptions(leave_timeout_s=1.0))
+
+    @property
+    def push_to_talk(self) -> bool:
+        """The microphone is muted while nobody holds a button."""
+        return self.uplink.near_end.duplex == "push-to-talk"

@@ -12,6 +12,7 @@ import msgspec
 from appliance.events import Bus
 from appliance.intercom import CallEnd, CallPhase
 from appliance.intercom_link import IntercomLink
+from appliance.media.echo import Duplex, EchoState
 from appliance.room.events import ConnectionState, NetworkQualityChanged
 from appliance.room.streams import RemoteUser
 from appliance.session import Session
@@ -59,6 +60,14 @@ class QualityInfo(msgspec.Struct, frozen=True, kw_only=True):
     downlink_loss: float | None = None
 
 
+class SoundInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """`duplex` as it is: "half" in place of "full" where the wanted echo canceller has failed, and `error` says why."""
+
+    duplex: Duplex = "full"
+    echo: EchoState = "off"
+    error: str = ""
+
+
 class TrackInfo(msgspec.Struct, frozen=True, kw_only=True):
     muted: bool
     level: int | None = None  # received volume 0..100, of audio that comes in
@@ -96,6 +105,7 @@ class UnitState(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str | None
     call: CallInfo
     mute: MuteInfo
+    sound: SoundInfo
     network_quality: QualityInfo
     peers: tuple[PeerInfo, ...]
     leds: dict[str, str]
@@ -125,6 +135,7 @@ def describe(
         user_id=session.user_id,
         call=call_info(intercom),
         mute=mute_info(session),
+        sound=_sound(session),
         network_quality=_quality(session, bus),
         peers=tuple(_peer(user) for user in session.peers.values()),
         leds=dict(leds),
@@ -162,6 +173,13 @@ def call_info(intercom: IntercomLink) -> CallInfo:
 
 def mute_info(session: Session) -> MuteInfo:
     return MuteInfo(audio=session.is_muted("audio"), video=session.is_muted("video"))
+
+
+def _sound(session: Session) -> SoundInfo:
+    if session.uplink is None:
+        return SoundInfo(duplex=session.settings.uplink.near_end.duplex)
+    stats = session.uplink.near_end.stats()
+    return SoundInfo(duplex=stats.duplex, echo=stats.echo, error=stats.error)
 
 
 def _quality(session: Session, bus: Bus) -> QualityInfo:

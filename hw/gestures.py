@@ -61,9 +61,13 @@ Gesture = Press | DoublePress | HoldStart | HoldEnd | ChordHeld | ChordEnd
 
 
 class Gestures:
-    """Feed every edge to `feed`, and call `advance` at `next_deadline_s()`. Repeated edges of one kind are ignored."""
+    """Feed every edge to `feed`, and call `advance` at `next_deadline_s()`. Repeated edges of one kind are ignored.
 
-    def __init__(self) -> None:
+    `hold_s`: how long each button is down before it is held; 0: it is as soon as it is down, and never pressed.
+    """
+
+    def __init__(self, hold_s: Mapping[ButtonName, float] = HOLD_S) -> None:
+        self.hold_s = hold_s
         self._down_s: dict[ButtonName, float] = {}
         self._holding: set[ButtonName] = set()
         self._void: set[ButtonName] = set()  # down, but part of a chord that is over
@@ -81,7 +85,7 @@ class Gestures:
         """When something happens though no edge comes; None: never."""
         deadlines_s = [down_s + STUCK_S for down_s in self._down_s.values()]
         if self._chord_s is None:
-            deadlines_s += [self._down_s[button] + HOLD_S[button] for button in self._undecided()]
+            deadlines_s += [self._down_s[button] + self.hold_s[button] for button in self._undecided()]
         elif self._chord_steps < len(CHORD_STEPS_S):
             deadlines_s.append(self._chord_s + CHORD_STEPS_S[self._chord_steps])
         return min(deadlines_s, default=None)
@@ -96,7 +100,7 @@ class Gestures:
                 gestures.append(ChordHeld(CHORD_STEPS_S[self._chord_steps]))
                 self._chord_steps += 1
             else:
-                button = min(self._undecided(), key=lambda name: self._down_s[name] + HOLD_S[name])
+                button = min(self._undecided(), key=lambda name: self._down_s[name] + self.hold_s[name])
                 self._holding.add(button)
                 gestures.append(HoldStart(button))
         return gestures

@@ -192,18 +192,18 @@ class NearEnd:
             self._talk = DoubleTalk()
 
     def _clean(self, heard: Samples, far: Samples) -> tuple[Samples, float]:
-        delay_s = 0.0
-        samples = np.ascontiguousarray(heard)
         canceller = self._canceller if self._far_end.is_heard else None
+        delay_s = webrtc_audio.ECHO_DELAY_S if canceller is not None else 0.0
+        if self._suppressor is not None:
+            delay_s += webrtc_audio.NOISE_DELAY_S
+        samples = np.ascontiguousarray(heard)
         if canceller is not None:
             samples = canceller.process(samples, far)
-            delay_s += webrtc_audio.ECHO_DELAY_S
         left = samples
         voice: float | None = None
         if self._suppressor is not None:
             samples = self._suppressor.process(samples)
             voice = self._suppressor.speech_probability
-            delay_s += webrtc_audio.NOISE_DELAY_S
         elif self._detector is not None:
             voice = self._detector.process(samples)
         if canceller is not None and voice is not None:

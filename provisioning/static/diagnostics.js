@@ -70,11 +70,23 @@ function showState({ state, up_s: upS }) {
   ]);
 }
 
-function showDevices({ devices }) {
+// How both ends talk, and what is done against the echo.
+function talkRow({ duplex, echo, error, erle_db: erleDb, resets, double_talk: isDouble }) {
+  const canceled = erleDb === null ? _("diagnostics.echo_cancelled") : _("diagnostics.echo_erle", { db: number(erleDb) });
+  const more = [
+    echo === "cancelled" ? canceled : _(`diagnostics.echo_${echo}`, { error }),
+    resets ? _("diagnostics.echo_resets", { count: resets }) : "",
+    isDouble ? _("diagnostics.double_talk") : "",
+  ];
+  const tone = echo === "failed" ? "bad" : "good";
+  return [_("diagnostics.near_end"), _(`diagnostics.duplex_${duplex}`), { tone, more: more.filter(Boolean).join(" · ") }];
+}
+
+function showDevices({ devices, near_end: nearEnd }) {
   facts(
     $("devices"),
     devices.length
-      ? devices.map((device) => {
+      ? [...devices.map((device) => {
           const measured = [
             device.error,
             device.losses ? _("diagnostics.losses", { count: device.losses }) : "",
@@ -82,7 +94,7 @@ function showDevices({ devices }) {
           ];
           const text = device.works ? device.label || device.device_id : _("diagnostics.does_not_work");
           return [word(`kind_${device.kind}`, device.kind), text, { tone: device.works ? "good" : "bad", more: measured.filter(Boolean).join(" · ") }];
-        })
+        }), ...(nearEnd ? [talkRow(nearEnd)] : [])]
       : [[_("diagnostics.devices_title"), _("diagnostics.none")]],
   );
 }

@@ -36,6 +36,19 @@ function gate(id, name, works, shut) {
   });
 }
 
+const isHeldToTalk = () => state?.sound.duplex === "push-to-talk";
+
+function talkControl() {
+  const shut = state.mute.audio;
+  control("mute", {
+    on: !shut,
+    works: state.device.microphone,
+    label: _("home.hold_to_talk"),
+    note: !state.device.microphone ? _("home.absent") : _(shut ? "home.microphone_is_shut" : "home.on"),
+    tone: shut ? "shut" : "",
+  });
+}
+
 function show() {
   const now = connection(state);
   const problem = [now.detail, state.taken_back && _("home.taken_back")].filter(Boolean).join(" ");
@@ -47,7 +60,8 @@ function show() {
   text($("room"), state.room);
   text($("others"), state.peers.map(displayName).join(_("common.comma")) || _("home.nobody"));
   text($("network"), network(state.network_quality));
-  gate("mute", "microphone", state.device.microphone, state.mute.audio);
+  if (isHeldToTalk()) talkControl();
+  else gate("mute", "microphone", state.device.microphone, state.mute.audio);
   gate("camera", "camera", state.device.camera, state.mute.video);
   const isIn = IN.has(state.connection.state);
   control("room-switch", {
@@ -71,7 +85,8 @@ async function look() {
 function act(id, path, body) {
   $(id).addEventListener("click", async () => {
     try {
-      await call(path(), body());
+      const wish = body();
+      if (wish) await call(path(), wish);
     } catch (error) {
       toast(words(error), "bad");
     }
@@ -79,9 +94,31 @@ function act(id, path, body) {
   });
 }
 
-act("mute", () => "/api/mute", () => ({ audio: !state.mute.audio }));
+act("mute", () => "/api/mute", () => (isHeldToTalk() ? null : { audio: !state.mute.audio }));
 act("camera", () => "/api/mute", () => ({ video: !state.mute.video }));
 act("room-switch", () => (IN.has(state.connection.state) ? "/api/leave" : "/api/join"), () => ({}));
+
+// Push to talk: said again while it is held, for the unit lets go of who says nothing for five seconds.
+let talking = 0;
+
+async function talk(on) {
+  if (on === Boolean(talking) || (on && !isHeldToTalk())) return;
+  clearInterval(talking);
+  const say = () => call("/api/talk", { on }).catch((error) => toast(words(error), "bad"));
+  talking = on ? setInterval(say, 2000) : 0;
+  await say();
+  await look();
+}
+
+const isTalkKey = ({ key, repeat }) => !repeat && (key === " " || key === "Enter");
+$("mute").addEventListener("pointerdown", ({ pointerId }) => {
+  $("mute").setPointerCapture(pointerId);
+  talk(true);
+});
+$("mute").addEventListener("keydown", (event) => isTalkKey(event) && talk(true));
+$("mute").addEventListener("keyup", (event) => isTalkKey(event) && talk(false));
+for (const end of ["pointerup", "pointercancel", "lostpointercapture", "blur"]) $("mute").addEventListener(end, () => talk(false));
+addEventListener("pagehide", () => talk(false));
 
 async function invite() {
   invitation = await call("/api/invitation", {}).catch(() => null); // a unit in another one's room invites nobody

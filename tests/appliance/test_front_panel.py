@@ -250,6 +250,17 @@ async def test_push_to_talk_while_held() -> None:
         assert await rig.command() == PushToTalk(on=False)
 
 
+async def test_where_pushing_is_talking_a_press_is_a_short_hold() -> None:
+    async with running(PanelState(muted=True, push_to_talk=True)) as rig:
+        for _ in range(2):
+            rig.buttons.click("mute")
+            assert await rig.command() == PushToTalk(on=True)
+            assert await rig.command() == PushToTalk(on=False)
+        rig.panel.show(PanelState(muted=True))
+        rig.buttons.click("mute")
+        assert await rig.command() == ToggleMute()
+
+
 async def test_a_panel_that_ends_shuts_the_gate_it_opened() -> None:
     async with running(PanelState(muted=True)) as rig:
         rig.buttons.press("mute")

@@ -44,7 +44,7 @@ from tests.provisioning.owner import claimed, new_auth
 
 TOKEN = {"Authorization": "Bearer good"}
 PROTECTED = ["/api/state", "/api/events", "/panel/events", "/panel/camera.jpg", "/panel/peer.jpg", "/panel/speaker.wav"]
-CHANGES = ["/api/mute", "/api/join", "/api/leave", "/api/resume", "/panel/buttons/mute"]
+CHANGES = ["/api/mute", "/api/talk", "/api/join", "/api/leave", "/api/resume", "/panel/buttons/mute"]
 
 Client = TestClient[web.Request, web.Application]
 
@@ -279,13 +279,27 @@ async def test_what_is_not_there_is_said_in_json(site: Site) -> None:
 # --- the API
 
 
+async def test_push_to_talk_over_http(site: Site) -> None:
+    async def talk(**wish: object) -> dict[str, Any]:
+        async with site.http.post("/api/talk", json=wish, headers=TOKEN) as response:
+            return {"status": response.status, **await response.json()}
+
+    await site.session.set_muted("audio", True)
+    assert (await talk(on=True))["mute"]["audio"] is False
+    assert (await talk(on=False))["mute"]["audio"] is True
+    assert (await talk(on=True, seconds=0.1))["mute"]["audio"] is False
+    await until(lambda: site.session.is_muted("audio"), "a client that is gone lets go")
+    assert (await talk(on=True, seconds=3600))["status"] == 400
+    assert site.session.is_muted("audio")
+
+
 async def test_the_state(site: Site) -> None:
     site.bus.publish(NetworkQualityChanged(uplink=NetworkQuality.GOOD, downlink=NetworkQuality.POOR))
     async with site.http.get("/api/state", headers=TOKEN) as response:
         state = await response.json()
     assert set(state) == {
-        "device", "connection", "room", "user_id", "call", "mute", "network_quality", "peers", "leds", "health",
-        "taken_back",
+        "device", "connection", "room", "user_id", "call", "mute", "sound", "network_quality", "peers", "leds",
+        "health", "taken_back",
     }  # fmt: skip
     assert state["device"] == {"name": "Door", "version": "9", "microphone": True, "camera": True, "panel": True}
     assert state["connection"]["state"] == "DISCONNECTED"

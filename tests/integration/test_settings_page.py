@@ -218,3 +218,26 @@ async def test_diagnostics_follow_the_unit(tmp_path: Path) -> None:
         assert "level=error" in href
         await unit.post("/api/leave")
         await expect(page.locator("#status")).to_contain_text("Not in the room")
+
+
+async def test_a_button_on_the_home_page_is_held_to_talk(tmp_path: Path) -> None:
+    async with page_of(tmp_path, "/settings", **DESK) as (unit, page):
+        await open_section(page, "audio")
+        await page.locator("#key-audio-duplex").select_option("push-to-talk")
+        await page.locator("#save").click()
+        await unit.until(lambda state: state["mute"]["audio"] and state["leds"]["mute"] == "on")
+        await page.goto(f"{unit.url}/")
+        button = page.get_by_role("button", name="Hold to talk")
+        await expect(button).to_be_enabled()
+        await button.hover()
+        await page.mouse.down()
+        await unit.until(lambda state: not state["mute"]["audio"] and state["leds"]["mute"] == "off")
+        await page.mouse.up()
+        await unit.until(lambda state: state["mute"]["audio"] and state["leds"]["mute"] == "on")
+        await button.focus()
+        await page.keyboard.down(" ")
+        await unit.until(lambda state: not state["mute"]["audio"])
+        await page.goto(f"{unit.url}/diagnostics")  # who goes away lets go
+        await expect(page.locator("#devices")).to_contain_text("Push to talk")
+        state = await unit.until(lambda state: state["mute"]["audio"])
+        assert (state["sound"]["duplex"], state["sound"]["echo"]) == ("push-to-talk", "cancelled")

@@ -86,6 +86,21 @@ def test_control_another_reference_is_no_use() -> None:
     assert scene(seconds("far1", 6), None, room, reference=lambda _played, turn: other[turn]).erle_db(2, 6) < 10
 
 
+class SwitchedOff(Room):
+    """The card's own switch is off for three seconds."""
+
+    turns = 0
+
+    def turn(self, played: Samples, near: Wave | None = None) -> Samples:
+        heard = super().turn(played, near)
+        self.turns += 1
+        return np.zeros_like(heard) if 300 <= self.turns < 600 else heard
+
+
+def test_what_is_known_of_the_room_is_there_when_the_microphone_is_switched_on_again() -> None:
+    assert scene(seconds("far1", 8), None, SwitchedOff(delay_ms=80)).erle_db(6.02, 6.5) >= 30
+
+
 # --- talk
 
 
