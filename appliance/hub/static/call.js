@@ -31,11 +31,13 @@ export class Call extends EventTarget {
   #sending = { audio: null, video: null };
   #timers;
 
-  constructor({ url, room, profile, credentials, media, codec }) {
+  /** `frames`: what coded frames go through, until the call has ended. */
+  constructor({ url, room, profile, credentials, media, codec, frames }) {
     super();
+    this.frames = frames;
     this.room = room;
     this.#media = media;
-    this.link = new Link({ url, room, profile, credentials });
+    this.link = new Link({ url, room, profile, credentials, introduction: (name) => frames.introduction(name) });
     this.standing = new Standing(this.link);
     this.standing.addEventListener("role", () => this.#roleChanged());
     this.standing.addEventListener("change", () => this.#changed());
@@ -43,6 +45,7 @@ export class Call extends EventTarget {
       send: (peer, leg) => this.#signal(peer, leg),
       offered: () => (this.standing.listens ? {} : media.offered()),
       codec,
+      frames,
     });
     this.link.addEventListener("state", () => this.#changed());
     this.link.addEventListener("joined", ({ detail }) => this.#joined(detail));
@@ -165,6 +168,7 @@ export class Call extends EventTarget {
           iceServers: () => this.#iceServers,
           send: (leg) => this.#signal(member.user_id, leg),
           changed: () => this.#changed(),
+          frames: this.frames,
         });
         this.#remotes.set(key, remote);
       }
@@ -249,6 +253,7 @@ export class Call extends EventTarget {
     this.#remotes.clear();
     this.members = roster.empty;
     this.#meter?.close();
+    this.frames.close();
     this.#changed();
     this.dispatchEvent(new CustomEvent("ended", { detail }));
   }

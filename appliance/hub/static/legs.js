@@ -38,7 +38,8 @@ function watch(pc, connected, lost) {
 // crypto.randomUUID is for secure origins only.
 const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(10)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-const configuration = (iceServers) => ({
+const configuration = (iceServers, frames) => ({
+  ...frames.configuration,
   bundlePolicy: "max-bundle",
   iceServers: iceServers.map(({ urls, username, credential }) => (username ? { urls, username, credential } : { urls })),
 });
@@ -55,8 +56,13 @@ export class Downlink {
   #retry = 0;
   #attempt = 0;
   #asked = false; // asked for while there was no link
+  #frames;
+  #label;
 
-  constructor({ stream, iceServers, send, changed }) {
+  /** `frames`: what coded frames go through; `label` says whose they are. */
+  constructor({ stream, iceServers, send, changed, frames, label }) {
+    this.#frames = frames;
+    this.#label = label;
     this.#stream = stream;
     this.#iceServers = iceServers;
     this.#send = send;
@@ -129,8 +135,9 @@ export class Downlink {
   async #answer(leg, sdp) {
     clearTimeout(leg.timer);
     leg.timer = setTimeout(() => this.#fail(leg, "no media"), CONNECT_MS);
-    const pc = (leg.pc = new RTCPeerConnection(configuration(this.#iceServers())));
-    pc.addEventListener("track", ({ track }) => {
+    const pc = (leg.pc = new RTCPeerConnection(configuration(this.#iceServers(), this.#frames)));
+    pc.addEventListener("track", ({ track, receiver }) => {
+      this.#frames.receive(receiver, track.kind, this.#label);
       leg.tracks[track.kind] = track;
       track.addEventListener("unmute", () => this.#carries(leg));
     });
@@ -199,9 +206,11 @@ export class Uplinks {
   #send;
   #offered;
   #codec;
+  #frames;
   #legs = new Map(); // "peer leg" -> {peer, id, pc, senders}
 
-  constructor({ send, offered, codec = "" }) {
+  constructor({ send, offered, frames, codec = "" }) {
+    this.#frames = frames;
     this.#send = send;
     this.#offered = offered;
     this.#codec = codec.toLowerCase();
@@ -247,7 +256,7 @@ export class Uplinks {
     this.#close(key);
     const theirs = [...this.#legs].filter(([, leg]) => leg.peer === peer);
     if (theirs.length >= MAX_LEGS_A_PEER) this.#close(theirs[0][0]);
-    const pc = new RTCPeerConnection(configuration(this.iceServers));
+    const pc = new RTCPeerConnection(configuration(this.iceServers, this.#frames));
     const leg = { peer, id, pc, senders: {} };
     this.#legs.set(key, leg);
     watch(pc, () => {}, () => this.#legs.get(key) === leg && this.#refuse(peer, id, "connection lost"));
@@ -255,6 +264,7 @@ export class Uplinks {
       const together = new MediaStream();
       for (const kind of carried) {
         const transceiver = pc.addTransceiver(offered[kind] ?? kind, { direction: "sendonly", streams: [together] });
+        this.#frames.send(transceiver.sender, kind);
         leg.senders[kind] = transceiver.sender;
         if (kind === "video") this.#prefer(transceiver);
       }

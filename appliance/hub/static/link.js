@@ -15,6 +15,7 @@ const BACKOFF_MS = [150, 300, 600, 1200, 1600]; // a hub that returns is found w
 // No use trying these again without a person doing something.
 const FINAL = new Set([
   "token-missing", "token-invalid", "token-expired", "room-full", "duplicate-user", "banned", "kicked", "role",
+  "crypt-mismatch",
   "invalid-argument", "message-malformed", "message-unknown", "message-too-large",
 ]);
 const RENEWABLE = new Set(["token-missing", "token-invalid", "token-expired"]);
@@ -43,6 +44,7 @@ export class Link extends EventTarget {
   #profile;
   #roomToken = ""; // of a room that the login's token does not open
   #credentials;
+  #introduction;
   #socket = null;
   #session = "";
   #nextId = 1;
@@ -55,9 +57,10 @@ export class Link extends EventTarget {
   #refusal = null; // why the hub refused the last token
 
   /** `credentials(renew)` answers {token, userId, userName, role}; renew: the last token was refused, get another one
-   *  or answer null. It may throw: then the link tries again later. */
-  constructor({ url, room, profile = "rtc", credentials }) {
+   *  or answer null. It may throw: then the link tries again later. `introduction(room)`: more fields of a Join. */
+  constructor({ url, room, profile = "rtc", credentials, introduction = () => ({}) }) {
     super();
+    this.#introduction = introduction;
     this.#url = url;
     this.#room = room;
     this.#profile = profile;
@@ -229,8 +232,9 @@ export class Link extends EventTarget {
     this.#emit("joined", { joined, resumed });
   }
 
-  #join(room, token) {
-    return this.request({ type: "join", room, role: this.role, profile: this.#profile, token });
+  async #join(room, token) {
+    const introduction = await this.#introduction(room);
+    return this.request({ type: "join", room, role: this.role, profile: this.#profile, token, ...introduction });
   }
 
   /** The Joined with id 0, or null when the seat was in no room. */

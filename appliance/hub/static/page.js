@@ -1,14 +1,17 @@
 // The room page `/join/ROOM`: lobby, call, end; wires the other modules together.
 //
-// Address: `#token=...` the invitation; `?auto=1` joins without the lobby, `?name=...` presets the name, `?codec=h264|vp8`
+// Address: `#token=...` the invitation, `#key=...` or `&key=...` the key of an encrypted room; `?auto=1` joins without the lobby, `?name=...` presets the name, `?codec=h264|vp8`
 // prefers a codec for what we send, `?filter=off` sends the microphone untouched, `?role=audience` only listens,
 // `?profile=live` makes a room in which listeners are unseen, `?lang=zh` speaks another language from now on.
+// SEI: `document` gets a "sei-message" event, detail {userId, stream, payloadType, data: Uint8Array}, for each message in
+// a received H.264; a "send-sei-message" event with {data, payloadType = 243} sends one in ours.
 // For tests and the curious: `document.documentElement.dataset.state` is lobby | connecting | connected | reconnecting |
 // leaving | ended (then `dataset.ending` is its code), and `window.room` is read-only, see `inspector`.
 
 import { Call } from "./call.js";
 import { Control } from "./control.js";
 import { $ } from "./dom.js";
+import { Frames, encryptionProblem } from "./frames.js";
 import { deviceChoice, lobby, toggle } from "./lobby.js";
 import { HubError } from "./link.js";
 import { LocalMedia } from "./media.js";
@@ -26,7 +29,7 @@ const ROOM = /^[A-Za-z0-9._~-]{1,64}$/;
 const query = new URLSearchParams(location.search);
 let room = decodeURIComponent(location.pathname.split("/")[2] ?? "");
 
-let token = settings.takeToken(room);
+let { token, secret } = settings.takeInvitation(room);
 let call = null;
 let view = null;
 let media = null;
@@ -70,7 +73,10 @@ function credentials() {
 async function join(seen) {
   const url = `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/hub/ws`;
   const profile = query.get("profile") === "live" ? "live" : "rtc";
-  call = new Call({ url, room, profile, credentials: credentials(), media, codec: query.get("codec") ?? "" });
+  const frames = new Frames(secret);
+  frames.addEventListener("sei", ({ detail: { stream, ...message } }) => heardSei(stream, message));
+  call = new Call({ url, room, profile, credentials: credentials(), media, codec: query.get("codec") ?? "", frames });
+  $("encrypted").hidden = !frames.isEncrypted;
   call.addEventListener("ended", ({ detail }) => ended(detail.code, detail.message));
   $("ended").hidden = true;
   $("room").hidden = false;
@@ -89,9 +95,29 @@ async function join(seen) {
   call.start();
 }
 
+const MAX_SEI = 50;
+const sei = []; // the last ones
+
+function heardSei(key, { payloadType, data }) {
+  const at = key.lastIndexOf("/");
+  const detail = { userId: key.slice(0, at), stream: key.slice(at + 1), payloadType, data };
+  sei.push({ ...detail, data: [...data] });
+  if (sei.length > MAX_SEI) sei.shift();
+  document.dispatchEvent(new CustomEvent("sei-message", { detail }));
+}
+
+document.addEventListener("send-sei-message", ({ detail: { data, payloadType = 243 } }) => {
+  call?.frames.sendSei(payloadType, Uint8Array.from(data));
+});
+
 function keepToken(given) {
   token = given;
   settings.keepToken(room, token);
+}
+
+function keepSecret(given) {
+  secret = given;
+  settings.keepSecret(room, secret);
 }
 
 /** A call took us to another room, or back. */
@@ -114,8 +140,9 @@ function ended(code, message) {
   $("ended-detail").textContent = words.detail;
   $("ended-detail").hidden = !words.detail;
   $("again").textContent = words.action;
-  $("again").hidden = !words.action || words.action === "paste";
+  $("again").hidden = ["", "paste", "key"].includes(words.action);
   $("paste-form").hidden = words.action !== "paste";
+  $("key-form").hidden = words.action !== "key";
   $("ended").hidden = false;
   Object.assign(document.documentElement.dataset, { state: "ended", ending: code });
   document.title = `${words.title} · ${room}`;
@@ -127,6 +154,7 @@ async function start({ direct }) {
   document.title = _("room.title", { room });
   if (!ROOM.test(room)) return ended("invalid-room");
   if (!window.RTCPeerConnection || !window.AudioContext) return ended("unsupported");
+  if (secret && encryptionProblem()) return ended(`crypt-${encryptionProblem()}`);
   media = newMedia();
   me = query.get("name") ?? (settings.load().name || settings.claimsOf(token).name || "");
   const listens = role() === "audience";
@@ -206,6 +234,13 @@ const inspector = Object.freeze({
       talking: conversation?.current, messages: chat?.messages, people: people?.list, tokenLeft: renewal?.left,
     };
   },
+  /** Frames received so far: {opened, forged, malformed, replayed}; null in a room that is not encrypted. */
+  get encryption() {
+    return call?.frames.isEncrypted ? call.frames.counts : null;
+  },
+  get sei() {
+    return sei;
+  },
   async stats() {
     const read = async (pc, counts) => counts(await pc.getStats(), performance.now());
     const legs = (call?.remotes ?? []).filter((remote) => remote.downlink.pc);
@@ -227,9 +262,17 @@ $("paste-form").addEventListener("submit", (event) => {
   $("paste-problem").hidden = Boolean(pasted);
   if (!pasted) return;
   keepToken(pasted);
+  if (settings.secretIn($("paste").value)) keepSecret(settings.secretIn($("paste").value));
   $("paste").value = "";
   $("ended").hidden = true;
   void start({ direct: false });
+});
+$("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  keepSecret(settings.secretIn($("key").value) || $("key").value);
+  $("key").value = "";
+  $("ended").hidden = true;
+  void start({ direct: true });
 });
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog")) return;

@@ -14,7 +14,7 @@ export class Remote {
   #meter = null;
   #silentReports = 0;
 
-  constructor(key, member, name, { iceServers, send, changed }) {
+  constructor(key, member, name, { iceServers, send, changed, frames }) {
     this.key = key;
     this.userId = member.user_id;
     this.name = name;
@@ -22,6 +22,8 @@ export class Remote {
       stream: name,
       iceServers,
       send,
+      frames,
+      label: key,
       changed: () => {
         this.#meterAnew();
         changed();

@@ -2,7 +2,7 @@
 
 import { _, has } from "./words.js";
 
-// code -> what the person can do: "paste" an invitation, press a button of these words, or "" nothing.
+// code -> what the person can do: "paste" an invitation, give a "key", press a button of these words, or "" nothing.
 const ENDINGS = {
   "token-missing": "paste",
   "token-invalid": "paste",
@@ -16,10 +16,13 @@ const ENDINGS = {
   left: "rejoin",
   "invalid-room": "",
   unsupported: "",
+  "crypt-mismatch": "key",
+  "crypt-insecure": "",
+  "crypt-browser": "",
 };
 const TOLD = new Set(["kicked", "banned", "removed", "room-closed"]); // with the words of a person
 
-/** What the end screen says: {title, text, detail, action: "" | "paste" | a button's label}. */
+/** What the end screen says: {title, text, detail, action: "" | "paste" | "key" | a button's label}. */
 export function ending(code, message = "") {
   const known = code in ENDINGS;
   const key = known ? code : "unknown";
@@ -28,7 +31,7 @@ export function ending(code, message = "") {
     title: _(`ended.${key}`),
     text: has(`ended.${key}_text`) ? _(`ended.${key}_text`) : "",
     detail: TOLD.has(code) || !known ? message : "",
-    action: ["", "paste"].includes(action) ? action : _(`ended.${action}`),
+    action: ["", "paste", "key"].includes(action) ? action : _(`ended.${action}`),
   };
 }
 

@@ -25,25 +25,34 @@ export function save(changes) {
   attempt(() => localStorage.setItem(KEY, JSON.stringify({ ...load(), ...changes })));
 }
 
-/** The token of this room: from `#token=...`, which is taken out of the address at once, else what this tab kept. */
-export function takeToken(room) {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given) {
-    history.replaceState(null, "", location.pathname + location.search);
-    keepToken(room, given);
-  }
-  return given ?? attempt(() => sessionStorage.getItem(`${KEY}/token/${room}`), "");
+/** Of this room, {token, secret}: from `#token=...&key=...`, which is taken out of the address at once, else what this
+ *  tab kept. What is behind a # is never sent to a server. */
+export function takeInvitation(room) {
+  const given = new URLSearchParams(location.hash.slice(1));
+  if (location.hash) history.replaceState(null, "", location.pathname + location.search);
+  if (given.get("token")) keepToken(room, given.get("token"));
+  if (given.get("key")) keepSecret(room, given.get("key"));
+  const kept = (what) => attempt(() => sessionStorage.getItem(`${KEY}/${what}/${room}`), "");
+  return { token: given.get("token") || kept("token"), secret: given.get("key") || kept("secret") };
 }
 
-export function keepToken(room, token) {
-  const key = `${KEY}/token/${room}`;
-  attempt(() => (token ? sessionStorage.setItem(key, token) : sessionStorage.removeItem(key)));
-}
+const keep = (what, room, value) => {
+  const key = `${KEY}/${what}/${room}`;
+  attempt(() => (value ? sessionStorage.setItem(key, value) : sessionStorage.removeItem(key)));
+};
+
+export const keepToken = (room, token) => keep("token", room, token);
+export const keepSecret = (room, secret) => keep("secret", room, secret);
 
 /** A token in pasted text: a whole link or the bare token; "" when there is none. */
 export function tokenIn(text) {
-  const match = /(?:token=)?([\w-]+\.[\w-]+\.[\w-]+)\s*$/.exec(text.trim());
+  const match = /(?:token=)?([\w-]+\.[\w-]+\.[\w-]+)\s*(?:&\S*)?$/.exec(text.trim());
   return match ? match[1] : "";
+}
+
+/** The key of an encrypted room in a pasted link; "" when there is none. */
+export function secretIn(text) {
+  return new URLSearchParams(text.trim().split("#")[1] ?? "").get("key") ?? "";
 }
 
 /** Unverified claims of a token, to show a name and know the role; the hub checks it. */

@@ -1,0 +1,173 @@
+"""An encrypted room with a unit's media at one end and a real Chromium at the other."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page
+
+from appliance.hub.settings import HubSettings
+from appliance.hub.tokens import TokenSigner
+from appliance.media.e2ee import FrameKey, derive_key
+from appliance.media.frames import VideoCodec
+from appliance.room import LocalStream, RemoteStream
+from appliance.room.client import RoomClient
+from appliance.room.decryption import Decryption
+from hw.frame_code import read_code
+from tests.appliance.media.pictures import code
+from tests.appliance.room.media import playout, until, uplink
+from tests.integration import browser
+from tests.integration.browser import close, hears, join, open_page
+from tests.integration.browser import until as until_page
+from tests.integration.test_room_page import SECRET as TOKEN_SECRET
+from tests.integration.test_room_page import Served, code_clip
+
+pytestmark = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="module")]
+
+SECRET = "correct horse battery staple"
+PAGE_HZ = 1500
+CODECS = pytest.mark.parametrize("codec", ["h264", "vp8"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def chromium(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    folder = tmp_path_factory.mktemp("chromium")
+    tone, clip = browser.write_tone(folder / "tone.wav", PAGE_HZ), code_clip(folder / "clip.y4m", 5000)
+    async with browser.chromium(audio=tone, video=clip) as process:
+        yield process
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def served() -> AsyncIterator[Served]:
+    served = Served(HubSettings(demo_tokens=True))
+    await served.start()
+    yield served
+    await served.stop()
+
+
+class Unit:
+    """A room client with sound and pictures, in an encrypted room."""
+
+    def __init__(self, client: RoomClient) -> None:
+        self.client = client
+
+    @property
+    def stream(self) -> RemoteStream:
+        (stream,) = self.client.streams
+        return stream
+
+    @property
+    def decryption(self) -> Decryption:
+        assert self.client._stay is not None
+        return cast(Decryption, cast(Any, self.client._stay.media)._decryption)
+
+    async def hears_and_sees(self) -> None:
+        await until(lambda: self.client.streams, 15)
+        stream = self.stream
+        await until(lambda: stream.audio is not None and stream.audio.level > 20, 15, "the tone of the page")
+        await until(lambda: stream.video is not None, 15, "video of the page")
+        assert stream.video is not None
+        codes: set[int | None] = set()
+        with stream.video.watch():
+            async with asyncio.timeout(15):
+                while len(codes - {None}) < 3:
+                    codes.add(code(await stream.video.wait_frame()))
+        assert codes - {None} <= set(range(5000, 5030))
+
+
+@asynccontextmanager
+async def unit(served: Served, codec: VideoCodec = "h264", secret: str = SECRET) -> AsyncIterator[Unit]:
+    async with uplink(codec=codec) as sender, playout() as player:
+        client = RoomClient(f"ws://127.0.0.1:{served.port}/hub/ws", uplink=sender, playout=player, auto_subscribe=True)
+        client.set_encryption_mode("aes-128-gcm")
+        client.set_encryption_secret(secret)
+        token = TokenSigner(TOKEN_SECRET).sign("unit", "lobby", "host", "Unit", 600, time.time())
+        try:
+            await client.join("lobby", "unit", token)
+            await client.publish(LocalStream(width=160, height=160))
+            yield Unit(client)
+        finally:
+            await client.destroy()
+
+
+def keyed(served: Served, secret: str = SECRET) -> str:
+    return f"{served.link('anna')}&key={secret.replace(' ', '%20')}"
+
+
+async def seen_codes(page: Page) -> set[int]:
+    """Three frame codes in what the page shows of the unit."""
+    codes: set[int] = set()
+    async with asyncio.timeout(browser.STEP_TIMEOUT_S):
+        while len(codes) < 3:
+            await until_page(page, "room.peers[0].video.frames > 0")
+            found = read_code(await browser.picture(page, "unit"))
+            codes |= {found} if found is not None else set()
+    return codes
+
+
+@CODECS
+async def test_both_hear_and_see_each_other(served: Served, chromium: Browser, codec: VideoCodec) -> None:
+    async with unit(served, codec) as one:
+        page = await join(chromium, keyed(served), name="Anna", query=f"&codec={codec}")
+        await until_page(page, hears("unit", 440))
+        await seen_codes(page)
+        await one.hears_and_sees()
+        stats = await page.evaluate("room.stats()")
+        assert stats["downlinks"]["unit/main"]["codecs"] == ["audio/opus", f"video/{codec.upper()}"]
+        assert stats["uplinks"][0]["codecs"] == ["audio/opus", f"video/{codec.upper()}"]
+        await until_page(page, "room.encryption.opened > 20")
+        counts = await page.evaluate("room.encryption")
+        assert (counts["forged"], counts["malformed"], counts["replayed"]) == (0, 0, 0)
+        assert one.decryption.refused == {}
+        assert await page.evaluate("document.getElementById('encrypted').checkVisibility()")
+        assert SECRET not in page.url
+        await close(page)
+
+
+async def test_a_wrong_key_is_told_and_the_right_one_can_be_typed(served: Served, chromium: Browser) -> None:
+    async with unit(served) as one:
+        page = await open_page(chromium, f"{served.link('anna')}".replace("#", "?auto=1#") + "&key=wrong")
+        await until_page(page, "room.state === 'ended' && room.reason === 'crypt-mismatch'")
+        assert one.client.peers == {}
+        assert "key" in await page.inner_text("#ended-title")
+        assert await page.evaluate("document.querySelectorAll('video[src], .tile').length") == 0
+        await page.fill("#key", SECRET)
+        await page.click("#key-form button")
+        await until_page(page, "room.state === 'connected'")
+        await until_page(page, hears("unit", 440))
+        assert list(one.client.peers) == ["anna"]
+        await close(page)
+
+
+async def test_without_a_key_nobody_comes_in(served: Served, chromium: Browser) -> None:
+    async with unit(served) as one:
+        page = await open_page(chromium, f"{served.link('anna')}".replace("#", "?auto=1#"))
+        await until_page(page, "room.state === 'ended' && room.reason === 'crypt-mismatch'")
+        assert one.client.peers == {}
+        await close(page)
+
+
+@CODECS
+async def test_who_lies_about_the_key_sends_neither_sound_nor_picture(
+    served: Served, chromium: Browser, codec: VideoCodec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = derive_key("aes-128-gcm", SECRET.encode())
+    honest = FrameKey.fingerprint
+    monkeypatch.setattr(FrameKey, "fingerprint", lambda key, room_id: honest(right, room_id))
+    async with unit(served, codec, "wrong") as one:
+        page = await join(chromium, keyed(served), name="Anna", query=f"&codec={codec}")
+        await until_page(page, "room.peers[0]?.leg === 'connected' && room.encryption.forged > 30")
+        await until(lambda: one.decryption.refused["forged"] > 30, 15, "refused frames")
+        peer = (await browser.peers(page))["unit"]
+        assert peer["audio"]["level"] == 0
+        assert not peer["video"].get("frames")
+        assert (await page.evaluate("room.encryption"))["opened"] == 0
+        assert one.decryption.opened == 0
+        assert one.stream.audio is None or one.stream.audio.level == 0
+        await close(page)
