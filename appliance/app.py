@@ -5,6 +5,7 @@
     |- session      the call, with its devices; permanent
     |- intercom     calls of the button and to the unit; permanent
     |- front-panel  LEDs and buttons; permanent
+    |- display      the unit's own screen; permanent
     |- settings     looks whether new ones may stay; permanent
     |- history      network quality of the last hour; permanent
     |- network      the set-up network and the way into others; permanent
@@ -38,6 +39,7 @@ from appliance.config_store import ConfigStore
 from appliance.config_watch import ConfigWatch
 from appliance.device_roll import KINDS, DeviceKind
 from appliance.diagnostics import Diagnostics
+from appliance.display_link import DisplayLink, DisplaySettings
 from appliance.drivers import Hardware, hardware, picture_size
 from appliance.errors import ConfigError
 from appliance.events import Bus
@@ -182,6 +184,9 @@ class _Unit(Server):
         ]
         if self.devices.panel is not None:
             children.append(ChildSpec("front-panel", self._keep_panel, health=self._panel_health))
+        if self.devices.display is not None:
+            display = DisplayLink(self.devices.display, self.session, self.intercom, self.bus, self._display_settings())
+            children.append(ChildSpec("display", display.run, health=lambda: display.health))
         children.append(ChildSpec("settings", self.watch.run))
         children.append(ChildSpec("history", self.history.run))
         children.append(ChildSpec("network", self.onboarding.run, health=lambda: self.onboarding.health))
@@ -222,6 +227,7 @@ class _Unit(Server):
             drivers,
             new.panel if is_other_panel else self.devices.panel,
             new.speaker if "speaker" in kinds else self.devices.speaker,
+            self.devices.display,
         )
         self.session.change(self._session_settings(), drivers, kinds)
         self.intercom.change(intercom_settings(self.config, self.signer))
@@ -299,6 +305,16 @@ class _Unit(Server):
                 ),
             ),
             options=RoomOptions(leave_timeout_s=LEAVE_S, ssl=self.client_tls if is_own else pinned(room.fingerprint)),
+        )
+
+    def _display_settings(self) -> DisplaySettings:
+        display = self.config.display
+        return DisplaySettings(
+            self.config.device.name,
+            display.layout,
+            display.night,
+            display.idle,
+            is_required=display.driver != "auto",
         )
 
     def _network_changed(self, news: NetworkNews) -> None:

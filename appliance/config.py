@@ -14,6 +14,7 @@ from appliance.config_sections import (
     Audio,
     Call,
     Device,
+    Display,
     Gpio,
     Hub,
     Mqtt,
@@ -39,6 +40,7 @@ class Config(Section, frozen=True):
     video: Video = Video()
     gpio: Gpio = Gpio()
     panel: Panel = Panel()
+    display: Display = Display()
     wifi: Wifi = Wifi()
     network: Network = Network()
     web: Web = Web()

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from appliance.display_night import PATTERN as NIGHT
+
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*\Z"
 _HOST = r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _Pin = Annotated[int, Meta(ge=0, le=27)]
@@ -197,6 +199,29 @@ class Panel(Section, frozen=True):
     port: Annotated[
         _Line, Meta(description='Serial port of a front panel that replaces GPIO, "/dev/serial0"; empty: none.')
     ] = ""
+
+
+class Display(Section, frozen=True):
+    driver: Annotated[
+        Literal["auto", "sdl", "none"],
+        Meta(description="auto: a screen where one is connected. sdl: also where none is found at first."),
+    ] = "auto"
+    layout: Annotated[
+        Literal["auto", "grid", "speaker"],
+        Meta(description="auto: up to four side by side, else who speaks is large. speaker: always so."),
+    ] = "auto"
+    idle: Annotated[Literal["clock", "dark"], Meta(description="What it shows while nobody else is in the room.")] = (
+        "clock"
+    )
+    night: Annotated[
+        str,
+        Meta(
+            pattern=NIGHT,
+            description="When it is dark unless somebody else is in the room or rings, local time; empty: never.",
+            extra={"allowed": 'a time such as "22:00-06:30", or empty'},
+        ),
+    ] = ""
+    fullscreen: Annotated[bool, Meta(description="On a desktop: the whole screen instead of a window.")] = False
 
 
 class Wifi(Section, frozen=True):

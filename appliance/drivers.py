@@ -12,7 +12,7 @@ from appliance.config import Config
 from appliance.config_sections import Audio, Video
 from appliance.devices import Device, DeviceKind, Drivers
 from appliance.errors import ConfigError
-from hw import ButtonName, Buttons, Camera, Leds, Microphone, Speaker
+from hw import ButtonName, Buttons, Camera, Display, Leds, Microphone, Speaker
 from hw.alsa import is_installed as alsa_is_installed
 from hw.alsa_cards import AUTO
 from hw.alsa_duplex import AlsaDuplex, AlsaMicrophone
@@ -24,6 +24,8 @@ from hw.mock import MockButtons, MockCamera, MockLeds, MockMicrophone, MockSpeak
 from hw.panel import SerialPanel
 from hw.picamera import PiCamera
 from hw.picamera import is_installed as picamera2_is_installed
+from hw.sdl_display import SdlDisplay
+from hw.sdl_display import is_installed as sdl_is_installed
 from hw.synthetic import SyntheticCamera, SyntheticMicrophone
 from hw.turned import Rotation, TurnedCamera
 from hw.udev import UdevMonitor
@@ -48,6 +50,7 @@ class Hardware:
     drivers: Drivers
     panel: PanelDevices | None = None
     speaker: MockSpeaker | None = None
+    display: Display | None = None
 
 
 def hardware(config: Config) -> Hardware:
@@ -67,7 +70,7 @@ def hardware(config: Config) -> Hardware:
         others=others,
         monitor=UdevMonitor() if is_real or isinstance(microphone, AlsaMicrophone) else None,
     )
-    return Hardware(drivers, _panel(config), mock_speaker)
+    return Hardware(drivers, _panel(config), mock_speaker, _display(config))
 
 
 def picture_size(video: Video) -> tuple[int, int]:
@@ -93,6 +96,13 @@ def _panel(config: Config) -> PanelDevices | None:
     )
     buttons = GpioButtons(gpio.mute_button, gpio.call_button)
     return PanelDevices(leds, buttons, lambda: leds.trouble or buttons.trouble, lambda: buttons.held)
+
+
+def _display(config: Config) -> Display | None:
+    display = config.display
+    if display.driver == "none" or (display.driver == "auto" and not sdl_is_installed()):
+        return None
+    return SdlDisplay(config.device.name, fullscreen=display.fullscreen, looks_first=display.driver == "auto")
 
 
 def _camera(config: Config) -> Camera | None:

@@ -37,6 +37,10 @@ class HardwareError(Exception):
     """A device cannot be opened or has failed. The message names the device and what to do."""
 
 
+class ScreenClosedError(HardwareError):
+    """A person closed the window: it is not to be opened again."""
+
+
 @dataclass(frozen=True, slots=True)
 class AudioBlock:
     """One period from a microphone: `samples` int16 of shape (480,), captured at `captured_s` (its last sample)."""
@@ -172,9 +176,44 @@ class RawPictures(Protocol):
         """Any thread; returns at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A picture and its place on a screen, in pixels. `key` says whose it is, from one scene to the next.
+
+    `frame` None: a gray area with `label` large in its middle; else the picture in its own proportions, cut to fill
+    the place (`crop`) or whole with bars beside it, and `label` in its lower left corner. `is_marked`: with a border.
+    """
+
+    key: str
+    frame: av.VideoFrame | None
+    x: int
+    y: int
+    width: int
+    height: int
+    label: str = ""
+    crop: bool = False
+    is_marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a screen shows: tiles, or two lines in the middle, one large and one small. Nothing at all: darkness."""
+
+    tiles: tuple[Tile, ...] = ()
+    title: str = ""
+    subtitle: str = ""
+
+
 @runtime_checkable
 class Display(Protocol):
-    def show(self, picture: av.VideoFrame | None) -> None: ...
+    device_id: str
+
+    def start(self, on_size: Callable[[int, int], None], on_lost: OnLost) -> None:
+        """Opens the screen; `on_size(width, height)` is called before this returns, and when its size changes."""
+
+    def show(self, scene: Scene) -> None:
+        """Any thread; returns at once. The newest scene counts, one that was not drawn in time is skipped."""
+
     def close(self) -> None: ...
 
 

@@ -23,6 +23,7 @@ from hw import (
     PictureSink,
     RawPictures,
     Samples,
+    Scene,
 )
 from hw.mock_audio import MockMicrophone, MockSpeaker
 from hw.plug import Pluggable
@@ -34,6 +35,7 @@ __all__ = [
     "AbsentSpeaker",
     "MockButtons",
     "MockCamera",
+    "MockDisplay",
     "MockLeds",
     "MockMicrophone",
     "MockMonitor",
@@ -222,3 +224,41 @@ class AbsentCamera:
 
     def close(self) -> None:
         pass
+
+
+class MockDisplay:
+    """A screen of `size` that keeps the scene it shows. `unplug` loses it; until `plug` it cannot be opened."""
+
+    def __init__(self, width: int = 1280, height: int = 720, *, device_id: str = "mock-display") -> None:
+        self.device_id = device_id
+        self.scene: Scene | None = None
+        self.is_open = False
+        self._size = (width, height)
+        self._there = True
+        self._on_size: Callable[[int, int], None] = lambda width, height: None
+        self._on_lost: OnLost = lambda error: None
+
+    def start(self, on_size: Callable[[int, int], None], on_lost: OnLost) -> None:
+        if not self._there:
+            raise HardwareError(f"{self.device_id}: no screen is connected")
+        self._on_size, self._on_lost, self.is_open = on_size, on_lost, True
+        on_size(*self._size)
+
+    def show(self, scene: Scene) -> None:
+        self.scene = scene
+
+    def close(self) -> None:
+        self.is_open, self.scene = False, None
+
+    def resize(self, width: int, height: int) -> None:
+        self._size = (width, height)
+        if self.is_open:
+            self._on_size(width, height)
+
+    def unplug(self, error: HardwareError | None = None) -> None:
+        self._there = False
+        if self.is_open:
+            self._on_lost(error or HardwareError(f"{self.device_id}: gone"))
+
+    def plug(self) -> None:
+        self._there = True

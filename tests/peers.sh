@@ -13,6 +13,7 @@ else
     packages="chromium iproute2 nftables systemd pulseaudio pulseaudio-utils libasound2-plugins libfaketime"
     packages="$packages systemd-container mmdebstrap"  # these make and boot the machine for make install
     packages="$packages dbus-daemon python3-dbusmock network-manager-dev dnsmasq-base"  # NetworkManager without one
+    packages="$packages libsdl2-2.0-0 libsdl2-ttf-2.0-0 fonts-dejavu-core xvfb"  # a screen
     packages="$packages npm"  # fetches the browser's Improv client
     packages="$packages gcc libc6-dev python3-dev libasound2-dev"  # these build pyalsaaudio
     required=${CI:-false}

@@ -15,7 +15,7 @@ SYSTEMD = Path(__file__).parents[2] / "systemd"
 SERVICE = SYSTEMD / "room-appliance.service"
 SOCKET = SYSTEMD / "room-appliance-portal.socket"
 MAX_EXPOSURE = 3.0
-GROUPS = {"video", "audio", "gpio", "dialout", "input", "netdev"}
+GROUPS = {"video", "render", "audio", "gpio", "dialout", "input", "netdev"}
 
 
 def run(tool: str, *arguments: str) -> str:
