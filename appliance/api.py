@@ -17,7 +17,15 @@ from appliance.event_json import encode_event
 from appliance.event_stream import EventStreams, message
 from appliance.events import Bus
 from appliance.session import Session
-from appliance.state import ConnectionInfo, MuteInfo, UnitState, connection_info, mute_info
+from appliance.state import (
+    ConnectionInfo,
+    MuteInfo,
+    ScreenInfo,
+    UnitState,
+    connection_info,
+    mute_info,
+    screen_info,
+)
 from appliance.supervisor import Health, is_healthy
 from provisioning.http_json import ApiError, BodyError, answer, read_body
 from provisioning.http_routes import ApiRoute
@@ -33,6 +41,14 @@ class TalkRequest(msgspec.Struct, forbid_unknown_fields=True):
 
     on: bool
     seconds: Annotated[float, Meta(ge=0.1, le=60)] = 5.0
+
+
+class ScreenRequest(msgspec.Struct, forbid_unknown_fields=True):
+    shared: bool
+
+
+class ScreenAnswer(msgspec.Struct):
+    screen: ScreenInfo
 
 
 class ResumeRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -111,6 +127,17 @@ class Api:
             ),
             ApiRoute(
                 "POST",
+                "/api/screen",
+                self._screen,
+                scope="control",
+                summary="Share the configured screen source with the room, or no longer; the events tell how it goes.",
+                body=ScreenRequest,
+                answer=ScreenAnswer,
+                status=202,
+                errors={409: "the unit has nothing to share"},
+            ),
+            ApiRoute(
+                "POST",
                 "/api/join",
                 self._join,
                 scope="control",
@@ -172,6 +199,13 @@ class Api:
         if wish.video is not UNSET:
             await self._session.set_muted("video", wish.video)
         return answer(MuteAnswer(mute_info(self._session)))
+
+    async def _screen(self, request: web.Request) -> web.Response:
+        wish = await read_body(request, ScreenRequest, '{"shared": true or false}')
+        if wish.shared and not self._session.screen.is_available:
+            raise ApiError(409, "nothing-to-share", "the unit has nothing to share: [screen] source is empty")
+        self._session.screen.share(wish.shared)
+        return answer(ScreenAnswer(screen_info(self._session)), status=202)
 
     async def _talk(self, request: web.Request) -> web.Response:
         wish = await read_body(request, TalkRequest, '{"on": true or false, "seconds": 0.1 to 60}')

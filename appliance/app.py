@@ -64,6 +64,7 @@ from appliance.panel import PanelHardware
 from appliance.panel_link import PanelLink
 from appliance.process import say
 from appliance.room.options import RoomOptions
+from appliance.screen_share import ScreenShare
 from appliance.sdnotify import Notifier, passed_sockets
 from appliance.server import CLOSE_S, DemoOwner, Server
 from appliance.serving import Listener
@@ -173,7 +174,7 @@ class _Unit(Server):
         config = self.config
         aiortc_hooks.install(config.network.ice_addresses, loopback=self.is_demo)
         await self.prepare()
-        self.session = Session(self._session_settings(), self.devices.drivers, self.bus)
+        self.session = Session(self._session_settings(), self.devices.drivers, self.bus, self._screen_share())
         self.intercom = IntercomLink(self.session, self.bus, intercom_settings(self.config, self.signer))
         self.history = History(self.session, self.bus)
         self.onboarding = self._onboarding()
@@ -228,6 +229,7 @@ class _Unit(Server):
             new.panel if is_other_panel else self.devices.panel,
             new.speaker if "speaker" in kinds else self.devices.speaker,
             self.devices.display,
+            self.devices.screen,
         )
         self.session.change(self._session_settings(), drivers, kinds)
         self.intercom.change(intercom_settings(self.config, self.signer))
@@ -281,7 +283,7 @@ class _Unit(Server):
         return self.front_panel.health if self.front_panel is not None else "ok"
 
     def _session_settings(self) -> SessionSettings:
-        room, audio, video = self.config.room, self.config.audio, self.config.video
+        room, audio, video, screen = self.config.room, self.config.audio, self.config.video, self.config.screen
         is_own = room.url == "hub:"
         user_id = room.user or (_slug(self.config.device.name) if is_own else "")
         name = self.config.device.name
@@ -300,12 +302,16 @@ class _Unit(Server):
             auto_join=room.auto_join,
             uplink=UplinkSettings(
                 VideoSettings(*picture_size(video), fps=video.fps, codec=video.codec, low_layer=video.low_layer),
+                VideoSettings(screen.width, screen.height, fps=screen.fps, codec=video.codec),
                 near_end=NearEndSettings(
                     audio.duplex, audio.echo_cancellation, audio.noise_suppression, audio.gain_control
                 ),
             ),
             options=RoomOptions(leave_timeout_s=LEAVE_S, ssl=self.client_tls if is_own else pinned(room.fingerprint)),
         )
+
+    def _screen_share(self) -> ScreenShare:
+        return ScreenShare(self.devices.screen, shared=self.config.screen.share)
 
     def _display_settings(self) -> DisplaySettings:
         display = self.config.display

@@ -21,6 +21,7 @@ from appliance.config_sections import (
     Network,
     Panel,
     Room,
+    Screen,
     Section,
     Video,
     Web,
@@ -41,6 +42,7 @@ class Config(Section, frozen=True):
     gpio: Gpio = Gpio()
     panel: Panel = Panel()
     display: Display = Display()
+    screen: Screen = Screen()
     wifi: Wifi = Wifi()
     network: Network = Network()
     web: Web = Web()

@@ -224,6 +224,27 @@ class Display(Section, frozen=True):
     fullscreen: Annotated[bool, Meta(description="On a desktop: the whole screen instead of a window.")] = False
 
 
+class Screen(Section, frozen=True):
+    source: Annotated[
+        _Line,
+        Meta(
+            description="What is shared beside the camera: an HDMI bridge (/dev/videoN), a media file, or a directory "
+            "of pictures; empty: nothing."
+        ),
+    ] = ""
+    share: Annotated[bool, Meta(description="Share it whenever the unit is in a room; else when somebody asks.")] = True
+    width: Annotated[
+        int, Meta(ge=160, le=1920, multiple_of=2, description="Of what is shared.", extra={"unit": "pixels"})
+    ] = 1920
+    height: Annotated[
+        int, Meta(ge=120, le=1080, multiple_of=2, description="Of what is shared.", extra={"unit": "pixels"})
+    ] = 1080
+    fps: Annotated[int, Meta(ge=1, le=30, description="Pictures a second.", extra={"unit": "1/s"})] = 15
+    slide_s: Annotated[
+        int, Meta(ge=1, le=3600, description="How long each picture of a directory stands.", extra={"unit": "s"})
+    ] = 10
+
+
 class Wifi(Section, frozen=True):
     setup_network: Annotated[
         Literal["auto", "off"],

@@ -85,6 +85,7 @@ class Devices:
         self.working: set[DeviceKind] = set()  # those that deliver
         self.lost: set[DeviceKind] = set()  # those that were tried and do not
         self.stream_errors: dict[DeviceKind, StreamError] = {}  # those that are not over
+        self.on_screen_lost: Callable[[str], None] = lambda why: None
         self._drivers = drivers
         self._uplink = uplink
         self._playout = playout
@@ -107,6 +108,7 @@ class Devices:
     def _uplink_lost(self, source: SourceName, error: HardwareError) -> None:
         if source == "screen":
             logger.warning("the screen's pictures are lost: %s", error)
+            self.on_screen_lost(str(error))
         else:
             self._tell("microphone" if source == "audio" else "camera", error)
 

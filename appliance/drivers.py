@@ -26,6 +26,7 @@ from hw.picamera import PiCamera
 from hw.picamera import is_installed as picamera2_is_installed
 from hw.sdl_display import SdlDisplay
 from hw.sdl_display import is_installed as sdl_is_installed
+from hw.slides import SlideCamera
 from hw.synthetic import SyntheticCamera, SyntheticMicrophone
 from hw.turned import Rotation, TurnedCamera
 from hw.udev import UdevMonitor
@@ -51,6 +52,7 @@ class Hardware:
     panel: PanelDevices | None = None
     speaker: MockSpeaker | None = None
     display: Display | None = None
+    screen: Callable[[], Camera] | None = None  # makes the source of what is shared
 
 
 def hardware(config: Config) -> Hardware:
@@ -70,7 +72,7 @@ def hardware(config: Config) -> Hardware:
         others=others,
         monitor=UdevMonitor() if is_real or isinstance(microphone, AlsaMicrophone) else None,
     )
-    return Hardware(drivers, _panel(config), mock_speaker, _display(config))
+    return Hardware(drivers, _panel(config), mock_speaker, _display(config), _screen(config))
 
 
 def picture_size(video: Video) -> tuple[int, int]:
@@ -103,6 +105,19 @@ def _display(config: Config) -> Display | None:
     if display.driver == "none" or (display.driver == "auto" and not sdl_is_installed()):
         return None
     return SdlDisplay(config.device.name, fullscreen=display.fullscreen, looks_first=display.driver == "auto")
+
+
+def _screen(config: Config) -> Callable[[], Camera] | None:
+    screen = config.screen
+    size = (screen.width, screen.height, screen.fps)
+    if not screen.source:
+        return None
+    if screen.source.startswith("/dev/"):
+        return lambda: V4l2Camera(screen.source, *size, encoder="software")
+    _check_exists("screen.source", screen.source)
+    if Path(screen.source).is_dir():
+        return lambda: SlideCamera(screen.source, *size, slide_s=screen.slide_s)
+    return lambda: FileCamera(screen.source, *size)
 
 
 def _camera(config: Config) -> Camera | None:

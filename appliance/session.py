@@ -41,9 +41,11 @@ from appliance.room.events import (
     MuteForced,
     NetworkQuality,
     NetworkQualityChanged,
+    ScreenShareStopped,
 )
 from appliance.room.signaling_base import Kind
 from appliance.room.streams import LocalStream, RemoteUser
+from appliance.screen_share import ScreenShare
 from appliance.session_settings import SessionSettings
 from appliance.standby import stand_by
 from appliance.talk import Talk
@@ -68,8 +70,11 @@ class _Target:
 class Session:
     """Used on the event loop. Everything can be asked at any time, also while `run` does not run."""
 
-    def __init__(self, settings: SessionSettings, drivers: Drivers, bus: Bus) -> None:
+    def __init__(
+        self, settings: SessionSettings, drivers: Drivers, bus: Bus, screen: ScreenShare | None = None
+    ) -> None:
         self.settings = settings
+        self.screen = screen or ScreenShare(None, shared=False)
         self.wanted = settings.auto_join
         self.last_change: ConnectionStateChanged | None = None
         self.changed_s = time.monotonic()  # when the connection state became what it is
@@ -237,6 +242,7 @@ class Session:
         for kind, shut in self._shut.items():
             uplink.set_muted(kind, shut)
         devices = self.devices = Devices(self._drivers, uplink, playout, self._bus.publish, self._devices_changed)
+        devices.on_screen_lost = self.screen.failed
         why = LeaveReason.USER_LEFT
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -245,6 +251,7 @@ class Session:
                 tasks.create_task(self._keep_published(client, uplink), name="session-publish")
                 tasks.create_task(self._move_out(client), name="session-move")
                 tasks.create_task(self.talk.run(), name="session-talk")
+                tasks.create_task(self.screen.run(client, uplink), name="session-screen")
                 tasks.create_task(
                     keep_name(client, lambda: self.settings.user_name, self._name_changed), name="session-name"
                 )
@@ -384,6 +391,7 @@ class Session:
     def _take(self, event: Event) -> None:
         if isinstance(event, ConnectionStateChanged):
             self.last_change, self.changed_s = event, time.monotonic()
+            self.screen.look()
             if event.cur_state is ConnectionState.DISCONNECTED:
                 self._out.set()
                 if self._bus.latest(NetworkQualityChanged) is not None:  # of a call that has ended
@@ -395,6 +403,8 @@ class Session:
             self._name_changed.set()
         elif isinstance(event, Kicked):
             self._kicked = event
+        elif isinstance(event, ScreenShareStopped):
+            self.screen.look()
         elif isinstance(event, MuteForced) and event.muted:
             self._shut[event.kind] = True
             self._gate_moved()

@@ -49,6 +49,17 @@ class MuteInfo(msgspec.Struct, frozen=True, kw_only=True):
     video: bool
 
 
+class ScreenInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shared beside the camera. `available`: there is a source; `shared`: the room can see it; `error`: why it
+    is not shared although somebody wishes it.
+    """
+
+    available: bool
+    wished: bool
+    shared: bool
+    error: str = ""
+
+
 class QualityInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Levels 0 (unknown) to 6 (down); RTT in ms, loss 0..1; null while not measured."""
 
@@ -105,6 +116,7 @@ class UnitState(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str | None
     call: CallInfo
     mute: MuteInfo
+    screen: ScreenInfo
     sound: SoundInfo
     network_quality: QualityInfo
     peers: tuple[PeerInfo, ...]
@@ -135,6 +147,7 @@ def describe(
         user_id=session.user_id,
         call=call_info(intercom),
         mute=mute_info(session),
+        screen=screen_info(session),
         sound=_sound(session),
         network_quality=_quality(session, bus),
         peers=tuple(_peer(user) for user in session.peers.values()),
@@ -180,6 +193,13 @@ def _sound(session: Session) -> SoundInfo:
         return SoundInfo(duplex=session.settings.uplink.near_end.duplex)
     stats = session.uplink.near_end.stats()
     return SoundInfo(duplex=stats.duplex, echo=stats.echo, error=stats.error)
+
+
+def screen_info(session: Session) -> ScreenInfo:
+    screen = session.screen
+    return ScreenInfo(
+        available=screen.is_available, wished=screen.is_wished, shared=screen.is_shared, error=screen.error
+    )
 
 
 def _quality(session: Session, bus: Bus) -> QualityInfo:

@@ -42,6 +42,7 @@ class Uplink:
     def __init__(self, settings: UplinkSettings | None = None, far_end: FarEnd | None = None) -> None:
         self.settings = settings or UplinkSettings()
         self.on_device_lost: Callable[[SourceName, HardwareError], None] = _log_lost
+        self.on_screen_ended: Callable[[], None] = lambda: None  # its source is gone, taken away or lost
         self.trace = Trace()
         self.encoded: Counter[str] = Counter()  # frames by codec, each counted once however many legs take it
         self._loop = asyncio.get_running_loop()
@@ -53,9 +54,7 @@ class Uplink:
             "main": VideoSource(
                 "main", self.settings.video, self.trace, self.encoded, lambda exc: self.on_device_lost("video", exc)
             ),
-            "screen": VideoSource(
-                "screen", self.settings.screen, self.trace, self.encoded, lambda exc: self.on_device_lost("screen", exc)
-            ),
+            "screen": VideoSource("screen", self.settings.screen, self.trace, self.encoded, self._screen_lost),
         }
         self._taps: tuple[Tap, ...] = ()
         self._microphone: Microphone | None = None
@@ -81,7 +80,14 @@ class Uplink:
 
     def start_screen(self, camera: Camera | None) -> None:
         """As `start`, for the pictures of the stream `screen`."""
+        had_one = self.has("screen")
         self._video["screen"].start(camera)
+        if had_one and camera is None:
+            self.on_screen_ended()
+
+    def _screen_lost(self, error: HardwareError) -> None:
+        self.on_device_lost("screen", error)
+        self.on_screen_ended()
 
     def has(self, source: SourceName) -> bool:
         """Whether there is a device for this that works as far as is known."""

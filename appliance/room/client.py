@@ -31,6 +31,7 @@ from appliance.room.entry import Ticket
 from appliance.room.events import (
     ConnectionState,
     ConnectionStateChanged,
+    ScreenShareStopped,
     StreamAdded,
     StreamConnectionStateChanged,
     StreamSubscribed,
@@ -80,6 +81,8 @@ class RoomClient(TasksClient):
         self._top_n: int | None = None
         self._reports: Reports | None = None
         self._steering = Steering(options)
+        if uplink is not None:
+            uplink.on_screen_ended = self._screen_ended
 
     # --- what is
 
@@ -339,6 +342,14 @@ class RoomClient(TasksClient):
         except RtcError as exc:
             if exc.code is not RtcErrorCode.STREAM_NOT_FOUND:  # its publish is still on the way, and says it too
                 raise
+
+    def _screen_ended(self) -> None:
+        """U71: the others hear that the stream is gone."""
+        stay = self._stay
+        screen = stay.own.published.get("screen") if stay is not None else None
+        if stay is not None and screen is not None and self._connection.is_joined:
+            self._emit(ScreenShareStopped(stream=screen))
+            stay.withdraw("screen")
 
     def _check_present(self, stay: Stay, stream: RemoteStream) -> None:
         """IL06."""

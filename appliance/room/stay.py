@@ -62,7 +62,7 @@ from appliance.room.options import RoomOptions
 from appliance.room.own_streams import OwnStreams
 from appliance.room.roster import Roster
 from appliance.room.signaling import ClientMessage, HubMessage
-from appliance.room.signaling_base import Kind, Role
+from appliance.room.signaling_base import Kind, Role, StreamName
 from appliance.room.signaling_login import Error, Ok
 from appliance.room.signaling_room import (
     IceServer,
@@ -429,6 +429,17 @@ class Stay:
         self._emit(RoleChanged(role=role))
         if role == "host":
             await self.own.resume()
+
+    def withdraw(self, name: StreamName) -> None:
+        """Unpublish a stream whose source has ended, now or after the reconnect."""
+
+        async def unpublish() -> None:
+            try:
+                await self.own.unpublish(name)
+            except RtcError as exc:
+                logger.debug("the hub is told later that %s has ended: %s", name, exc)
+
+        self._attend(unpublish(), "room-withdraw")
 
     def _attend(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         """A task that nobody waits for: its failure is a fault of ours."""

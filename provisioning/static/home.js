@@ -49,6 +49,18 @@ function talkControl() {
   });
 }
 
+function screenControl() {
+  const { available, wished, shared, error } = state.screen;
+  $("screen").hidden = !available;
+  control("screen", {
+    on: wished,
+    label: _(wished ? "home.screen_open" : "home.screen_shut"),
+    note: _(shared ? "home.on" : wished ? "home.screen_wait" : "home.screen_is_shut"),
+    tone: wished && error ? "shut" : "",
+  });
+  $("screen").title = error;
+}
+
 function show() {
   const now = connection(state);
   const problem = [now.detail, state.taken_back && _("home.taken_back")].filter(Boolean).join(" ");
@@ -63,6 +75,7 @@ function show() {
   if (isHeldToTalk()) talkControl();
   else gate("mute", "microphone", state.device.microphone, state.mute.audio);
   gate("camera", "camera", state.device.camera, state.mute.video);
+  screenControl();
   const isIn = IN.has(state.connection.state);
   control("room-switch", {
     label: _(isIn ? "home.leave" : "home.join"),
@@ -96,6 +109,7 @@ function act(id, path, body) {
 
 act("mute", () => "/api/mute", () => (isHeldToTalk() ? null : { audio: !state.mute.audio }));
 act("camera", () => "/api/mute", () => ({ video: !state.mute.video }));
+act("screen", () => "/api/screen", () => ({ shared: !state.screen.wished }));
 act("room-switch", () => (IN.has(state.connection.state) ? "/api/leave" : "/api/join"), () => ({}));
 
 // Push to talk: said again while it is held, for the unit lets go of who says nothing for five seconds.

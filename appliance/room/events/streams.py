@@ -11,7 +11,7 @@ from appliance.events import Event
 if TYPE_CHECKING:
     from appliance.room.events.connection import ConnectionState
     from appliance.room.signaling_base import MediaKind
-    from appliance.room.streams import RemoteStream
+    from appliance.room.streams import LocalStream, RemoteStream
 
 
 class MediaStatus(StrEnum):
@@ -109,3 +109,10 @@ class ScreenMuted(_MuteChanged):
 @dataclass(frozen=True, kw_only=True)
 class ScreenUnmuted(_MuteChanged):
     """U48."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenShareStopped(Event):
+    """U71: the source of one's own `screen` has ended, or was taken away; the stream is withdrawn."""
+
+    stream: LocalStream
