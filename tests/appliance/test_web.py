@@ -293,12 +293,21 @@ async def test_push_to_talk_over_http(site: Site) -> None:
     assert site.session.is_muted("audio")
 
 
+async def test_a_unit_with_nothing_to_share_says_so(site: Site) -> None:
+    async with site.http.post("/api/screen", json={"shared": True}, headers=TOKEN) as response:
+        assert response.status == 409
+        assert (await error(response))["code"] == "nothing-to-share"
+    async with site.http.post("/api/screen", json={"shared": False}, headers=TOKEN) as response:
+        assert response.status == 202
+        assert (await response.json())["screen"] == {"available": False, "wished": False, "shared": False, "error": ""}
+
+
 async def test_the_state(site: Site) -> None:
     site.bus.publish(NetworkQualityChanged(uplink=NetworkQuality.GOOD, downlink=NetworkQuality.POOR))
     async with site.http.get("/api/state", headers=TOKEN) as response:
         state = await response.json()
     assert set(state) == {
-        "device", "connection", "room", "user_id", "call", "mute", "sound", "network_quality", "peers", "leds",
+        "device", "connection", "room", "user_id", "call", "mute", "screen", "sound", "network_quality", "peers", "leds",
         "health", "taken_back",
     }  # fmt: skip
     assert state["device"] == {"name": "Door", "version": "9", "microphone": True, "camera": True, "panel": True}
