@@ -39,6 +39,15 @@ _TurnUrl = Annotated[
     ),
 ]
 
+_RelayHost = Annotated[
+    str,
+    Meta(
+        max_length=253,
+        pattern=r"^(?:\*|[A-Za-z0-9.-]+|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?)\Z",
+        extra={"allowed": 'a host name, an address, a network ("192.168.1.0/24") or "*"'},
+    ),
+]
+
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is not named in it is refused."""
@@ -342,6 +351,31 @@ class Hub(Section, frozen=True):
             extra={"secret": True},
         ),
     ] = ""
+    relay: Annotated[
+        Literal["off", "moderators", "hosts"],
+        Meta(description="Who may push a live room to an RTMP server, or record it."),
+    ] = "moderators"
+    relay_hosts: Annotated[
+        tuple[_RelayHost, ...],
+        Meta(
+            max_length=32,
+            description="The only servers to push to, one in the own network too; empty: any with a public address. "
+            '"*": any at all.',
+        ),
+    ] = ()
+    relay_tasks: Annotated[int, Meta(ge=1, le=16, description="Pushed or recorded at once, of all rooms together.")] = 3
+    recordings_mb: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Space for recordings of live rooms, the oldest go first; 0: none are made.",
+            extra={"unit": "MB"},
+        ),
+    ] = 2048
+    recordings_days: Annotated[
+        int, Meta(ge=1, le=3650, description="How long a recording is kept.", extra={"unit": "days"})
+    ] = 30
 
 
 class Call(Section, frozen=True):

@@ -318,7 +318,7 @@ class BannedError(JoinError):
 
 
 class CryptError(JoinError):
-    """The others in the room encrypt with another mode or secret, or not at all (RS18)."""
+    """The others in the room encrypt with another mode or secret, or not at all (RS18); or it would take the key."""
 
     default_code = RtcErrorCode.CRYPT_MISMATCH
 

@@ -19,6 +19,8 @@ from appliance.composing import Restart
 from appliance.config_files import SaveError
 from appliance.config_store import ConfigStore
 from appliance.hub.log_store import DIRECTORY as HUB_LOGS
+from appliance.hub.recordings import DIRECTORY as RECORDINGS
+from appliance.hub.relay_layout import IMAGES
 from appliance.log_ring import LogRing
 from appliance.own_network import OwnNetwork
 from appliance.server import DemoOwner
@@ -58,8 +60,9 @@ def finish(state_dir: Path, settings: Path, beside: Iterable[Path]) -> None:
         for one in (path, *path.parent.glob(f".{path.name}.*")):  # a write cut short leaves one of these
             with suppress(FileNotFoundError):
                 one.unlink()
-    if (state_dir / HUB_LOGS).exists():
-        shutil.rmtree(state_dir / HUB_LOGS)
+    for directory in (HUB_LOGS, RECORDINGS, IMAGES):
+        if (state_dir / directory).exists():
+            shutil.rmtree(state_dir / directory)
     write_atomically(settings, b"")
     (state_dir / MARK).unlink()
 

@@ -38,6 +38,11 @@ class _LoneHub(Server):
         supervisor = Supervisor("hub", [ChildSpec("web", self._serve)])
         await self.supervise(supervisor, self._announce, notifier)
 
+    def prepare_media(self) -> None:
+        from appliance.media import aiortc_hooks  # a hub that relays nothing has no media, and need not load it
+
+        aiortc_hooks.install(self.config.network.ice_addresses)
+
     def _announce(self) -> None:
         say(f"hub {self.url.replace('http', 'ws', 1)}/hub/ws")
         if self.fingerprint:

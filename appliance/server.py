@@ -17,6 +17,8 @@ from appliance.connections import MAX_CONNECTIONS, MAX_PER_ADDRESS, Places, allo
 from appliance.errors import ConfigError
 from appliance.hub import token_secret
 from appliance.hub.log_store import DIRECTORY as HUB_LOGS
+from appliance.hub.recordings import DIRECTORY as RECORDINGS
+from appliance.hub.relay_layout import IMAGES
 from appliance.hub.server import Hub
 from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import TokenSigner
@@ -107,6 +109,11 @@ class Server:
             turn_secret=hub.turn_secret,
             demo_tokens=self.is_demo,
             token_ttl_s=hub.token_ttl,
+            relay=hub.relay,
+            relay_hosts=hub.relay_hosts,
+            relay_tasks=hub.relay_tasks,
+            recordings_bytes=hub.recordings_mb * 1_000_000,
+            recordings_age_s=hub.recordings_days * 86_400.0,
         )
         return Hub(
             settings,
@@ -114,7 +121,13 @@ class Server:
             is_api_token=self._is_admin if hub.admin else None,
             store_path=self._state_dir / HUB_STORE_FILE,
             logs_path=self._state_dir / HUB_LOGS,
+            recordings_path=self._state_dir / RECORDINGS,
+            images_path=self._state_dir / IMAGES,
+            prepare_media=self.prepare_media,
         )
+
+    def prepare_media(self) -> None:
+        """Called in a thread when the hub is about to have its first media leg; the unit is ready for it anyhow."""
 
     def _is_admin(self, token: str) -> bool:
         known = self.auth.tokens.find(token)

@@ -14,6 +14,7 @@ else
     packages="$packages systemd-container mmdebstrap"  # these make and boot the machine for make install
     packages="$packages dbus-daemon python3-dbusmock network-manager-dev dnsmasq-base"  # NetworkManager without one
     packages="$packages libsdl2-2.0-0 libsdl2-ttf-2.0-0 fonts-dejavu-core xvfb"  # a screen
+    packages="$packages nginx-light libnginx-mod-rtmp"  # takes what a live room pushes
     packages="$packages npm"  # fetches the browser's Improv client
     packages="$packages gcc libc6-dev python3-dev libasound2-dev"  # these build pyalsaaudio
     required=${CI:-false}
@@ -30,6 +31,7 @@ installed() {
         dbus-daemon) command -v dbus-daemon ;;
         dnsmasq-base) command -v dnsmasq || [ -x /usr/sbin/dnsmasq ] ;;
         npm) command -v npm ;;
+        nginx-light) command -v nginx || [ -x /usr/sbin/nginx ] ;;
         gcc) command -v gcc ;;
         pulseaudio) command -v pulseaudio ;;
         pulseaudio-utils) command -v pactl ;;

@@ -8,6 +8,9 @@
     POST   /admin/rooms/{room}/members/{user}/{mute|unmute}      {"kind": "audio" or "video"}
     DELETE /admin/rooms/{room}/bans/{user}                lift a ban
     GET    /admin/logs, GET /admin/logs/{name}            logs that clients gave to the hub
+    GET    /admin/recordings                              {"recordings": [RECORDING, ...]}
+    GET    /admin/recordings/{name}                       MP4, ranges too
+    DELETE /admin/recordings/{name}
 
 Changes take an optional body {"message"}, which the victims are shown, a ban also {"seconds"} until it ends by itself,
 and answer 204. Errors: {"error": {"code",
@@ -26,6 +29,8 @@ from aiohttp import web
 
 from appliance.errors import InvalidArgumentError, RtcError, RtcErrorCode
 from appliance.hub.log_uploads import LogList, LogUploads
+from appliance.hub.recording_routes import RecordingList, RecordingRoutes
+from appliance.hub.recordings import Recordings
 from appliance.hub.room import Room
 from appliance.hub.rooms import Eviction, Rooms
 from appliance.hub.seat import Output, Seat
@@ -86,12 +91,14 @@ class Admin:
         is_api_token: Callable[[str], bool],
         perform: Callable[[Callable[[float], list[Output]]], Awaitable[None]],
         logs: LogUploads,
+        recordings: Recordings | None,
     ) -> None:
         self._rooms = rooms
         self._capacity = capacity
         self._is_api_token = is_api_token
         self._perform = perform
         self._logs = logs
+        self._recordings = RecordingRoutes(recordings)
 
     def routes(self) -> list[ApiRoute]:
         room = "/admin/rooms/{room}"
@@ -135,6 +142,25 @@ class Admin:
                 gives=str,
                 content_type="text/plain",
                 errors={404: "no such log"},
+            ),
+            self._route(
+                "GET", "/admin/recordings", self._recordings.list, "Recordings of live rooms.", gives=RecordingList
+            ),
+            self._route(
+                "GET",
+                "/admin/recordings/{name}",
+                self._recordings.read,
+                "One of them, also one that is still recorded.",
+                gives=str,
+                content_type="video/mp4",
+                errors={404: "no such recording"},
+            ),
+            self._route(
+                "DELETE",
+                "/admin/recordings/{name}",
+                self._recordings.delete,
+                "Delete one that is recorded no more.",
+                errors={404: "no such recording", 400: "it is still recorded"},
             ),
         ]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from appliance.errors import InvalidArgumentError
 from appliance.room.signaling_tasks import Adaption, Canvas, RtmpTask, TaskLayout
 
+IMAGES = "relay-images"  # where the owner puts them, in the state directory
 MIN_CANVAS = 16  # pixels: what an H.264 encoder takes
 IMAGE_NAME = re.compile(r"hub:([A-Za-z0-9_-][A-Za-z0-9._-]{0,63})")
 _DATA_URL = re.compile(r"data:image/(?:png|jpeg);base64,(.*)", re.DOTALL)

@@ -22,6 +22,7 @@ from itertools import count
 from typing import Any, Literal
 
 from appliance.errors import (
+    CryptError,
     InvalidArgumentError,
     InvalidStateError,
     NotJoinedError,
@@ -129,6 +130,8 @@ class RelayTasks(Feature):
             raise ServiceUnavailableError("this hub relays nothing ([hub] relay)")
         if self._who == "moderators" and not seat.may_moderate:
             raise RoleError("only a moderator of this room may relay it")
+        if seat.encryption[0] != "none":
+            raise CryptError("this room is encrypted from end to end: the hub has no key, and cannot relay it")
         return room
 
     def _add(self, seat: Seat, room: Room, tasks: tuple[RtmpTask, ...]) -> list[Output]:

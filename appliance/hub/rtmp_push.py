@@ -49,18 +49,17 @@ class RtmpPush:
     async def wait_lost(self) -> None:
         """Raises `RtmpError` when the stream is lost."""
         self._moved_s = time.monotonic()
-        watch = asyncio.create_task(self._watch(), name="rtmp-watch")
+        tasks = [
+            asyncio.create_task(self._watch(), name="rtmp-watch"),
+            asyncio.create_task(self._read_on(), name="rtmp-read"),
+        ]
         try:
-            reading = asyncio.create_task(self._read_on(), name="rtmp-read")
-            try:
-                await asyncio.wait({watch, reading}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                reading.cancel()
-                watch.cancel()
-                results = await asyncio.gather(reading, watch, return_exceptions=True)
-            raise next((result for result in results if isinstance(result, RtmpError)), RtmpError("the stream ended"))
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            watch.cancel()
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        raise next((result for result in results if isinstance(result, RtmpError)), RtmpError("the stream ended"))
 
     def send(self, make: Make) -> None:
         """What `make` gives; nothing once the stream is lost."""

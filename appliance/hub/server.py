@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from aiohttp import web
@@ -28,6 +29,9 @@ from appliance.hub.logins import GUEST_PREFIX
 from appliance.hub.origins import is_loopback_host, is_same_origin
 from appliance.hub.pages import Pages
 from appliance.hub.recorder import Recorder
+from appliance.hub.recordings import Recordings
+from appliance.hub.relay import Relay
+from appliance.hub.relay_target import Targets
 from appliance.hub.rooms import Rooms
 from appliance.hub.seat import Output, Send
 from appliance.hub.settings import HubSettings
@@ -38,6 +42,7 @@ from appliance.hub.traffic import TrafficBook
 from appliance.hub.turn import ice_servers
 from appliance.room.bucket import TokenBucket
 from appliance.room.signaling import ClientMessage, HubMessage, encode
+from appliance.room.signaling_room import IceServer
 from provisioning.http_routes import ApiRoute
 
 logger = logging.getLogger(__name__)
@@ -58,32 +63,45 @@ class Hub:
         is_api_token: Callable[[str], bool] | None = None,
         store_path: Path | None = None,
         logs_path: Path | None = None,
+        recordings_path: Path | None = None,
+        images_path: Path | None = None,
+        prepare_media: Callable[[], None] = lambda: None,
     ) -> None:
         """`store_path`: where it remembers bans, messages, missed calls and rooms over its restarts; None: nowhere.
-        `logs_path`: a directory for the logs that clients upload; None: it takes none.
+        `logs_path`: a directory for the logs that clients upload; None: it takes none. `recordings_path` and
+        `images_path`: directories of the relay. `prepare_media` is called in a thread, before its first media leg.
         """
         self.id = secrets.token_urlsafe(12)  # changes with each start: clients tell a new hub from a lost link
-        self.rooms = Rooms(
-            settings,
-            self.id,
-            self._verify,
-            ice_servers=lambda user_id: ice_servers(
-                settings.stun_urls,
-                settings.turn_urls,
-                settings.turn_secret,
-                user_id,
-                settings.turn_ttl_s,
-                time.time(),
-            ),
-        )
+        if recordings_path is None:
+            settings = replace(settings, recordings_bytes=0)
+
+        def servers_for(user_id: str) -> tuple[IceServer, ...]:
+            turn = settings.turn_urls, settings.turn_secret
+            return ice_servers(settings.stun_urls, *turn, user_id, settings.turn_ttl_s, time.time())
+
+        self.rooms = Rooms(settings, self.id, self._verify, ice_servers=servers_for)
         self._token_clock = TokenClock(time.time(), time.monotonic())
         self._settings = settings
         self._signer = signer
         self._logs = LogUploads(
             LogStore(logs_path) if logs_path is not None else None, self._verify, secure=settings.secure
         )
+        self._recordings = (
+            Recordings(recordings_path, settings.recordings_bytes, settings.recordings_age_s)
+            if recordings_path is not None and settings.recordings_bytes
+            else None
+        )
+        self._relay = Relay(
+            self.rooms.relay,
+            self._perform,
+            Targets(settings.relay_hosts),
+            ice_servers=servers_for,
+            recordings=self._recordings,
+            images=images_path,
+            prepare=prepare_media,
+        )
         self._admin = (
-            Admin(self.rooms, settings.room_capacity, is_api_token, self._perform, self._logs)
+            Admin(self.rooms, settings.room_capacity, is_api_token, self._perform, self._logs, self._recordings)
             if is_api_token is not None
             else None
         )
@@ -124,10 +142,12 @@ class Hub:
                 logger.error("the hub remembers nothing over its restarts: %s", exc)
         self._recorder = Recorder(self._store, self._send)
         self._clock = asyncio.create_task(self._tick(), name="hub-clock")
+        self._relay.start()
 
     async def close(self) -> None:
         """Close every connection (1001), free everything; idempotent. Members come back to the next hub alone."""
         self._closing = True
+        await self._relay.close()
         for connection in self._connections.values():
             connection.close(GOING_AWAY, "the hub is going away")
         if self._connections:
@@ -218,6 +238,9 @@ class Hub:
     def _send(self, outputs: list[Output]) -> None:
         last: tuple[HubMessage, str] | None = None
         for output in outputs:
+            if output.connection < 0 and isinstance(output, Send):
+                self._relay.deliver(output.connection, output.message)
+                continue
             connection = self._connections.get(output.connection)
             if connection is None:
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -43,8 +44,15 @@ class AudioInStats:
     buffer_ms: float = 0.0
 
 
+class AudioReceiver(Protocol):
+    """Who has use for received sound: a playout, a relay."""
+
+    def add(self, user_id: str) -> RemoteAudio:
+        """A new stream, until its `close`."""
+
+
 class RemoteAudio:
-    """Made by `Playout.add`. `push`, `gain`, `level`, `stats` and `close` are for the event loop's thread."""
+    """Made by an `AudioReceiver`. `push`, `gain`, `level`, `stats` and `close` are for the event loop's thread."""
 
     def __init__(self, user_id: str, trace: Trace | None = None) -> None:
         self.user_id = user_id

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from appliance.log_fields import about
-from appliance.media.playout import Playout
+from appliance.media.remote_audio import AudioReceiver
 from appliance.room.backend import LegFailedError, LegReport, MediaCalls, SendLeg
 from appliance.room.backoff import Backoff
 from appliance.room.decryption import Decryption
@@ -61,7 +61,7 @@ class Downlink:
         self,
         stream: RemoteStream,
         kinds: frozenset[Kind],
-        playout: Playout,
+        playout: AudioReceiver,
         *,
         layer: Selection = "high",
         send: SendLeg,

@@ -12,7 +12,7 @@ from aiortc import RTCRtpReceiver
 from appliance.media import aiortc_hooks
 from appliance.media.e2ee import Coding, FrameDecryptor, FrameRefusedError
 from appliance.media.frames import Kind
-from appliance.media.playout import Playout, RemoteAudio
+from appliance.media.remote_audio import AudioReceiver, RemoteAudio
 from appliance.media.video_in import RemoteVideo
 from appliance.media.video_receiver import VideoReceiver
 from appliance.room.decryption import Decryption
@@ -45,7 +45,7 @@ class DownlinkLeg(Leg):
         self,
         leg_id: str,
         user_id: str,
-        playout: Playout,
+        playout: AudioReceiver,
         *,
         video_codecs: Sequence[VideoCodec] = ("h264", "vp8"),
         ice_servers: Sequence[IceServer],

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 
 from appliance.media.e2ee import FrameKey
-from appliance.media.playout import Playout
+from appliance.media.remote_audio import AudioReceiver
 from appliance.media.uplink import Uplink
 from appliance.room.backend import LegFailedError, LegReport, MediaCalls, SendLeg
 from appliance.room.decryption import Decryption
@@ -39,7 +39,7 @@ class Mesh:
     def __init__(
         self,
         uplink: Uplink | None,
-        playout: Playout | None,
+        playout: AudioReceiver | None,
         *,
         send: SendLeg,
         calls: MediaCalls,

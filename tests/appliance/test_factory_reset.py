@@ -12,6 +12,8 @@ from appliance.config_files import ConfigFiles
 from appliance.config_store import ConfigStore
 from appliance.factory_reset import FORGOTTEN, MARK, FactoryReset, begin, finish, is_begun
 from appliance.hub.log_store import DIRECTORY, LogStore
+from appliance.hub.recordings import DIRECTORY as RECORDINGS
+from appliance.hub.relay_layout import IMAGES
 from appliance.log_ring import LogQuery, LogRing
 from appliance.own_network import OwnNetwork
 from provisioning.mock_network import MockNetwork, MockWifi
@@ -23,6 +25,9 @@ KEPT = "claim.json"
 def fill(state_dir: Path) -> ConfigFiles:
     files = ConfigFiles(state_dir / "config.toml")
     LogStore(state_dir / DIRECTORY).add("anna", "secret")
+    for directory in (RECORDINGS, IMAGES):
+        (state_dir / directory).mkdir()
+        (state_dir / directory / "secret.mp4").write_text("secret")
     for path in (*files.all, *(state_dir / name for name in (*FORGOTTEN, KEPT))):
         path.write_text("secret")
     return files

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from appliance.errors import RtcErrorCode
+from appliance.errors import CryptError, RtcErrorCode
 from appliance.hub.relay_tasks import ENDED, FAILED, PUSHING, RETRY_DELAYS_S, RoomTasks
 from appliance.room.signaling import ClientMessage, HubMessage
 from appliance.room.signaling_base import Profile, Role
@@ -111,6 +111,17 @@ def test_a_host_that_is_no_moderator_may_where_the_owner_says_so() -> None:
         ((_, error),) = hub.say(1, DeleteTasks(id=3, task_ids=("a",)))
         assert isinstance(error, Error)
         assert error.code == code
+
+
+def test_what_the_hub_cannot_see_it_does_not_relay() -> None:
+    hub = Hub()
+    hub.rooms.relay.on_change = lambda: None
+    hub.login(1, "anna")
+    hub.say(1, Join(id=2, room="attic", profile="live", encryption="aes-128-gcm", key_fingerprint="ab" * 8))
+    ((_, error),) = hub.say(1, AddTasks(id=3, tasks=(task(),)))
+    assert isinstance(error, Error)
+    assert error.code == CryptError.default_code
+    assert "no key" in error.message
 
 
 def test_one_a_call_three_a_room_and_each_once() -> None:

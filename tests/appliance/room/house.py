@@ -13,6 +13,8 @@ import aiohttp
 from aiohttp import web
 
 from appliance.events import Event
+from appliance.hub.recordings import DIRECTORY as RECORDINGS
+from appliance.hub.relay_layout import IMAGES
 from appliance.hub.server import Hub
 from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import TokenSigner
@@ -81,11 +83,17 @@ class Guest:
 
 class House:
     def __init__(
-        self, stack: AsyncExitStack, settings: HubSettings, store_path: Path | None, logs_path: Path | None
+        self,
+        stack: AsyncExitStack,
+        settings: HubSettings,
+        store_path: Path | None,
+        logs_path: Path | None,
+        state_path: Path | None,
     ) -> None:
         self.settings = settings
         self.store_path = store_path
         self.logs_path = logs_path
+        self.state_path = state_path
         self.signer = TokenSigner(SECRET)
         self.proxy: TcpProxy
         self._stack = stack
@@ -122,7 +130,7 @@ class House:
         url = f"http://127.0.0.1:{self.port}/admin{path}"
         headers = {"Authorization": f"Bearer {API_TOKEN}"}
         async with aiohttp.ClientSession() as session, session.request(method, url, headers=headers) as response:
-            return response.status, await response.text()
+            return response.status, await response.text(errors="replace")
 
     async def start(self) -> None:
         self._hub = Hub(
@@ -131,6 +139,8 @@ class House:
             is_api_token=lambda token: token == API_TOKEN,
             store_path=self.store_path,
             logs_path=self.logs_path,
+            recordings_path=self.state_path / RECORDINGS if self.state_path is not None else None,
+            images_path=self.state_path / IMAGES if self.state_path is not None else None,
         )
         application = web.Application()
         application.add_routes(self._hub.routes())
@@ -165,11 +175,12 @@ class House:
 
 @asynccontextmanager
 async def house(
-    *, store_path: Path | None = None, logs_path: Path | None = None, **settings: Any
+    *, store_path: Path | None = None, logs_path: Path | None = None, state_path: Path | None = None, **settings: Any
 ) -> AsyncIterator[House]:
+    """`state_path`: where the relay's recordings and images are."""
     defaults: dict[str, Any] = {"secure": False, "heartbeat_s": 0.2, "lost_after_s": 1.0}
     async with AsyncExitStack() as stack:
-        home = House(stack, HubSettings(**(defaults | settings)), store_path, logs_path)
+        home = House(stack, HubSettings(**(defaults | settings)), store_path, logs_path, state_path)
         await home.open()
         stack.push_async_callback(home.stop)
         yield home

@@ -1,0 +1,141 @@
+"""The hidden member of a room that is relayed: hears and sees those whom its tasks want, through legs like anybody's.
+
+It lives in the hub's own process: what the room tells it comes by `deliver`, what it says goes by `signal`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+
+import av
+
+from appliance.events import Event
+from appliance.hub.relay_run import TaskRun, heard, seen
+from appliance.hub.relay_sound import RelaySound
+from appliance.media.video_in import RemoteVideo
+from appliance.room.backend import MediaCalls
+from appliance.room.events import PeerLeft, StreamRemoved
+from appliance.room.mesh import Mesh
+from appliance.room.roster import Roster
+from appliance.room.signaling import HubMessage
+from appliance.room.signaling_base import Kind
+from appliance.room.signaling_room import IceServer, LegMessage, Member, MemberChanged, MemberLeft, SignalFrom
+
+logger = logging.getLogger(__name__)
+
+LOOK_S = 0.1  # between looks at which pictures there are
+ABSENT_S = 5.0  # without a new picture: the image behind it is shown
+
+
+class RoomRelay:
+    """`runs` by task id are its owner's."""
+
+    def __init__(
+        self,
+        room: str,
+        members: Iterable[Member],
+        signal: Callable[[str, LegMessage], None],
+        ice_servers: Sequence[IceServer],
+    ) -> None:
+        self.runs: dict[str, TaskRun] = {}
+        self.sound = RelaySound()
+        self._roster = Roster(room)
+        self._mesh = Mesh(None, self.sound, send=signal, calls=_NOBODY, ice_servers=ice_servers)
+        self._mesh.link_up()
+        self._watched: dict[str, tuple[RemoteVideo, ExitStack]] = {}
+        self._videos: dict[str, RemoteVideo] = {}  # replaced as a whole: the tasks' threads read it
+        self.sound.start()
+        self._apply(self._roster.resync(members))
+        self._looking = asyncio.create_task(self._look_on(), name=f"relay-room-{room}")
+
+    def deliver(self, message: HubMessage) -> None:
+        match message:
+            case MemberChanged():
+                self._apply(self._roster.change(message))
+                self._mesh.nudge(message.member.user_id)
+            case MemberLeft():
+                self._apply(self._roster.leave(message))
+            case SignalFrom():
+                self._mesh.signal(message.sender, message.leg)
+
+    def pictures(self) -> dict[str, av.VideoFrame]:
+        """The newest of each user who has one; for any thread."""
+        now_s = time.monotonic()
+        found = {}
+        for user_id, video in self._videos.items():
+            frame, at_s = video.latest, video.latest_s
+            if frame is not None and at_s is not None and now_s - at_s < ABSENT_S:
+                found[user_id] = frame
+        return found
+
+    def settle(self) -> None:
+        """Want what the tasks want, no more."""
+        layouts = [run.task.layout for run in self.runs.values() if run.is_live]
+        for user in self._roster.users.values():
+            stream = user.streams.get("main")
+            if stream is None:
+                continue
+            kinds: set[Kind] = set()
+            if any(user.user_id in heard(layout) for layout in layouts):
+                kinds.add("audio")
+            if any(user.user_id in seen(layout) for layout in layouts):
+                kinds.add("video")
+            if self._mesh.wanted(stream) != kinds:
+                self._mesh.want(stream, frozenset(kinds))
+        self._look()
+
+    async def close(self) -> None:
+        """The tasks first: their threads ask for pictures."""
+        self._looking.cancel()
+        await asyncio.gather(*(run.close() for run in self.runs.values()), self._looking, return_exceptions=True)
+        self.runs.clear()
+        for _, stack in self._watched.values():
+            stack.close()
+        self._watched.clear()
+        await self._mesh.close()
+        await asyncio.to_thread(self.sound.close)
+
+    # --- inside
+
+    def _apply(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, PeerLeft):
+                self._mesh.forget(event.user_id)
+        for event in events:
+            if isinstance(event, StreamRemoved):
+                self._mesh.want(event.stream, frozenset())
+        self.settle()
+
+    async def _look_on(self) -> None:
+        """A leg that takes another's place brings another `RemoteVideo` without a word."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self.settle()
+
+    def _look(self) -> None:
+        videos = {}
+        for user in self._roster.users.values():
+            stream = user.streams.get("main")
+            if stream is not None and stream.video is not None and not stream.is_muted("video"):
+                videos[user.user_id] = stream.video
+        for user_id, (video, stack) in list(self._watched.items()):
+            if videos.get(user_id) is not video:
+                stack.close()
+                del self._watched[user_id]
+        for user_id, video in videos.items():
+            if user_id not in self._watched:
+                stack = ExitStack()
+                stack.enter_context(video.watch())
+                self._watched[user_id] = (video, stack)
+        self._videos = videos
+
+
+def _ignore(*_of_it: object) -> None:
+    pass
+
+
+_NOBODY = MediaCalls(subscribed=_ignore, misfit=_ignore, state=_ignore)
