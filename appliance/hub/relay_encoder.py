@@ -6,6 +6,7 @@ file whenever it ends, by a kill too.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -60,7 +61,7 @@ class RelayEncoder:
         self._video.codec_context.time_base = Fraction(1, FPS)
         self._video.codec_context.gop_size = round(KEYFRAME_S * FPS)
         self._video.codec_context.bit_rate = self.bitrate_bps
-        self._video.codec_context.thread_count = 1
+        self._video.codec_context.thread_count = max(1, min(4, (os.cpu_count() or 1) // 2))
         audio = task.audio
         self._audio: Any = self._container.add_stream("aac", rate=audio.sample_rate_hz)
         self._audio.codec_context.layout = layout = "mono" if audio.channels == 1 else "stereo"

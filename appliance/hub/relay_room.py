@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from weakref import WeakKeyDictionary
 
 import av
 
@@ -19,11 +20,14 @@ from appliance.hub.relay_sound import RelaySound
 from appliance.media.video_in import RemoteVideo
 from appliance.room.backend import MediaCalls
 from appliance.room.events import PeerLeft, StreamRemoved
+from appliance.room.layers import RemoteVideoFacts, select
 from appliance.room.mesh import Mesh
 from appliance.room.roster import Roster
 from appliance.room.signaling import HubMessage
-from appliance.room.signaling_base import Kind
+from appliance.room.signaling_base import Kind, Selection
 from appliance.room.signaling_room import IceServer, LegMessage, Member, MemberChanged, MemberLeft, SignalFrom
+from appliance.room.signaling_tasks import TaskLayout
+from appliance.room.streams import RemoteStream
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +51,7 @@ class RoomRelay:
         self._mesh = Mesh(None, self.sound, send=signal, calls=_NOBODY, ice_servers=ice_servers)
         self._mesh.link_up()
         self._watched: dict[str, tuple[RemoteVideo, ExitStack]] = {}
+        self._layers: WeakKeyDictionary[RemoteStream, Selection] = WeakKeyDictionary()
         self._videos: dict[str, RemoteVideo] = {}  # replaced as a whole: the tasks' threads read it
         self.sound.start()
         self._apply(self._roster.resync(members))
@@ -84,6 +89,7 @@ class RoomRelay:
                 kinds.add("audio")
             if any(user.user_id in seen(layout) for layout in layouts):
                 kinds.add("video")
+            self._select(stream, layouts)
             if self._mesh.wanted(stream) != kinds:
                 self._mesh.want(stream, frozenset(kinds))
         self._look()
@@ -109,6 +115,23 @@ class RoomRelay:
             if isinstance(event, StreamRemoved):
                 self._mesh.want(event.stream, frozenset())
         self.settle()
+
+    def _select(self, stream: RemoteStream, layouts: list[TaskLayout]) -> None:
+        """The small picture where all its places are small."""
+        boxes = [
+            (user.width, user.height)
+            for layout in layouts
+            for user in layout.users
+            if user.user_id == stream.user_id and user.push_video
+        ]
+        video = stream.info.video
+        if not boxes or video is None:
+            return
+        before = self._layers.get(stream, "high")
+        facts = RemoteVideoFacts(has_low=video.low, shown=max(boxes, key=lambda box: box[1]))
+        if (now := select(facts, 0, before)) != before:
+            self._layers[stream] = now
+            self._mesh.select(stream, now)
 
     async def _look_on(self) -> None:
         """A leg that takes another's place brings another `RemoteVideo` without a word."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from appliance.errors import ApplianceError
-from appliance.hub.recordings import Recordings
+from appliance.hub.recordings import Recording, Recordings
 from appliance.hub.relay_encoder import FPS, Coded, RelayEncoder
 from appliance.hub.relay_layout import canvas_size
 from appliance.hub.relay_sound import Outlet, RelaySound
@@ -158,7 +158,7 @@ class TaskRun:
         recording = None
         if self._may_record and self._recordings is not None:
             try:
-                recording = await asyncio.to_thread(self._recordings.open, self._room, self.task.task_id)
+                recording = await self._open(self._recordings)
             except OSError as exc:
                 why = f"the recording cannot be written: {exc.strerror or exc}"
                 if required:
@@ -209,6 +209,16 @@ class TaskRun:
                 raise
             await self._end_worker()
             failed.result()
+
+    async def _open(self, recordings: Recordings) -> Recording:
+        """Raises OSError."""
+        opening = asyncio.ensure_future(asyncio.to_thread(recordings.open, self._room, self.task.task_id))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            with suppress(OSError):
+                (await opening).close()
+            raise
 
     async def _end_worker(self) -> None:
         worker, self._worker, self._encoder = self._worker, None, None

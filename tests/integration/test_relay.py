@@ -29,6 +29,7 @@ from appliance.room import Canvas, LayoutImage, LayoutUser, RtmpTask, TaskAudio,
 from appliance.room.events import RtmpState
 from hw.frame_code import read_code
 from tests.appliance.room.house import Guest, House, house
+from tests.integration import axe, browser
 from tests.integration.stage import BLUE, FPS, GREEN, RED, WHITE, color_at, flat, is_like, performer, strength
 from tests.rtmp_server import RtmpServer, Watched, free_port, rtmp_server, watch
 
@@ -210,6 +211,37 @@ async def test_a_recording_can_be_read_back(tmp_path: Path) -> None:
         assert await home.admin("GET", "/recordings/..%2Fhub.sqlite3") == 404
         assert await home.admin("DELETE", f"/recordings/{name}") == 204
         assert await home.admin("GET", f"/recordings/{name}") == 404
+
+
+@pytest.mark.chromium
+async def test_a_moderator_streams_from_the_room_page(tmp_path: Path, server: RtmpServer) -> None:
+    """And a browser's picture is relayed."""
+    async with (
+        house(state_path=tmp_path, relay_hosts=("127.0.0.1",)) as home,
+        performer(home, "ben", GREEN, BEN_HZ),
+        browser.chromium() as chromium,
+    ):
+        page = await browser.join(
+            chromium, f"http://127.0.0.1:{home.port}/join/stage", name="Anna", query="&profile=live"
+        )
+        await browser.until(page, "room.control.mayModerate && room.peers.length === 1")
+        await page.click("#open-people")
+        await page.click("#open-stream")
+        assert await axe.violations(page) == []
+        await page.fill("#stream-url", server.url("page"))
+        await page.click("#stream-submit")
+        running = "document.getElementById('stream-state').textContent.includes('running')"
+        await browser.until(page, running)
+
+        def both(seen: Watched) -> bool:
+            """The browser's pattern on the left, ben on the right."""
+            return shows({(960, 200): GREEN})(seen) and max(color_at(seen.pictures[-1], 320, 200)) > 60
+
+        assert both(await watch(server.url("page"), until=both))
+        await page.click("#stream-submit")
+        await browser.until(page, "document.getElementById('stream-state').hidden")
+        assert not home.hub.rooms.relay.rooms
+        await browser.close(page)
 
 
 @pytest.mark.row("IL14", "IL15", "IL16", "IL17", "IL18")

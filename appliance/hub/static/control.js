@@ -14,6 +14,7 @@ import { Renewal } from "./renewal.js";
 import { RenewalBar } from "./renewal-bar.js";
 import { refusal } from "./sentences.js";
 import { Side } from "./side.js";
+import { Stream } from "./stream.js";
 import { toast } from "./toasts.js";
 import { _ } from "./words.js";
 
@@ -51,6 +52,7 @@ export class Control {
       named(wanted);
     };
     new PeoplePanel({ call, name, rename, setRole: (role) => this.#setRole(role), moderation, signal });
+    this.stream = new Stream({ call, signal });
     new CallPanel({ people, calls, room: () => call.room, signal });
     this.#cards = new CallCards({ calls, conversation, nameOf, signal });
     new RenewalBar({ renewal: this.renewal, keep: keepToken, signal });
