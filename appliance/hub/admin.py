@@ -7,6 +7,7 @@
     POST   /admin/rooms/{room}/members/{user}/{kick|ban|remove}
     POST   /admin/rooms/{room}/members/{user}/{mute|unmute}      {"kind": "audio" or "video"}
     DELETE /admin/rooms/{room}/bans/{user}                lift a ban
+    DELETE /admin/rooms/{room}/tasks/{task}               end a relay task
     GET    /admin/logs, GET /admin/logs/{name}            logs that clients gave to the hub
     GET    /admin/recordings                              {"recordings": [RECORDING, ...]}
     GET    /admin/recordings/{name}                       MP4, ranges too
@@ -31,6 +32,8 @@ from appliance.errors import InvalidArgumentError, RtcError, RtcErrorCode
 from appliance.hub.log_uploads import LogList, LogUploads
 from appliance.hub.recording_routes import RecordingList, RecordingRoutes
 from appliance.hub.recordings import Recordings
+from appliance.hub.relay_target import parse_target
+from appliance.hub.relay_tasks import TaskState
 from appliance.hub.room import Room
 from appliance.hub.rooms import Eviction, Rooms
 from appliance.hub.seat import Output, Seat
@@ -40,6 +43,7 @@ from provisioning.http_routes import ApiRoute, Method
 from provisioning.visitor import visitor
 
 MAX_BODY_BYTES = 4096
+_MISSING = {RtcErrorCode.PEER_NOT_FOUND, RtcErrorCode.TASK_NOT_FOUND}
 
 B = TypeVar("B", bound=msgspec.Struct)
 
@@ -66,6 +70,16 @@ class RoomRequest(msgspec.Struct, forbid_unknown_fields=True):
     profile: Profile = "rtc"
 
 
+class TaskInfo(msgspec.Struct):
+    """A relay task. `url` without its stream key; `state`: "trying", "pushing" or "waiting" to try again."""
+
+    task_id: str
+    host_user_id: str
+    url: str
+    record: bool
+    state: str
+
+
 class RoomInfo(msgspec.Struct):
     """`members` as the room's messages describe them, with `session_id` and `link`: "up" or "lost"."""
 
@@ -75,6 +89,7 @@ class RoomInfo(msgspec.Struct):
     members: list[dict[str, Any]]
     banned: list[str]
     kept: bool  # there with nobody in it
+    tasks: list[TaskInfo]
 
 
 class RoomList(msgspec.Struct):
@@ -133,6 +148,13 @@ class Admin:
                 errors=missing,
             ),
             self._route("DELETE", room + "/bans/{user}", self._unban, "Lift a ban.", errors=missing),
+            self._route(
+                "DELETE",
+                room + "/tasks/{task}",
+                self._end_task,
+                "End a relay task.",
+                errors={404: "no such room or task"},
+            ),
             self._route("GET", "/admin/logs", self._logs.list, "Logs that clients gave to the hub.", gives=LogList),
             self._route(
                 "GET",
@@ -199,9 +221,7 @@ class Admin:
             try:
                 return await route(request)
             except RtcError as exc:
-                return error_response(
-                    404 if exc.code == RtcErrorCode.PEER_NOT_FOUND else 400, str(exc.code), exc.message
-                )
+                return error_response(404 if exc.code in _MISSING else 400, str(exc.code), exc.message)
 
         return guarded
 
@@ -259,16 +279,33 @@ class Admin:
         await self._perform(unban)
         return web.Response(status=204)
 
+    async def _end_task(self, request: web.Request) -> web.Response:
+        name, task = request.match_info["room"], request.match_info["task"]
+        room = self._rooms.rooms.get(name)
+        if room is None:
+            raise RtcError(f"there is no room {name!r}", code=RtcErrorCode.PEER_NOT_FOUND)
+        await self._perform(lambda _now_s: self._rooms.relay.end(room, task))
+        return web.Response(status=204)
+
     def _describe(self, room: Room) -> RoomInfo:
         members = [_describe(seat) for seat in room.seats.values()]
         banned = self._rooms.exclusions.banned(room.name, time.monotonic())
-        return RoomInfo(room.name, room.profile, self._capacity, members, banned, room.name in self._rooms.kept_rooms)
+        kept = room.name in self._rooms.kept_rooms
+        tasks = [_task(state) for state in self._rooms.relay.of(room)]
+        return RoomInfo(room.name, room.profile, self._capacity, members, banned, kept, tasks)
 
 
 def _describe(seat: Seat) -> dict[str, Any]:
     link = "up" if seat.connection is not None else "lost"
     member: dict[str, Any] = msgspec.to_builtins(seat.member())
     return {**member, "session_id": seat.session_id, "link": link}
+
+
+def _task(state: TaskState) -> TaskInfo:
+    task = state.task
+    url = parse_target(task.stream_url).shown if task.stream_url else ""
+    doing = "pushing" if state.is_pushing else "trying" if state.retry_s is None else "waiting"
+    return TaskInfo(task.task_id, state.host_user_id, url, task.record, doing)
 
 
 async def _body(request: web.Request, cls: type[B]) -> B:

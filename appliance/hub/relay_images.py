@@ -12,7 +12,7 @@ from appliance.hub.relay_layout import IMAGE_NAME, data_of
 from appliance.room.signaling_tasks import LayoutImage
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
-MAX_PIXELS = 4096 * 4096
+MAX_PIXELS = 2560 * 1600  # a few of them are in memory at once
 _DECODERS = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "mjpeg"}
 
 

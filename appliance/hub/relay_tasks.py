@@ -27,6 +27,7 @@ from appliance.errors import (
     InvalidStateError,
     NotJoinedError,
     ProfileError,
+    RateLimitError,
     RoleError,
     RtcError,
     ServiceUnavailableError,
@@ -34,6 +35,7 @@ from appliance.errors import (
     TaskLimitError,
     TaskNotFoundError,
 )
+from appliance.hub.allowances import Allowances
 from appliance.hub.feature import Feature
 from appliance.hub.relay_layout import canvas_size, check_task
 from appliance.hub.relay_target import Targets, parse_target
@@ -52,6 +54,7 @@ from appliance.room.signaling_tasks import (
 
 PUSHING, FAILED, ENDED, IMAGE_FAILED = 505, 506, 511, 512  # D11
 RETRY_DELAYS_S = (1.0, 2.0, 4.0, 8.0, 15.0)
+CHANGES_PER_S, CHANGE_BURST = 2.0, 30  # of one user: a change may cost decoding its images
 WhoRelays = Literal["off", "moderators", "hosts"]
 
 
@@ -101,11 +104,14 @@ class RelayTasks(Feature):
         self._record = record
         self._make_secret = make_secret
         self._numbers = count(-1, -1)
+        self._allowances = Allowances(CHANGES_PER_S, CHANGE_BURST)
 
     # --- from the hosts of a room
 
     def receive(self, seat: Seat, message: Any, now_s: float) -> list[Output]:
         room = self._permitted(seat)
+        if not self._allowances.take(seat.user_id, now_s):
+            raise RateLimitError(f"over {CHANGES_PER_S:g} changes of tasks a second")
         match message:
             case AddTasks():
                 outputs = self._add(seat, room, message.tasks)
@@ -186,6 +192,18 @@ class RelayTasks(Feature):
         if task.stream_url:
             self._targets.check(parse_target(task.stream_url))
 
+    # --- from the administrator
+
+    def of(self, room: Room) -> list[TaskState]:
+        return list(self.rooms[room].tasks.values()) if room in self.rooms else []
+
+    def end(self, room: Room, task_id: str) -> list[Output]:
+        """Raises `TaskNotFoundError`."""
+        self._check_ids(room, [task_id])
+        outputs = self._end(room, task_id, "ended by the administrator")
+        self._changed()
+        return outputs
+
     # --- from the shell
 
     def pushing(self, state: TaskState, attempt: int, room: Room) -> list[Output]:
@@ -238,6 +256,7 @@ class RelayTasks(Feature):
         return min((retry_s for retry_s in retries if retry_s is not None), default=None)
 
     def expire(self, now_s: float) -> list[Output]:
+        self._allowances.forget(now_s)
         due = [
             state
             for entry in self.rooms.values()

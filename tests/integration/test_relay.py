@@ -275,6 +275,16 @@ async def test_what_is_refused(tmp_path: Path) -> None:
             await host.client.add_tasks([task(name)])
         with pytest.raises(TaskLimitError):
             await host.client.add_tasks([task("d")])
+        _, described = await home.asked("GET", "/rooms/stage")
+        listed = msgspec.json.decode(described)["tasks"]
+        assert [(one["task_id"], one["host_user_id"], one["record"]) for one in listed] == [
+            (name, "host", False) for name in ("a", "b", "c")
+        ]
+        assert listed[0]["url"].endswith("/live/...")
+        assert await home.admin("DELETE", "/rooms/stage/tasks/b") == 204
+        assert (await host.heard(RtmpState)).message
+        assert await home.admin("DELETE", "/rooms/stage/tasks/b") == 404
+        await host.client.add_tasks([task("b")])
         await host.client.delete_tasks(["c"])
         with pytest.raises(TaskExistsError):
             await host.client.add_tasks([task("a")])

@@ -58,10 +58,12 @@ async def test_rooms_and_members_are_listed() -> None:
             "role": "host",
             "streams": [],
             "data": "",
+            "priority": 100,
             "session_id": session_id,
             "link": "up",
         }
         attic = {"room": "attic", "profile": "rtc", "capacity": 8, "members": [member], "banned": [], "kept": False}
+        attic["tasks"] = []
         assert await call(served, "GET", "/admin/rooms/attic") == (200, attic)
 
 

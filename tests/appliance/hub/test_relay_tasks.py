@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from appliance.errors import CryptError, RtcErrorCode
-from appliance.hub.relay_tasks import ENDED, FAILED, PUSHING, RETRY_DELAYS_S, RoomTasks
+from appliance.hub.relay_tasks import CHANGE_BURST, ENDED, FAILED, PUSHING, RETRY_DELAYS_S, RoomTasks
 from appliance.room.signaling import ClientMessage, HubMessage
 from appliance.room.signaling_base import Profile, Role
 from appliance.room.signaling_login import Error, Ok
@@ -166,6 +166,16 @@ def test_a_task_that_cannot_be_done_changes_nothing(wrong: RtmpTask) -> None:
 def test_without_a_place_for_recordings_nothing_is_recorded() -> None:
     stage = Stage(recordings_bytes=0)
     assert stage.code(1, AddTasks(id=1, tasks=(task(record=True),))) == RtcErrorCode.INVALID_STATE
+
+
+def test_changes_have_an_allowance() -> None:
+    stage = Stage()
+    stage.add(task())
+    codes = {stage.code(1, DeleteTasks(id=1, task_ids=("other",))) for _ in range(CHANGE_BURST)}
+    assert codes == {RtcErrorCode.TASK_NOT_FOUND, RtcErrorCode.RATE_LIMIT}
+    assert stage.code(2, DeleteTasks(id=1, task_ids=("other",))) == RtcErrorCode.TASK_NOT_FOUND
+    stage.now_s += 1
+    assert stage.say(1, DeleteTasks(id=1, task_ids=("one",)))[0] == (1, Ok(id=1))
 
 
 # --- what becomes of it
