@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
-from appliance.hub.relay_layout import Placement, Rect, canvas_size, even, place
+from appliance.hub.relay_layout import Key, Placement, Rect, canvas_size, even, key_of, place
 from appliance.room.signaling_tasks import LayoutImage, LayoutUser, TaskLayout
 
 Plane = npt.NDArray[np.uint8]
@@ -38,8 +38,8 @@ class Compositor:
         self.scaled = 0  # pictures so far
         self._width, self._height = canvas_size(layout.canvas)
         self._reformatter = VideoReformatter()
-        self._cache: dict[str, _Scaled] = {}
-        self._shown: list[tuple[str, av.VideoFrame]] | None = None
+        self._cache: dict[Key, _Scaled] = {}
+        self._shown: list[tuple[Key, av.VideoFrame]] | None = None
         self.set_layout(layout, images)
 
     def set_layout(self, layout: TaskLayout, images: Sequence[av.VideoFrame | None]) -> None:
@@ -53,26 +53,27 @@ class Compositor:
         self._shown = None
         self._canvas = self._background.copy()
 
-    def compose(self, pictures: Mapping[str, av.VideoFrame]) -> Plane:
-        """The canvas, (height * 3 / 2, width), with these users' pictures; who has none is absent. To be read until
+    def compose(self, pictures: Mapping[Key, av.VideoFrame]) -> Plane:
+        """The canvas, (height * 3 / 2, width), with these pictures; who has none is absent. To be read until
         the next call.
         """
-        shown = [(user.user_id, pictures[user.user_id]) for user in self._users if user.user_id in pictures]
+        shown = [(key_of(user), pictures[key_of(user)]) for user in self._users if key_of(user) in pictures]
         if self._shown is not None and _same(shown, self._shown):
             return self._canvas
         self._shown = shown
         np.copyto(self._canvas, self._background)
         for user in self._users:
-            frame = pictures.get(user.user_id)
+            key = key_of(user)
+            frame = pictures.get(key)
             if frame is None:
-                self._cache.pop(user.user_id, None)
+                self._cache.pop(key, None)
                 continue
-            scaled = self._cache.get(user.user_id)
+            scaled = self._cache.get(key)
             if scaled is None or scaled.frame is not frame:
                 fresh = self._scale(frame, user)
                 if fresh is None:
                     continue
-                scaled = self._cache[user.user_id] = fresh
+                scaled = self._cache[key] = fresh
             _paste(self._canvas, scaled)
         return self._canvas
 
@@ -111,7 +112,7 @@ class Compositor:
         return av.VideoFrame.from_ndarray(cut, PIXEL_FORMAT)
 
 
-def _same(a: list[tuple[str, av.VideoFrame]], b: list[tuple[str, av.VideoFrame]]) -> bool:
+def _same(a: list[tuple[Key, av.VideoFrame]], b: list[tuple[Key, av.VideoFrame]]) -> bool:
     return len(a) == len(b) and all(x[0] == y[0] and x[1] is y[1] for x, y in zip(a, b, strict=True))
 
 

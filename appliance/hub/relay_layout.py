@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from appliance.errors import InvalidArgumentError
-from appliance.room.signaling_tasks import Adaption, Canvas, RtmpTask, TaskLayout
+from appliance.room.signaling_tasks import Adaption, Canvas, LayoutUser, RtmpTask, TaskLayout
 
 IMAGES = "relay-images"  # where the owner puts them, in the state directory
 MIN_CANVAS = 16  # pixels: what an H.264 encoder takes
@@ -32,6 +32,21 @@ class Placement:
 
     source: Rect
     target: Rect
+
+
+Key = tuple[str, str]  # a user and a stream of it
+
+
+def key_of(user: LayoutUser) -> Key:
+    return user.user_id, user.stream
+
+
+def heard(layout: TaskLayout) -> frozenset[Key]:
+    return frozenset(key_of(user) for user in layout.users if user.push_audio)
+
+
+def seen(layout: TaskLayout) -> frozenset[Key]:
+    return frozenset(key_of(user) for user in layout.users if user.push_video and min(user.width, user.height) >= 2)
 
 
 def even(value: float) -> int:
@@ -69,11 +84,11 @@ def check_layout(layout: TaskLayout) -> None:
     width, height = canvas_size(layout.canvas)
     if min(width, height) < MIN_CANVAS:
         raise InvalidArgumentError(f"layout.canvas of {width} x {height}: at least {MIN_CANVAS} x {MIN_CANVAS} pixels")
-    seen: set[str] = set()
+    keys: set[Key] = set()
     for number, user in enumerate(layout.users):
-        if user.user_id in seen:
+        if key_of(user) in keys:
             raise InvalidArgumentError(f"layout.users[{number}].user_id {user.user_id!r} is there twice")
-        seen.add(user.user_id)
+        keys.add(key_of(user))
     for number, image in enumerate(layout.images):
         if IMAGE_NAME.fullmatch(image.url) is None and data_of(image.url) is None:
             raise InvalidArgumentError(

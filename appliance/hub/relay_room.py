@@ -15,7 +15,8 @@ from weakref import WeakKeyDictionary
 import av
 
 from appliance.events import Event
-from appliance.hub.relay_run import TaskRun, heard, seen
+from appliance.hub.relay_layout import Key, heard, key_of, seen
+from appliance.hub.relay_run import TaskRun
 from appliance.hub.relay_sound import RelaySound
 from appliance.media.video_in import RemoteVideo
 from appliance.room.backend import MediaCalls
@@ -50,9 +51,9 @@ class RoomRelay:
         self._roster = Roster(room)
         self._mesh = Mesh(None, self.sound, send=signal, calls=_NOBODY, ice_servers=ice_servers)
         self._mesh.link_up()
-        self._watched: dict[str, tuple[RemoteVideo, ExitStack]] = {}
+        self._watched: dict[Key, tuple[RemoteVideo, ExitStack]] = {}
         self._layers: WeakKeyDictionary[RemoteStream, Selection] = WeakKeyDictionary()
-        self._videos: dict[str, RemoteVideo] = {}  # replaced as a whole: the tasks' threads read it
+        self._videos: dict[Key, RemoteVideo] = {}  # replaced as a whole: the tasks' threads read it
         self.sound.start()
         self._apply(self._roster.resync(members))
         self._looking = asyncio.create_task(self._look_on(), name=f"relay-room-{room}")
@@ -67,31 +68,30 @@ class RoomRelay:
             case SignalFrom():
                 self._mesh.signal(message.sender, message.leg)
 
-    def pictures(self) -> dict[str, av.VideoFrame]:
-        """The newest of each user who has one; for any thread."""
+    def pictures(self) -> dict[Key, av.VideoFrame]:
+        """The newest of each stream that has one; for any thread."""
         now_s = time.monotonic()
         found = {}
-        for user_id, video in self._videos.items():
+        for key, video in self._videos.items():
             frame, at_s = video.latest, video.latest_s
             if frame is not None and at_s is not None and now_s - at_s < ABSENT_S:
-                found[user_id] = frame
+                found[key] = frame
         return found
 
     def settle(self) -> None:
         """Want what the tasks want, no more."""
         layouts = [run.task.layout for run in self.runs.values() if run.is_live]
         for user in self._roster.users.values():
-            stream = user.streams.get("main")
-            if stream is None:
-                continue
-            kinds: set[Kind] = set()
-            if any(user.user_id in heard(layout) for layout in layouts):
-                kinds.add("audio")
-            if any(user.user_id in seen(layout) for layout in layouts):
-                kinds.add("video")
-            self._select(stream, layouts)
-            if self._mesh.wanted(stream) != kinds:
-                self._mesh.want(stream, frozenset(kinds))
+            for stream in user.streams.values():
+                key = (user.user_id, stream.name)
+                kinds: set[Kind] = set()
+                if any(key in heard(layout) for layout in layouts):
+                    kinds.add("audio")
+                if any(key in seen(layout) for layout in layouts):
+                    kinds.add("video")
+                self._select(stream, layouts)
+                if self._mesh.wanted(stream) != kinds:
+                    self._mesh.want(stream, frozenset(kinds))
         self._look()
 
     async def close(self) -> None:
@@ -122,7 +122,7 @@ class RoomRelay:
             (user.width, user.height)
             for layout in layouts
             for user in layout.users
-            if user.user_id == stream.user_id and user.push_video
+            if key_of(user) == (stream.user_id, stream.name) and user.push_video
         ]
         video = stream.info.video
         if not boxes or video is None:
@@ -140,20 +140,21 @@ class RoomRelay:
             self.settle()
 
     def _look(self) -> None:
-        videos = {}
+        videos: dict[Key, RemoteVideo] = {}
         for user in self._roster.users.values():
-            stream = user.streams.get("main")
-            if stream is not None and stream.video is not None and not stream.is_muted("video"):
-                videos[user.user_id] = stream.video
-        for user_id, (video, stack) in list(self._watched.items()):
-            if videos.get(user_id) is not video:
+            for stream in user.streams.values():
+                track = stream.info.video
+                if stream.video is not None and track is not None and not track.muted:
+                    videos[user.user_id, stream.name] = stream.video
+        for key, (video, stack) in list(self._watched.items()):
+            if videos.get(key) is not video:
                 stack.close()
-                del self._watched[user_id]
-        for user_id, video in videos.items():
-            if user_id not in self._watched:
+                del self._watched[key]
+        for key, video in videos.items():
+            if key not in self._watched:
                 stack = ExitStack()
                 stack.enter_context(video.watch())
-                self._watched[user_id] = (video, stack)
+                self._watched[key] = (video, stack)
         self._videos = videos
 
 

@@ -15,14 +15,14 @@ from pathlib import Path
 from appliance.errors import ApplianceError
 from appliance.hub.recordings import Recording, Recordings
 from appliance.hub.relay_encoder import FPS, Coded, RelayEncoder
-from appliance.hub.relay_layout import canvas_size
+from appliance.hub.relay_layout import canvas_size, heard
 from appliance.hub.relay_sound import Outlet, RelaySound
 from appliance.hub.relay_target import Targets, parse_target
 from appliance.hub.relay_worker import Pictures, RelayWorker
 from appliance.hub.rtmp import RtmpError, RtmpPublisher
 from appliance.hub.rtmp_media import audio_configuration, audio_frame, video_configuration, video_picture
 from appliance.hub.rtmp_push import RtmpPush
-from appliance.room.signaling_tasks import RtmpTask, TaskLayout
+from appliance.room.signaling_tasks import RtmpTask
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class TaskRun:
         if self._worker is not None:
             self._worker.set_layout(task.layout)
         if self._outlet is not None:
-            self._outlet.users = heard(task.layout)
+            self._outlet.users = _voices(task)
 
     async def close(self) -> None:
         self._task.cancel()
@@ -168,7 +168,7 @@ class TaskRun:
                 return
         failed = self._worker_failed = self._loop.create_future()
         begun: asyncio.Future[RelayEncoder] = self._loop.create_future()
-        self._outlet = self._sound.open(heard(self.task.layout))
+        self._outlet = self._sound.open(_voices(self.task))
 
         def fail(why: str) -> None:
             if not failed.done():
@@ -276,9 +276,5 @@ class TaskRun:
         )
 
 
-def heard(layout: TaskLayout) -> frozenset[str]:
-    return frozenset(user.user_id for user in layout.users if user.push_audio)
-
-
-def seen(layout: TaskLayout) -> frozenset[str]:
-    return frozenset(user.user_id for user in layout.users if user.push_video and min(user.width, user.height) >= 2)
+def _voices(task: RtmpTask) -> frozenset[str]:
+    return frozenset(user_id for user_id, _ in heard(task.layout))

@@ -19,7 +19,7 @@ from appliance.hub.recordings import Recording
 from appliance.hub.relay_compositor import Compositor
 from appliance.hub.relay_encoder import FPS, Coded, RelayEncoder
 from appliance.hub.relay_images import load_images
-from appliance.hub.relay_layout import canvas_size
+from appliance.hub.relay_layout import Key, canvas_size
 from appliance.hub.relay_sound import Outlet
 from appliance.room.signaling_tasks import RtmpTask, TaskLayout
 from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ
@@ -31,7 +31,7 @@ SOUND_SLACK_S = 0.3  # of the sound against the clock
 SOUND_BEHIND_S = 0.1  # where silence brings it
 _SILENCE = np.zeros(BLOCK_FRAMES, np.int16)
 
-Pictures = Callable[[], Mapping[str, av.VideoFrame]]
+Pictures = Callable[[], Mapping[Key, av.VideoFrame]]
 
 
 class RelayWorker:

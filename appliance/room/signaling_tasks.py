@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from appliance.room.signaling_base import Message, RequestId, UserId
+from appliance.room.signaling_base import Message, RequestId, StreamName, UserId
 
 MAX_TASKS = 3  # of a room (X42)
 MAX_LAYOUT_USERS = 32
@@ -29,8 +29,8 @@ class Canvas(Message, frozen=True):
 
 
 class LayoutUser(Message, frozen=True):
-    """Where a user's picture goes; a higher `z_order` covers a lower one. `fit`: the whole picture within the
-    rectangle; `crop`: the whole rectangle filled.
+    """Where a user's picture, or the screen that it shares, goes; a higher `z_order` covers a lower one. `fit`: the
+    whole picture within the rectangle; `crop`: the whole rectangle filled.
     """
 
     user_id: Annotated[UserId, msgspec.Meta(min_length=1)]
@@ -42,6 +42,7 @@ class LayoutUser(Message, frozen=True):
     push_audio: bool = True
     push_video: bool = True
     z_order: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
+    stream: StreamName = "main"
 
 
 class LayoutImage(Message, frozen=True):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import av
 import numpy as np
@@ -22,7 +21,7 @@ from hw.pacing import Pacer, Tick
 from hw.synthetic import SyntheticMicrophone
 from tests.appliance.room.house import Guest, House
 
-RED, GREEN, BLUE, WHITE, BLACK = (200, 30, 30), (30, 180, 30), (40, 40, 210), (235, 235, 235), (0, 0, 0)
+RED, GREEN, BLUE, WHITE, YELLOW = (200, 30, 30), (30, 180, 30), (40, 40, 210), (235, 235, 235), (200, 180, 30)
 Color = tuple[int, int, int]
 WIDTH, HEIGHT, FPS = 320, 180, 15
 
@@ -66,15 +65,20 @@ class ColorCamera:
 
 
 @asynccontextmanager
-async def performer(home: House, name: str, color: Color, tone_hz: float, **join: Any) -> AsyncIterator[Guest]:
-    """A host of the live room `stage` who publishes its color and its tone."""
+async def performer(
+    home: House, name: str, color: Color, tone_hz: float, *, screen: Color | None = None
+) -> AsyncIterator[Guest]:
+    """A host of the live room `stage` who publishes its color and its tone, and shares a screen of another color."""
     aiortc_hooks.install(["127.0.0.1"], loopback=True)
     uplink = Uplink(UplinkSettings(VideoSettings(width=WIDTH, height=HEIGHT, fps=FPS)))
     uplink.start(SyntheticMicrophone(tone_hz=tone_hz), ColorCamera(color))
     try:
         guest = home.guest(RoomOptions(), uplink=uplink)
-        await guest.client.join("stage", name, profile="live", **join)
+        await guest.client.join("stage", name, profile="live")
         await guest.client.publish(LocalStream(width=WIDTH, height=HEIGHT))
+        if screen is not None:
+            uplink.start_screen(ColorCamera(screen))
+            await guest.client.publish(LocalStream(name="screen", audio=False, width=WIDTH, height=HEIGHT))
         yield guest
     finally:
         await guest.client.leave()

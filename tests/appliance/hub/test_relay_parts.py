@@ -22,6 +22,7 @@ from appliance.hub.recordings import Recordings
 from appliance.hub.relay_compositor import Compositor
 from appliance.hub.relay_encoder import FPS, RelayEncoder
 from appliance.hub.relay_images import ImageError, decode_image, load_images
+from appliance.hub.relay_layout import Key
 from appliance.room.signaling_tasks import Canvas, LayoutImage, LayoutUser, RtmpTask, TaskAudio, TaskLayout
 from hw.frame_code import draw_code, read_code
 from tests.appliance.media.sound import tone
@@ -46,6 +47,10 @@ def encoded(codec: str, pixel_format: str, width: int = 64, height: int = 64) ->
     return b"".join(bytes(packet) for packet in (*context.encode(frame), *context.encode(None)))
 
 
+def main(**pictures: av.VideoFrame) -> dict[Key, av.VideoFrame]:
+    return {(user_id, "main"): frame for user_id, frame in pictures.items()}
+
+
 # --- compositor
 
 
@@ -53,37 +58,44 @@ def test_who_is_in_front_and_what_is_behind() -> None:
     back = LayoutImage(url="hub:x", x=160, y=0, width=160, height=180)
     one = layout(user("a", 0, 0, 100, 100, z_order=1), user("b", 50, 50, 100, 100, z_order=0), images=(back,))
     compositor = Compositor(one, [flat(WHITE, 64, 64)])
-    empty = compositor.compose({}).copy()
+    empty = compositor.compose(main()).copy()
     assert is_like(color_at(empty, 20, 20), BLUE)
     assert is_like(color_at(empty, 240, 90), WHITE)
-    both = compositor.compose({"a": flat(RED, 64, 64), "b": flat(GREEN, 64, 64)})
+    both = compositor.compose(main(a=flat(RED, 64, 64), b=flat(GREEN, 64, 64)))
     assert is_like(color_at(both, 75, 75), RED), "a covers b"
     assert is_like(color_at(both, 130, 130), GREEN)
-    again = compositor.compose({})
+    again = compositor.compose(main())
     assert np.array_equal(again, empty), "nothing of who is gone stays"
+
+
+def test_a_screen_stands_beside_its_user() -> None:
+    both = layout(user("a", 0, 0, 64, 64), user("a", 64, 0, 64, 64, stream="screen"))
+    picture = Compositor(both, []).compose({("a", "main"): flat(RED, 64, 64), ("a", "screen"): flat(GREEN, 64, 64)})
+    assert is_like(color_at(picture, 32, 32), RED)
+    assert is_like(color_at(picture, 96, 32), GREEN)
 
 
 def test_only_what_changed_is_scaled() -> None:
     compositor = Compositor(layout(user("a", 0, 0, 64, 64), user("b", 64, 0, 64, 64), user("c", 0, 0, 0, 0)), [])
     a, b = flat(RED, 320, 180), flat(GREEN, 320, 180)
-    compositor.compose({"a": a, "b": b, "c": a})
-    compositor.compose({"a": a, "b": b, "c": a})
+    compositor.compose(main(a=a, b=b, c=a))
+    compositor.compose(main(a=a, b=b, c=a))
     assert compositor.scaled == 2
-    picture = compositor.compose({"a": a, "b": flat(WHITE, 320, 180), "c": b, "stranger": a})
+    picture = compositor.compose(main(a=a, b=flat(WHITE, 320, 180), c=b, stranger=a))
     assert compositor.scaled == 3
     assert is_like(color_at(picture, 96, 32), WHITE)
     compositor.set_layout(layout(user("a", 100, 100, 64, 64)), [])
-    assert is_like(color_at(compositor.compose({"a": a}), 130, 130), RED)
+    assert is_like(color_at(compositor.compose(main(a=a)), 130, 130), RED)
 
 
 def test_fit_shows_all_and_crop_fills() -> None:
     wide = flat(RED, 320, 80)
-    fitted = Compositor(layout(user("a", 0, 0, 160, 160, adaption="fit")), []).compose({"a": wide})
+    fitted = Compositor(layout(user("a", 0, 0, 160, 160, adaption="fit")), []).compose(main(a=wide))
     assert [is_like(color_at(fitted, 80, y), color) for y, color in ((20, BLUE), (80, RED), (140, BLUE))] == [True] * 3
     planes = np.asarray(wide.to_ndarray(), np.uint8)
     planes[:80, :100] = planes[:80, 220:] = 235  # cut off by the crop to a square
     cropped = Compositor(layout(user("a", 0, 0, 160, 160)), []).compose(
-        {"a": av.VideoFrame.from_ndarray(planes, "yuv420p")}
+        main(a=av.VideoFrame.from_ndarray(planes, "yuv420p"))
     )
     assert [is_like(color_at(cropped, x, y), RED) for x, y in ((20, 20), (80, 80), (140, 140))] == [True] * 3
 
@@ -100,7 +112,7 @@ def test_any_rectangle_is_drawn_within_the_canvas(
     x: int, y: int, width: int, height: int, fit: bool, source: tuple[int, int]
 ) -> None:
     box = user("a", x, y, width, height, adaption="fit" if fit else "crop")
-    picture = Compositor(layout(box, width=64, height=48), []).compose({"a": flat(RED, *source)})
+    picture = Compositor(layout(box, width=64, height=48), []).compose(main(a=flat(RED, *source)))
     assert picture.shape == (72, 64)
     if x >= 64 or y >= 48:
         assert is_like(color_at(picture, 32, 24), BLUE)
