@@ -9,6 +9,7 @@ Contract:
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import time
@@ -114,7 +115,7 @@ class RtmpPush:
             except ssl.SSLError as exc:
                 why = f"TLS: {getattr(exc, 'verify_message', '') or exc.reason}"
             except OSError as exc:
-                why = exc.strerror or str(exc)
+                why = os.strerror(exc.errno) if exc.errno else str(exc)
         raise RtmpError(f"cannot connect to {target.host}: {why}")
 
     async def _read(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 import av
 import numpy as np
@@ -13,13 +14,14 @@ import numpy.typing as npt
 from appliance.media import aiortc_hooks
 from appliance.media.uplink import Uplink, UplinkSettings
 from appliance.media.video_source import VideoSettings
+from appliance.room.client import RoomClient
 from appliance.room.options import RoomOptions
 from appliance.room.streams import LocalStream
 from hw import OnLost, Picture, PictureSink
 from hw.frame_code import draw_code
 from hw.pacing import Pacer, Tick
 from hw.synthetic import SyntheticMicrophone
-from tests.appliance.room.house import Guest, House
+from tests.appliance.room.house import Guest
 
 RED, GREEN, BLUE, WHITE, YELLOW = (200, 30, 30), (30, 180, 30), (40, 40, 210), (235, 235, 235), (200, 180, 30)
 Color = tuple[int, int, int]
@@ -64,16 +66,32 @@ class ColorCamera:
         self._pacer.close()
 
 
+class Hub(Protocol):
+    """Where clients come from."""
+
+    def guest(self, options: RoomOptions, *, uplink: Uplink) -> Guest: ...
+
+
+class HubAt:
+    """One that runs elsewhere."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def guest(self, options: RoomOptions, *, uplink: Uplink) -> Guest:
+        return Guest(RoomClient(self._url, options=options, uplink=uplink))
+
+
 @asynccontextmanager
 async def performer(
-    home: House, name: str, color: Color, tone_hz: float, *, screen: Color | None = None
+    home: Hub, name: str, color: Color, tone_hz: float, *, screen: Color | None = None
 ) -> AsyncIterator[Guest]:
     """A host of the live room `stage` who publishes its color and its tone, and shares a screen of another color."""
     aiortc_hooks.install(["127.0.0.1"], loopback=True)
     uplink = Uplink(UplinkSettings(VideoSettings(width=WIDTH, height=HEIGHT, fps=FPS)))
     uplink.start(SyntheticMicrophone(tone_hz=tone_hz), ColorCamera(color))
+    guest = home.guest(RoomOptions(), uplink=uplink)
     try:
-        guest = home.guest(RoomOptions(), uplink=uplink)
         await guest.client.join("stage", name, profile="live")
         await guest.client.publish(LocalStream(width=WIDTH, height=HEIGHT))
         if screen is not None:
@@ -81,7 +99,7 @@ async def performer(
             await guest.client.publish(LocalStream(name="screen", audio=False, width=WIDTH, height=HEIGHT))
         yield guest
     finally:
-        await guest.client.leave()
+        await guest.client.destroy()
         await uplink.close()
 
 

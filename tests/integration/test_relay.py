@@ -30,7 +30,21 @@ from appliance.room.events import RtmpState
 from hw.frame_code import read_code
 from tests.appliance.room.house import Guest, House, house
 from tests.integration import axe, browser
-from tests.integration.stage import BLUE, FPS, GREEN, RED, WHITE, YELLOW, color_at, flat, is_like, performer, strength
+from tests.integration.programs import program
+from tests.integration.stage import (
+    BLUE,
+    FPS,
+    GREEN,
+    RED,
+    WHITE,
+    YELLOW,
+    HubAt,
+    color_at,
+    flat,
+    is_like,
+    performer,
+    strength,
+)
 from tests.rtmp_server import RtmpServer, Watched, free_port, rtmp_server, watch
 
 ANNA_HZ, BEN_HZ = 500.0, 1300.0
@@ -188,7 +202,7 @@ async def test_a_recording_can_be_read_back(tmp_path: Path) -> None:
         both = {(160, 60): RED, (480, 240): GREEN}
 
         async def is_whole() -> bool:
-            """Also while it grows, as after a kill."""
+            """Also while it grows."""
             return path.stat().st_size > 100_000 and bool(shows(both)(await watch(str(path))))
 
         await eventually(is_whole, 0.3)
@@ -213,6 +227,33 @@ async def test_a_recording_can_be_read_back(tmp_path: Path) -> None:
         assert await home.admin("GET", "/recordings/..%2Fhub.sqlite3") == 404
         assert await home.admin("DELETE", f"/recordings/{name}") == 204
         assert await home.admin("GET", f"/recordings/{name}") == 404
+
+
+async def test_a_hub_that_is_killed_leaves_a_recording_that_plays(tmp_path: Path) -> None:
+    """A hub and nothing else: it had no media until then."""
+    port = free_port()
+    config = tmp_path / "hub.toml"
+    config.write_text(
+        f'[web]\nhost = "127.0.0.1"\nport = {port}\ntls = "off"\n[network]\nice_addresses = ["127.0.0.1"]\n'
+        "[hub]\nsecure = false\n"
+    )
+    async with (
+        program(tmp_path / "state", port, "hub", "--config", str(config)) as hub,
+        performer(HubAt(f"ws://127.0.0.1:{port}"), "anna", RED, ANNA_HZ) as anna,
+    ):
+        await anna.client.add_tasks([RtmpTask(task_id="tape", record=True, layout=SIDE_BY_SIDE)])
+        await told(anna, 505)
+        path = tmp_path / "state" / "recordings" / "00000001-stage-tape.mp4"
+
+        async def has_begun() -> bool:
+            return path.stat().st_size > 60_000
+
+        await eventually(has_begun, 0.1)
+        await hub.kill()
+    seen = await watch(str(path))
+    assert shows({(160, 60): RED, (480, 240): BLUE})(seen)
+    assert len(seen.pictures) >= 50
+    assert strength(seen.sound[-24_000:], 48_000, ANNA_HZ) > 0.03
 
 
 @pytest.mark.chromium
