@@ -23,6 +23,7 @@ import aiortc.rtcrtpsender
 from aioice import stun
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 from aiortc.codecs import is_rtx
+from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpHeaderExtensionParameters
 from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import (
     RTCP_PSFB_APP,
@@ -38,6 +39,7 @@ from aiortc.rtp import (
     unwrap_rtx,
 )
 
+from appliance.media import transport_cc
 from appliance.media.feedback import BitrateEstimate, Feedback, ReceiverReport
 from appliance.media.rtp_out import RtpStream, SentCounts, StreamParameters
 from appliance.media.rtp_port import Route, RtpPort
@@ -51,6 +53,11 @@ CONSENT_RETRANSMISSIONS = 3  # 0.5, 1.5 and 3.5 s after the first
 STUN_TIMEOUT_S = 2  # for a STUN or TURN server that does not answer; aioice waits 5 s
 
 _stock_decoder_worker: Any = aiortc.rtcrtpreceiver.decoder_worker
+_TRANSPORT_FEEDBACK = RTCRtcpFeedback("transport-cc")
+_TRANSPORT_NUMBER_ID = 4  # of the header extension; aiortc's own are 1 to 3
+FEEDBACK_S = 0.07  # from the first packet to the feedback about it and those after it
+_stock_parse_rtpfb = RtcpRtpfbPacket.parse
+
 _get_host_addresses = aioice.ice.get_host_addresses
 _epoch = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=time.monotonic())
 _NTP_AT_ZERO_S = (_epoch - aiortc.clock.NTP_EPOCH).total_seconds()
@@ -69,6 +76,7 @@ def install(ice_addresses: Sequence[str] = (), *, loopback: bool = False) -> Non
     receivers: Any = aiortc.rtcrtpreceiver
     receivers.decoder_worker = _decoder_worker
     aiortc.codecs.CODECS["audio"][0].parameters = {"minptime": 10, "useinbandfec": 1}
+    _install_transport_feedback()
 
 
 async def self_test() -> None:
@@ -100,6 +108,30 @@ def _install_clock() -> None:
     clock: Any = aiortc.clock
     clock.current_datetime = monotonic_datetime
     clock.current_ntp_time = _ntp_time  # twice a packet: aiortc's way through datetime is a tenth of a leg's cost
+
+
+def _install_transport_feedback() -> None:
+    """Offered and answered, and not taken for a NACK when it comes."""
+    for kind, codecs in aiortc.codecs.CODECS.items():
+        extensions = aiortc.codecs.HEADER_EXTENSIONS[kind]
+        if all(extension.uri != transport_cc.URI for extension in extensions):
+            extensions.append(RTCRtpHeaderExtensionParameters(id=_TRANSPORT_NUMBER_ID, uri=transport_cc.URI))
+        for codec in codecs:
+            if not is_rtx(codec) and _TRANSPORT_FEEDBACK not in codec.rtcpFeedback:
+                codec.rtcpFeedback.append(_TRANSPORT_FEEDBACK)
+    feedback: Any = RtcpRtpfbPacket
+    feedback.parse = _parse_rtpfb
+
+
+def _parse_rtpfb(data: bytes, fmt: int) -> RtcpRtpfbPacket:
+    if fmt != transport_cc.FMT:
+        return _stock_parse_rtpfb(data, fmt)
+    if len(data) < 8:
+        raise ValueError("RTCP RTP feedback length is invalid")
+    packet: Any = RtcpRtpfbPacket(fmt, int.from_bytes(data[:4], "big"), int.from_bytes(data[4:8], "big"))
+    packet.fci = data[8:]
+    feedback: RtcpRtpfbPacket = packet
+    return feedback
 
 
 def _install_ice(addresses: tuple[str, ...], *, loopback: bool) -> None:
@@ -261,8 +293,13 @@ class SenderCalls(Protocol):
     def on_feedback(self, feedback: Feedback) -> None: ...
 
 
-def take_over_sender(sender: RTCRtpSender, port: RtpPort, calls: SenderCalls) -> None:
-    """RTP is ours, packed and sent without aiortc; RTCP, BYE and statistics stay aiortc's. Before the sender starts."""
+def take_over_sender(
+    sender: RTCRtpSender, port: RtpPort, calls: SenderCalls, numbers: transport_cc.SentPackets | None = None
+) -> None:
+    """RTP is ours, packed and sent without aiortc; RTCP, BYE and statistics stay aiortc's. Before the sender starts.
+
+    `numbers` are the peer connection's: with them, packets are numbered where the receiver gives feedback for it.
+    """
     inner: Any = sender
     handle, send_rtcp = inner._handle_rtcp_packet, inner._send_rtcp
     rtp: RtpStream | None = None
@@ -270,7 +307,9 @@ def take_over_sender(sender: RTCRtpSender, port: RtpPort, calls: SenderCalls) ->
     async def started(codec: Any) -> None:
         nonlocal rtp
         _open(port, inner.transport)
-        rtp = RtpStream(_stream_parameters(inner, codec), port)
+        numbered = numbers is not None and _TRANSPORT_FEEDBACK in codec.rtcpFeedback
+        rtp = RtpStream(_stream_parameters(inner, codec, numbered=numbered), port, numbers)
+        inner.transport._rtp_router.register_sender(inner, ssrc=inner._rtx_ssrc)  # feedback may name this one
         calls.on_start(rtp)
         await asyncio.get_running_loop().create_future()  # until the sender is stopped
 
@@ -278,6 +317,8 @@ def take_over_sender(sender: RTCRtpSender, port: RtpPort, calls: SenderCalls) ->
         if isinstance(packet, RtcpRtpfbPacket):
             if packet.fmt == RTCP_RTPFB_NACK:
                 calls.on_nack(packet.lost)
+            elif packet.fmt == transport_cc.FMT and numbers is not None:
+                numbers.take(packet.fci, time.monotonic())  # type: ignore[attr-defined]
             return
         await handle(packet)
         if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
@@ -320,7 +361,7 @@ def _open(port: RtpPort, dtls: Any) -> None:
     port.open(dtls._tx_srtp, route)
 
 
-def _stream_parameters(inner: Any, codec: Any) -> StreamParameters:
+def _stream_parameters(inner: Any, codec: Any, *, numbered: bool) -> StreamParameters:
     ids = inner._RTCRtpSender__rtp_header_extensions_map._HeaderExtensionsMap__ids
     return StreamParameters(
         ssrc=inner._ssrc,
@@ -331,6 +372,7 @@ def _stream_parameters(inner: Any, codec: Any) -> StreamParameters:
         mid_id=ids.mid or 0,
         abs_send_time_id=ids.abs_send_time or 0,
         audio_level_id=ids.audio_level or 0,
+        transport_number_id=(ids.transport_sequence_number or 0) if numbered else 0,
         clock_hz=codec.clockRate,
     )
 
@@ -437,8 +479,8 @@ def receive_video(receiver: RTCRtpReceiver, target: VideoReceiver) -> None:
 
 
 async def _estimate_bandwidth(inner: Any, packet: RtpPacket, arrival_time_ms: int) -> None:
-    if packet.extensions.abs_send_time is None:
-        return
+    if packet.extensions.abs_send_time is None or packet.extensions.transport_sequence_number is not None:
+        return  # who numbers its packets estimates for itself: see ArrivalReports
     remb = inner._RTCRtpReceiver__remote_bitrate_estimator.add(
         abs_send_time=packet.extensions.abs_send_time,
         arrival_time_ms=arrival_time_ms,
@@ -450,6 +492,48 @@ async def _estimate_bandwidth(inner: Any, packet: RtpPacket, arrival_time_ms: in
         await inner._send_rtcp(
             RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=inner._RTCRtpReceiver__rtcp_ssrc, media_ssrc=0, fci=fci)
         )
+
+
+class ArrivalReports:
+    """Tells who sends numbered packets when each arrived. After the remote description, before media; then `close`."""
+
+    def __init__(self, pc: RTCPeerConnection, interval_s: float = FEEDBACK_S) -> None:
+        self._interval_s = interval_s
+        transceivers: list[Any] = pc.getTransceivers()
+        self._dtls: Any = transceivers[0].receiver.transport
+        self._ssrc: int = transceivers[0].sender._ssrc
+        self._media_ssrc = 0
+        self._log = transport_cc.ArrivalLog()
+        self._timer: asyncio.TimerHandle | None = None
+        self._sending: asyncio.Task[None] | None = None
+        if any(_TRANSPORT_FEEDBACK in codec.rtcpFeedback for each in transceivers for codec in each._codecs):
+            router = self._dtls._rtp_router
+            self._route = router.route_rtp
+            router.route_rtp = self._route_rtp
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._sending is not None:
+            self._sending.cancel()
+
+    def _route_rtp(self, packet: RtpPacket) -> Any:
+        number = packet.extensions.transport_sequence_number
+        if number is not None:
+            self._media_ssrc = packet.ssrc
+            self._log.arrived(number, time.monotonic())
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(self._interval_s, self._start)
+        return self._route(packet)
+
+    def _start(self) -> None:
+        self._timer = None
+        self._sending = asyncio.create_task(self._send(), name="leg-transport-feedback")
+
+    async def _send(self) -> None:
+        with suppress(ConnectionError):
+            for fci in self._log.feedback(time.monotonic()):
+                await self._dtls._send_rtp(transport_cc.rtcp(fci, self._ssrc, self._media_ssrc))
 
 
 class _FeedbackPort:

@@ -26,6 +26,7 @@ from aiortc import (
     RTCPeerConnection,
     RTCRtpReceiver,
     RTCRtpSender,
+    RTCRtpTransceiver,
     RTCSessionDescription,
 )
 from aiortc.codecs import CODECS, HEADER_EXTENSIONS
@@ -52,7 +53,8 @@ from pylibsrtp import Policy, Session
 
 from appliance.errors import HookError
 from appliance.media import aiortc_hooks as hooks
-from appliance.media.feedback import BitrateEstimate, Feedback, ReceiverReport
+from appliance.media import transport_cc
+from appliance.media.feedback import BitrateEstimate, Feedback, ReceiverReport, TransportReport
 from appliance.media.frames import EncodedFrame
 from appliance.media.payload import packetize_vp8
 from appliance.media.rtp_out import RtpStream
@@ -169,6 +171,7 @@ async def _peer_connection() -> None:
         offering.addTransceiver("audio", direction="sendonly")
         offer = await offering.createOffer()
         _check("useinbandfec=1" in offer.sdp, "Opus is offered without FEC")
+        _check("transport-cc" in offer.sdp and transport_cc.URI in offer.sdp, "packets are offered without numbers")
         await offering.setLocalDescription(offer)
         await answering.setRemoteDescription(RTCSessionDescription(hooks.passive_offer(offer.sdp), "offer"))
         answer = await answering.createAnswer()
@@ -266,7 +269,8 @@ async def _send_to(far: _Far) -> None:
     sender = RTCRtpSender("audio", transport)
     sender.replaceTrack(RemoteStreamTrack("audio"))
     port, calls = RtpPort(), _Calls()
-    hooks.take_over_sender(sender, port, calls)
+    reports: list[TransportReport] = []
+    hooks.take_over_sender(sender, port, calls, transport_cc.SentPackets(reports.append))
     parameters = RTCRtpSendParameters(
         codecs=CODECS["audio"][:1], headerExtensions=HEADER_EXTENSIONS["audio"], muxId="mid"
     )
@@ -285,6 +289,14 @@ async def _send_to(far: _Far) -> None:
         _check(first.ssrc == inner._ssrc and first.payload_type == 96, "the stream is another one")
         _check(first.extensions.audio_level == (False, 33), "the audio level is not sent")
         _check(first.extensions.mid == "mid", "the medium's id is not sent")
+        numbers = [packet.extensions.transport_sequence_number for packet in packets]
+        _check(numbers == [0, 1, 2], f"the packets are numbered {numbers}")
+        told = transport_cc.build(transport_cc.Statuses(0, 0, (4, None)), 0)
+        feedback = RtcpPacket.parse(transport_cc.rtcp(told, 1, inner._rtx_ssrc))[0]
+        for recipient in transport._rtp_router.route_rtcp(feedback):
+            await recipient._handle_rtcp_packet(feedback)
+        fates = [fate.arrived_s for fate in reports[0].packets] if reports else []
+        _check(fates == [0.001, None], f"transport-wide feedback came as {fates}")
         _uses(inner._run_rtcp, "_send_rtcp")
         await inner._send_rtcp([RtcpSrPacket(inner._ssrc, RtcpSenderInfo(0, 0, 0, 0))])
         report = RtcpPacket.parse(await far.receive())[0]
@@ -306,6 +318,41 @@ async def _send_to(far: _Far) -> None:
         await sender.stop()
     goodbye = RtcpPacket.parse(await far.receive())[0]
     _check(isinstance(goodbye, RtcpByePacket), "the receiver is not told of the end")
+
+
+async def _transport_feedback() -> None:
+    far = _Far()
+    try:
+        dtls: Any = await far.connect()
+        pc = _Answering(dtls)
+        reports = hooks.ArrivalReports(pc, interval_s=0.0)  # type: ignore[arg-type]
+        extensions = HeaderExtensionsMap()
+        extensions.configure(RTCRtpSendParameters(headerExtensions=HEADER_EXTENSIONS["video"]))
+        dtls._rtp_header_extensions_map = extensions
+        packet = RtpPacket(payload_type=96, ssrc=5, sequence_number=3)
+        packet.extensions.transport_sequence_number = 77
+        await dtls._handle_rtp_data(packet.serialize(extensions), arrival_time_ms=0)
+        _uses(RTCDtlsTransport._recv_next, "_handle_rtp_data")
+        feedback: Any = RtcpPacket.parse(await far.receive())[0]
+        reports.close()
+        _check((feedback.fmt, feedback.media_ssrc) == (transport_cc.FMT, 5), f"the sender hears {feedback}")
+        statuses = transport_cc.parse(feedback.fci)
+        _check((statuses.base, len(statuses.ticks)) == (77, 1), f"the sender hears of {statuses}")
+    finally:
+        await far.close()
+
+
+class _Answering:
+    """A peer connection with one transceiver that receives."""
+
+    def __init__(self, dtls: RTCDtlsTransport) -> None:
+        transceiver = RTCRtpTransceiver("video", RTCRtpReceiver("video", dtls), RTCRtpSender("video", dtls))
+        inner: Any = transceiver
+        inner._codecs = CODECS["video"][:1]
+        self._transceivers = [transceiver]
+
+    def getTransceivers(self) -> list[RTCRtpTransceiver]:
+        return self._transceivers
 
 
 async def _receiving_audio() -> None:
@@ -381,6 +428,7 @@ _TESTS: tuple[Callable[[], Awaitable[None]], ...] = (
     _consent_checks,
     _peer_connection,
     _sending,
+    _transport_feedback,
     _receiving_audio,
     _receiving_video,
 )

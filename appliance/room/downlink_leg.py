@@ -63,6 +63,7 @@ class DownlinkLeg(Leg):
         self._on_media = on_media
         self._inbound: list[aiortc_hooks.Inbound] = []
         self._video_receiver: VideoReceiver | None = None
+        self._arrival_reports: aiortc_hooks.ArrivalReports | None = None
         self._decryption = decryption
         self._decryptors: list[FrameDecryptor] = []
 
@@ -83,6 +84,7 @@ class DownlinkLeg(Leg):
                     self._take_video(receiver)
         if self.audio is None and self.video is None:
             raise SdpError("the offer sends nothing", operation=self.leg_id)
+        self._arrival_reports = aiortc_hooks.ArrivalReports(self.pc)
         try:
             return await self._describe()
         except Exception as exc:  # as above
@@ -150,6 +152,8 @@ class DownlinkLeg(Leg):
             aiortc_hooks.stop_decoding(receiver)
         if self._video_receiver is not None:
             await self._video_receiver.close()
+        if self._arrival_reports is not None:
+            self._arrival_reports.close()
         await super()._end()
         for decryptor in self._decryptors:
             assert self._decryption is not None

@@ -12,6 +12,7 @@ from appliance.media import aiortc_hooks
 from appliance.media.frames import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, Kind
 from appliance.media.rtp_port import RtpPort
 from appliance.media.stream_sender import StreamSender
+from appliance.media.transport_cc import SentPackets
 from appliance.media.uplink import Uplink
 from appliance.room.leg import Leg, LegStats, codecs
 from appliance.room.signaling_base import Selection, StreamName, VideoCodec
@@ -49,6 +50,7 @@ class UplinkLeg(Leg):
         """
         super().__init__(leg_id, ice_servers, on_closed)
         self._port = RtpPort()
+        self._numbers = SentPackets() if "video" in kinds else None  # nobody adapts sound alone to delay
         self._senders: list[StreamSender] = []
         own = uplink.video_codecs(stream)
         video = tuple(codec for codec in own if codec in video_codecs) or own
@@ -56,7 +58,9 @@ class UplinkLeg(Leg):
             transceiver = self.pc.addTransceiver(_SilentTrack(kind), direction="sendonly")
             transceiver.setCodecPreferences(codecs(kind, ("opus",) if kind == "audio" else video))
             sender = StreamSender(kind, uplink, stream, layer if kind == "video" else "high")
-            aiortc_hooks.take_over_sender(transceiver.sender, self._port, sender)
+            aiortc_hooks.take_over_sender(transceiver.sender, self._port, sender, self._numbers)
+            if self._numbers is not None and kind == "video":
+                self._numbers.on_report = sender.on_feedback
             self._senders.append(sender)
 
     def select(self, layer: Selection) -> None:

@@ -11,6 +11,7 @@ from itertools import pairwise
 import pytest
 
 from appliance.media import aiortc_hooks
+from appliance.media.feedback import BitrateEstimate, Feedback, PacketFate, TransportReport
 from appliance.media.opus_decoder import OpusDecoder
 from hw.level import dbov
 from tests.appliance.room.leg_pair import TONE_HZ, Call, audio_of, codes, is_rtcp, pitch_hz, until
@@ -136,3 +137,48 @@ async def test_the_offer_holds_what_is_needed_and_nothing_else() -> None:
         answer = await down.answer(offer)
         assert answer.count("a=recvonly") == 2
         assert "a=setup:passive" in answer
+
+
+async def test_a_leg_hears_the_fate_of_each_packet_of_both_kinds() -> None:
+    async with Call(fps=30) as call:
+        up, _ = await call.connect()
+        video = next(sender for sender in up._senders if sender.kind == "video")
+        await until(lambda: video.tap is not None)
+        assert video.tap is not None
+        fates: list[PacketFate] = []
+        estimates: list[BitrateEstimate] = []
+        report = video.tap.report
+
+        def hear(feedback: Feedback) -> None:
+            if isinstance(feedback, TransportReport):
+                fates.extend(feedback.packets)
+            elif isinstance(feedback, BitrateEstimate):
+                estimates.append(feedback)
+            report(feedback)
+
+        video.tap.report = hear  # type: ignore[method-assign]
+        call.wire.delay_s = 0.03
+        await until(lambda: len(fates) > 100)
+        assert all(fate.arrived_s is not None for fate in fates)
+        delays_s = [fate.arrived_s - fate.sent_s for fate in fates[50:] if fate.arrived_s is not None]
+        assert 0.029 < min(delays_s) < 0.06
+        call.wire.loss = 0.2
+        await until(lambda: len(fates) > 500)
+        assert 0.1 < sum(fate.arrived_s is None for fate in fates[150:500]) / 350 < 0.3
+        assert len([fate for fate in fates if fate.size_bytes < 150]) > 100  # sound is among them
+        assert estimates == []  # who gets that does not estimate for the sender
+
+
+async def test_sound_alone_asks_for_no_feedback_on_each_packet() -> None:
+    async with Call() as call:
+        _, down = await call.connect(("audio",))
+        feedback = []
+
+        def seen(data: bytes) -> bool:
+            if is_rtcp(data):
+                feedback.append(data[1])
+            return False
+
+        call.wire.drop = seen
+        await until(lambda: len(audio_of(down).payloads) > 50)
+        assert 205 not in feedback
