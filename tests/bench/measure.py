@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from tests.wire import Wire
 
-Contender = Literal["ours", "stock", "chromium"]
+Contender = Literal["ours", "stock", "chromium", "gstreamer"]
 SETTLE_S = 4.0  # bit rates have ramped up and buffers have settled
 
 

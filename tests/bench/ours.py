@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from appliance.media import aiortc_hooks
 from appliance.media.playout import Playout
-from appliance.media.uplink import Uplink
+from appliance.media.uplink import Uplink, UplinkSettings
+from appliance.media.video_source import VideoSettings
 from appliance.room.downlink_leg import DownlinkLeg
 from appliance.room.uplink_leg import UplinkLeg
+from hw import Camera
+from tests.bench.encoded import BITRATE_BPS, EncodedCamera, FilmCamera
 from tests.bench.end import Recording
 from tests.bench.sources import BenchCamera, BenchMicrophone, BenchSpeaker, BurstListener, frame_age_ms
 
@@ -21,14 +25,17 @@ def _lost(reason: str) -> None:
 class Sender(Recording):
     """One Uplink, a leg for every offer."""
 
+    settings = UplinkSettings()
+    camera: Callable[[], Camera] = BenchCamera
+
     def __init__(self) -> None:
         super().__init__()
         self._out: list[UplinkLeg] = []
 
     async def start(self) -> None:
         aiortc_hooks.install(["127.0.0.1"])
-        self._uplink = Uplink()
-        self._uplink.start(BenchMicrophone(), BenchCamera())
+        self._uplink = Uplink(self.settings)
+        self._uplink.start(BenchMicrophone(), self.camera())
 
     async def offer(self) -> str:
         leg = UplinkLeg(f"leg{len(self._out)}", self._uplink, ("audio", "video"), ice_servers=(), on_closed=_lost)
@@ -51,6 +58,19 @@ class Sender(Recording):
         for leg in self._out:
             await leg.close()
         await self._uplink.close()
+
+
+class FilmSender(Sender):
+    """Encodes the film at its own rate."""
+
+    settings = UplinkSettings(VideoSettings(max_bitrate_bps=BITRATE_BPS))
+    camera = FilmCamera
+
+
+class PassThroughSender(FilmSender):
+    """Sends the film as it is."""
+
+    camera = EncodedCamera
 
 
 class Sink(Recording):

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from tests.bench import chromium, ours, stock
+from tests.bench import chromium, gstreamer, ours, stock
 from tests.bench.end import End
 
 CONTENDERS: dict[tuple[str, str], type[End]] = {
@@ -23,6 +23,10 @@ CONTENDERS: dict[tuple[str, str], type[End]] = {
     ("ours", "receiver"): ours.Receiver,
     ("ours", "sink"): ours.Sink,
     ("ours", "party"): ours.Party,
+    ("ours", "h264-sender"): ours.PassThroughSender,
+    ("ours", "x264-sender"): ours.FilmSender,
+    ("gstreamer", "h264-sender"): gstreamer.Sender,
+    ("gstreamer", "x264-sender"): gstreamer.EncodingSender,
     ("stock", "sender"): stock.Sender,
     ("stock", "receiver"): stock.Receiver,
     ("chromium", "sender"): chromium.Chromium,
@@ -32,11 +36,11 @@ CONTENDERS: dict[tuple[str, str], type[End]] = {
 
 
 def measured(contender: str) -> list[psutil.Process]:
-    """Of Chromium its own processes, not the one that drives it."""
+    """Of Chromium and GStreamer their own processes, not the one that drives them."""
     this = psutil.Process()
-    if contender != "chromium":
-        return [this]
-    return [each for each in this.children(recursive=True) if "chrom" in each.name()]
+    if contender == "chromium":
+        return [each for each in this.children(recursive=True) if "chrom" in each.name()]
+    return this.children() if contender == "gstreamer" else [this]
 
 
 def cpu_s(processes: list[psutil.Process]) -> float:

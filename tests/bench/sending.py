@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from tests.bench import gstreamer
 from tests.bench.measure import Contender, connect, role, settled
 from tests.bench.table import Row, row
 
@@ -20,17 +21,22 @@ class SenderLoad:
     pss_mb: float
 
     @property
+    def first_leg(self) -> float:
+        """Cores beyond those of the sources."""
+        return self.cpu[1] - self.cpu[0]
+
+    @property
     def extra_leg(self) -> float:
         """Cores for each of the second to the fourth leg."""
         return (self.cpu[4] - self.cpu[1]) / 3
 
 
-async def sender_load(contender: Contender) -> SenderLoad:
+async def sender_load(contender: Contender, kind: str = "sender") -> SenderLoad:
     """Cores of one sender with 0, 1, 2 and 4 legs; the other ends are the same cheap sink for each contender."""
     cpu: dict[int, float] = {}
     kbps: dict[int, float] = {}
     async with AsyncExitStack() as stack:
-        sender = await stack.enter_async_context(role(contender, "sender"))
+        sender = await stack.enter_async_context(role(contender, kind))
         sink = await stack.enter_async_context(role("ours", "sink"))
         measured = await settled(sender, MEASURE_S)
         cpu[0] = measured["cpu"]
@@ -48,9 +54,21 @@ async def rows() -> list[Row]:
         row(f"sender CPU, {legs} legs, 720p30", "cores", ours.cpu[legs], stock.cpu[legs], goal)
         for legs, goal in ((1, 1.0), (2, 0.7), (4, 0.5))
     ]
-    first = ours.cpu[1] - ours.cpu[0]
-    table.append(
-        row("each of legs 2 to 4, by the first leg", "cores", ours.extra_leg, first, 0.10, peer="our own first leg")
-    )
+    own = "our own first leg"
+    table.append(row("each of legs 2 to 4, by the first leg", "cores", ours.extra_leg, ours.first_leg, 0.10, peer=own))
     table.append(row("sender memory, 4 legs", "MB", ours.pss_mb, stock.pss_mb, 1.0))
+    return table + await gstreamer_rows()
+
+
+async def gstreamer_rows() -> list[Row]:
+    """The same film with sound, encoded before or by x264; none where GStreamer is missing."""
+    if packages := gstreamer.missing():
+        print(f"no rows against GStreamer, for something of Debian's is missing: {packages}")
+        return []
+    table = []
+    for kind, name in (("h264-sender", "pass-through"), ("x264-sender", "x264")):
+        ours, theirs = await sender_load("ours", kind), await sender_load("gstreamer", kind)
+        for what, value in (("first leg", "first_leg"), ("each further leg", "extra_leg")):
+            mine, peer = getattr(ours, value), getattr(theirs, value)
+            table.append(row(f"{name} 720p30, {what}", "cores", mine, peer, 1.0, peer="GStreamer webrtcbin"))
     return table

@@ -104,14 +104,14 @@ def _paced(name: str, period_s: float, tick: Callable[[float], None], stop: thre
     return thread
 
 
-class _Paced:
+class Paced:
     def __init__(self, device_id: str, period_s: float) -> None:
         self.device_id = device_id
         self._period_s = period_s
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def _run(self, tick: Callable[[float], None]) -> None:
+    def run(self, tick: Callable[[float], None]) -> None:
         self._thread = _paced(self.device_id, self._period_s, tick, self._stop)
 
     def close(self) -> None:
@@ -121,15 +121,15 @@ class _Paced:
             self._thread = None
 
 
-class BenchMicrophone(_Paced):
+class BenchMicrophone(Paced):
     def __init__(self) -> None:
         super().__init__("bench-microphone", BLOCK_FRAMES / SAMPLE_RATE_HZ)
 
     def start(self, sink: Callable[[AudioBlock], None], on_lost: Callable[[HardwareError], None]) -> None:
-        self._run(lambda due_s: sink(AudioBlock(burst_block(due_s), due_s)))
+        self.run(lambda due_s: sink(AudioBlock(burst_block(due_s), due_s)))
 
 
-class BenchCamera(_Paced):
+class BenchCamera(Paced):
     width, height, fps = WIDTH, HEIGHT, FPS
 
     def __init__(self) -> None:
@@ -137,7 +137,7 @@ class BenchCamera(_Paced):
         self._pictures = MovingPictures()
 
     def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: Callable[[HardwareError], None]) -> None:
-        self._run(lambda due_s: sink(Picture(self._pictures.next(due_s), due_s)))
+        self.run(lambda due_s: sink(Picture(self._pictures.next(due_s), due_s)))
 
     def request_keyframe(self) -> None:
         """It does not encode."""
@@ -146,7 +146,7 @@ class BenchCamera(_Paced):
         """It does not encode."""
 
 
-class BenchSpeaker(_Paced):
+class BenchSpeaker(Paced):
     """Pulls 10 ms each 10 ms, as a sound card would, and listens for bursts."""
 
     def __init__(self, listener: BurstListener) -> None:
@@ -154,4 +154,4 @@ class BenchSpeaker(_Paced):
         self._listener = listener
 
     def start(self, source: Callable[[], Samples], on_lost: Callable[[HardwareError], None]) -> None:
-        self._run(lambda due_s: self._listener.hear(source(), due_s))
+        self.run(lambda due_s: self._listener.hear(source(), due_s))

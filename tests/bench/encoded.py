@@ -1,0 +1,98 @@
+"""A film for senders that need not encode, and its raw pictures: the same for every contender."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+import av
+
+from hw import AccessUnit, HardwareError, Picture
+from tests.bench.sources import FPS, HEIGHT, WIDTH, MovingPictures, Paced
+
+PICTURES = 120
+GROUP = 60  # pictures from key frame to key frame, as hardware encoders make them by themselves
+BITRATE_BPS = 1_500_000
+FILM_S = 120  # longer than any measurement
+
+
+def pictures() -> Iterator[av.VideoFrame]:
+    source = MovingPictures()
+    for number in range(PICTURES):
+        yield source.next(number / FPS)
+
+
+@cache
+def access_units() -> tuple[bytes, ...]:
+    encoder = av.CodecContext.create("libx264", "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+    encoder.framerate, encoder.time_base = Fraction(FPS), Fraction(1, FPS)
+    encoder.bit_rate, encoder.gop_size, encoder.profile = BITRATE_BPS, GROUP, "Baseline"
+    vbv = f"vbv-maxrate={BITRATE_BPS // 1000}:vbv-bufsize={BITRATE_BPS // 2000}:scenecut=0:keyint={GROUP}"
+    encoder.options = {"preset": "superfast", "tune": "zerolatency", "x264-params": f"repeat-headers=1:{vbv}"}
+    units = []
+    for number, picture in enumerate(pictures()):
+        picture.pts = number
+        units += [bytes(packet) for packet in encoder.encode(picture)]
+    return (*units, *(bytes(packet) for packet in encoder.encode(None)))
+
+
+def write(kind: str, directory: Path) -> Path:
+    """For who reads files: "h264", a film of two minutes in an MP4 file; "raw", the pictures, 00000, 00001, ..."""
+    if kind == "raw":
+        for number, picture in enumerate(pictures()):
+            (directory / f"{number:05d}").write_bytes(picture.to_ndarray().tobytes())
+        return directory / "%05d"
+    path = directory / "film.mp4"
+    with av.open(BytesIO(b"".join(access_units())), format="h264") as film, av.open(path, "w") as out:
+        stream = out.add_stream_from_template(film.streams.video[0])
+        for number in range(FILM_S * FPS):
+            packet = av.Packet(access_units()[number % PICTURES])
+            packet.stream, packet.time_base = stream, Fraction(1, FPS)
+            packet.pts = packet.dts = number
+            packet.is_keyframe = number % GROUP == 0
+            out.mux(packet)
+    return path
+
+
+class FilmCamera(Paced):
+    """Delivers the film's pictures in a loop."""
+
+    width, height, fps = WIDTH, HEIGHT, FPS
+
+    def __init__(self) -> None:
+        super().__init__("bench-film-camera", 1 / FPS)
+        self._arrays = [picture.to_ndarray() for picture in pictures()]
+        self._at = 0
+
+    def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: Callable[[HardwareError], None]) -> None:
+        self.run(lambda due_s: sink(self._next(due_s)))
+
+    def _next(self, due_s: float) -> Picture | AccessUnit:
+        array = self._arrays[self._at]
+        self._at = (self._at + 1) % PICTURES
+        return Picture(av.VideoFrame.from_ndarray(array, format="yuv420p"), due_s)
+
+    def request_keyframe(self) -> None:
+        """It does not encode."""
+
+    def set_bitrate(self, bps: int) -> None:
+        """It does not encode."""
+
+
+class EncodedCamera(FilmCamera):
+    """Delivers the film as access units; it goes its own way."""
+
+    def __init__(self) -> None:
+        Paced.__init__(self, "bench-encoded-camera", 1 / FPS)
+        self._units = access_units()
+        self._at = 0
+
+    def _next(self, due_s: float) -> Picture | AccessUnit:
+        at = self._at
+        self._at = (at + 1) % PICTURES
+        return AccessUnit(self._units[at], at % GROUP == 0, due_s)
