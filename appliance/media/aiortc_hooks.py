@@ -479,8 +479,8 @@ def receive_video(receiver: RTCRtpReceiver, target: VideoReceiver) -> None:
 
 
 async def _estimate_bandwidth(inner: Any, packet: RtpPacket, arrival_time_ms: int) -> None:
-    if packet.extensions.abs_send_time is None or packet.extensions.transport_sequence_number is not None:
-        return  # who numbers its packets estimates for itself: see ArrivalReports
+    if packet.extensions.abs_send_time is None:
+        return
     remb = inner._RTCRtpReceiver__remote_bitrate_estimator.add(
         abs_send_time=packet.extensions.abs_send_time,
         arrival_time_ms=arrival_time_ms,
