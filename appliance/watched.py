@@ -53,6 +53,7 @@ class Watched:
         self._loop = asyncio.get_running_loop()
         self._closed = asyncio.Event()
         self._closable = device
+        self._measured = device if isinstance(device, Measured) else None
         self._closing = False
         self._opener: threading.Thread | None = None
         self._closer = threading.Thread(target=self._close, name=f"close {device.device_id}", daemon=True)
@@ -65,7 +66,8 @@ class Watched:
 
     @property
     def stats(self) -> SoundStats | None:
-        return self._closable.stats if isinstance(self._closable, Measured) else None
+        """None also of a device that does not measure itself."""
+        return self._measured.stats if self._measured is not None else None
 
     @property
     def is_closed(self) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench import buttons, cost, hub_rows, quality, rate, relay, sending
+from tests.bench import buttons, cost, echo, hub_rows, quality, rate, relay, sending
 from tests.bench.table import Row, chart, markdown, text
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +27,7 @@ GROUPS: Mapping[str, tuple[str, Callable[[], Coroutine[Any, Any, list[Row]]]]] =
     "rate": ("A link that narrows", rate.rows),
     "sending": ("Sending", sending.rows),
     "cost": ("A whole call", cost.rows),
+    "echo": ("Echo, in simulated rooms", echo.rows),
     "buttons": ("Buttons", buttons.rows),
     "hub": ("The hub", hub_rows.rows),
     "relay": ("Relay and recording", relay.rows),

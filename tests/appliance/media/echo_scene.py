@@ -58,8 +58,11 @@ class Heard:
         return 2 * _db(abs(float(out @ near / (near @ near))))
 
     def near_and_out(self, from_s: float, to_s: float) -> tuple[Wave, Wave]:
+        """Both in time with each other: the high-pass of the canceller shifts talk by a fraction of a millisecond."""
         first, last = round(from_s * SAMPLE_RATE_HZ), round(to_s * SAMPLE_RATE_HZ)
-        return self.near[first:last], self.out[first + self.delay : last + self.delay]
+        near = self.near[first:last]
+        shifted = [self.out[first + delay : last + delay] for delay in range(self.delay - 16, self.delay + 17)]
+        return near, max(shifted, key=lambda out: abs(float(out @ near)))
 
 
 def _db(ratio: float) -> float:
