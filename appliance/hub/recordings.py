@@ -7,13 +7,14 @@ import os
 import re
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 DIRECTORY = "recordings"  # in the state directory
 KEEP_FREE_BYTES = 256 * 1024 * 1024  # of the disk, for everything else
 CHECK_BYTES = 1024 * 1024  # written between two looks at what is there
-_NAME = re.compile(r"(\d{8})-([A-Za-z0-9._~-]{1,64})-([A-Za-z0-9_]{1,64})\.mp4")
+_NAME = re.compile(r"\d{8}-([A-Za-z0-9._~-]{1,64})-([A-Za-z0-9_]{1,64})\.mp4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +93,10 @@ class Recordings:
         found = []
         for path in sorted(self._directory.iterdir()):
             match = _NAME.fullmatch(path.name)
-            if match is not None:
-                facts = path.stat()
-                growing = path.name in self._growing
-                found.append(StoredRecording(path.name, match[2], match[3], facts.st_size, facts.st_mtime, growing))
+            with suppress(FileNotFoundError):  # its owner may delete one by hand
+                if match is not None:
+                    facts, growing = path.stat(), path.name in self._growing
+                    found.append(StoredRecording(path.name, match[1], match[2], facts.st_size, facts.st_mtime, growing))
         return found
 
     def _prune(self) -> None:

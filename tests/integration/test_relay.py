@@ -144,6 +144,11 @@ async def test_who_is_where_and_who_speaks(tmp_path: Path, server: RtmpServer) -
         assert (await told(anna, 511)).message == "deleted"
         assert (await to_the_end).ended
 
+        async def is_quiet() -> bool:
+            return not [thread.name for thread in threading.enumerate() if thread.name.startswith("relay")]
+
+        await eventually(is_quiet, 0.05)
+
 
 @pytest.mark.row("U88")
 async def test_a_dead_server_and_one_that_comes_back(tmp_path: Path, server: RtmpServer) -> None:
