@@ -135,25 +135,25 @@ class Watched:
         return width, rows * 2 // 3
 
 
-def _opened(source: str, options: dict[str, str]) -> av.container.InputContainer:
-    """With both streams: who comes as a stream begins may see the first of them only."""
+def _opened(source: str, options: dict[str, str], streams: int) -> av.container.InputContainer:
+    """With all its streams: who comes as a stream begins may see the first of them only."""
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while True:
         container = av.open(source, timeout=10, options=options)
-        if len(container.streams) == 2 or time.monotonic() > deadline_s:
+        if len(container.streams) == streams or time.monotonic() > deadline_s:
             return container
         container.close()
 
 
-def _watch(source: str, seconds: float, until: Callable[[Watched], bool]) -> Watched:
+def _watch(source: str, seconds: float, until: Callable[[Watched], bool], streams: int) -> Watched:
     seen = Watched()
     blocks: list[npt.NDArray[np.float32]] = []
     options = {} if "://" not in source else {"rtmp_live": "live", "analyzeduration": "2000000"}
-    with _opened(source, options) as container:
+    with _opened(source, options, streams) as container:
         seen.metadata = dict(container.metadata)
         begun_s = time.monotonic()
         try:
-            for frame in container.decode(video=0, audio=0):
+            for frame in container.decode(list(container.streams)):
                 if isinstance(frame, av.AudioFrame):
                     seen.rate_hz, seen.channels = frame.sample_rate, frame.layout.nb_channels
                     seen.sound_s = seen.sound_s if blocks else frame.time or 0.0
@@ -172,7 +172,11 @@ def _watch(source: str, seconds: float, until: Callable[[Watched], bool]) -> Wat
 
 
 async def watch(
-    source: str, *, seconds: float = 20.0, until: Callable[[Watched], Any] = lambda _seen: False
+    source: str,
+    *,
+    seconds: float = 20.0,
+    until: Callable[[Watched], Any] = lambda _seen: False,
+    streams: int = 2,
 ) -> Watched:
     """Play a stream, or a file, until it ends, for so many seconds or until a condition is met."""
-    return await asyncio.to_thread(_watch, source, seconds, lambda seen: bool(until(seen)))
+    return await asyncio.to_thread(_watch, source, seconds, lambda seen: bool(until(seen)), streams)

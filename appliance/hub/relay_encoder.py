@@ -44,24 +44,24 @@ class RelayEncoder:
     """
 
     def __init__(self, task: RtmpTask, width: int, height: int, write: Callable[[bytes], None] | None) -> None:
-        """Raises av.FFmpegError, OSError."""
+        """0 by 0: sound alone. Raises av.FFmpegError, OSError."""
+        self.has_video = width > 0
         self.bitrate_bps = max(MIN_BITRATE_BPS, round(BITS_A_PIXEL * width * height * FPS))
         self._sink = _Sink(write)
         self._container = av.open(
             self._sink,
             "w",
             format="mp4",
-            options={"movflags": "+frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"},
+            options={
+                "movflags": "+frag_keyframe+empty_moov+default_base_moof",
+                "flush_packets": "1",
+                **({} if self.has_video else {"frag_duration": str(round(KEYFRAME_S * 1e6))}),
+            },
         )
         self._is_written = write is not None
         if task.extra_info:
             self._container.metadata["comment"] = task.extra_info
-        self._video: Any = self._container.add_stream("libx264", rate=FPS, options=_x264(self.bitrate_bps))
-        self._video.width, self._video.height, self._video.pix_fmt = width, height, PIXEL_FORMAT
-        self._video.codec_context.time_base = Fraction(1, FPS)
-        self._video.codec_context.gop_size = round(KEYFRAME_S * FPS)
-        self._video.codec_context.bit_rate = self.bitrate_bps
-        self._video.codec_context.thread_count = max(1, min(4, (os.cpu_count() or 1) // 2))
+        self._video: Any = self._add_video(width, height) if self.has_video else None
         audio = task.audio
         self._audio: Any = self._container.add_stream("aac", rate=audio.sample_rate_hz)
         self._audio.codec_context.layout = layout = "mono" if audio.channels == 1 else "stereo"
@@ -69,6 +69,15 @@ class RelayEncoder:
         self._container.start_encoding()
         self._resampler = AudioResampler("fltp", layout, audio.sample_rate_hz, self._audio.codec_context.frame_size)
         self._sample = 0
+
+    def _add_video(self, width: int, height: int) -> Any:
+        video: Any = self._container.add_stream("libx264", rate=FPS, options=_x264(self.bitrate_bps))
+        video.width, video.height, video.pix_fmt = width, height, PIXEL_FORMAT
+        context = video.codec_context
+        context.time_base, context.bit_rate = Fraction(1, FPS), self.bitrate_bps
+        context.gop_size = round(KEYFRAME_S * FPS)
+        context.thread_count = max(1, min(4, (os.cpu_count() or 1) // 2))
+        return video
 
     @property
     def parameter_sets(self) -> bytes:
@@ -99,7 +108,7 @@ class RelayEncoder:
     def close(self) -> None:
         """What is still in the encoders goes into the file."""
         try:
-            for stream in (self._video, self._audio):
+            for stream in (self._video, self._audio) if self.has_video else (self._audio,):
                 for _ in self._coded(stream.encode(None), is_video=stream is self._video):
                     pass
         finally:

@@ -34,6 +34,7 @@ class Placement:
     target: Rect
 
 
+SOUND_ALONE = (0, 0)  # a canvas of nothing
 Key = tuple[str, str]  # a user and a stream of it
 
 
@@ -46,6 +47,8 @@ def heard(layout: TaskLayout) -> frozenset[Key]:
 
 
 def seen(layout: TaskLayout) -> frozenset[Key]:
+    if canvas_size(layout.canvas) == SOUND_ALONE:
+        return frozenset()
     return frozenset(key_of(user) for user in layout.users if user.push_video and min(user.width, user.height) >= 2)
 
 
@@ -82,8 +85,9 @@ def check_task(task: RtmpTask) -> None:
 def check_layout(layout: TaskLayout) -> None:
     """Raises `InvalidArgumentError`."""
     width, height = canvas_size(layout.canvas)
-    if min(width, height) < MIN_CANVAS:
-        raise InvalidArgumentError(f"layout.canvas of {width} x {height}: at least {MIN_CANVAS} x {MIN_CANVAS} pixels")
+    if min(width, height) < MIN_CANVAS and (width, height) != SOUND_ALONE:
+        least = f"at least {MIN_CANVAS} x {MIN_CANVAS} pixels, or 0 x 0 for sound alone"
+        raise InvalidArgumentError(f"layout.canvas of {width} x {height}: {least}")
     keys: set[Key] = set()
     for number, user in enumerate(layout.users):
         if key_of(user) in keys:

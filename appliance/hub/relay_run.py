@@ -239,7 +239,7 @@ class TaskRun:
         if push is None or encoder is None:
             return
         if self._base_ms is None:
-            if not coded.keyframe:
+            if encoder.has_video and not coded.keyframe:
                 return
             self._base_ms = coded.timestamp_ms
             push.send(lambda publisher: self._head(publisher, encoder))
@@ -254,13 +254,7 @@ class TaskRun:
 
     def _head(self, publisher: RtmpPublisher, encoder: RelayEncoder) -> bytes:
         audio = self.task.audio
-        width, height = canvas_size(self.task.layout.canvas)
         about: dict[str, object] = {
-            "width": width,
-            "height": height,
-            "framerate": FPS,
-            "videocodecid": 7,
-            "videodatarate": encoder.bitrate_bps / 1000,
             "audiocodecid": 10,
             "audiodatarate": audio.bitrate_kbps,
             "audiosamplerate": audio.sample_rate_hz,
@@ -269,11 +263,14 @@ class TaskRun:
         }
         if self.task.extra_info:
             about["comment"] = self.task.extra_info
-        return (
-            publisher.metadata(about)
-            + publisher.video(0, video_configuration(encoder.parameter_sets))
-            + publisher.audio(0, audio_configuration(encoder.audio_specific_config))
-        )
+        video = b""
+        if encoder.has_video:
+            width, height = canvas_size(self.task.layout.canvas)
+            about |= {"width": width, "height": height, "framerate": FPS, "videocodecid": 7}
+            about["videodatarate"] = encoder.bitrate_bps / 1000
+            video = publisher.video(0, video_configuration(encoder.parameter_sets))
+        sound = publisher.audio(0, audio_configuration(encoder.audio_specific_config))
+        return publisher.metadata(about) + video + sound
 
 
 def _voices(task: RtmpTask) -> frozenset[str]:

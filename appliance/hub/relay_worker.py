@@ -100,10 +100,9 @@ class RelayWorker:
             self._on_failed(f"it cannot be encoded: {exc}")
 
     def _pace(self, encoder: RelayEncoder) -> None:
-        images, problems = load_images(self._task.layout.images, self._images)
-        if problems:
-            self._on_problems(problems)
-        compositor = Compositor(self._task.layout, images)
+        compositor = None
+        if encoder.has_video:
+            compositor = Compositor(self._task.layout, self._load(self._task.layout))
         start_s = time.monotonic()
         samples = 0
         number = 0
@@ -112,18 +111,23 @@ class RelayWorker:
             late_s = time.monotonic() - start_s - number / FPS
             if late_s > LATE_S:
                 number += int(late_s * FPS)
-            if (layout := self._layout) is not None:
-                self._layout = None
-                images, problems = load_images(layout.images, self._images)
-                if problems:
-                    self._on_problems(problems)
-                compositor.set_layout(layout, images)
-            keyframe = self._keyframe.is_set()
-            self._keyframe.clear()
-            coded = encoder.picture(compositor.compose(self._pictures()), number, keyframe=keyframe)
+            coded: list[Coded] = []
+            if compositor is not None:
+                if (layout := self._layout) is not None:
+                    self._layout = None
+                    compositor.set_layout(layout, self._load(layout))
+                keyframe = self._keyframe.is_set()
+                self._keyframe.clear()
+                coded = encoder.picture(compositor.compose(self._pictures()), number, keyframe=keyframe)
             samples = self._add_sound(encoder, coded, samples, time.monotonic() - start_s)
             self._on_coded(coded)
             number += 1
+
+    def _load(self, layout: TaskLayout) -> list[av.VideoFrame | None]:
+        images, problems = load_images(layout.images, self._images)
+        if problems:
+            self._on_problems(problems)
+        return images
 
     def _add_sound(self, encoder: RelayEncoder, coded: list[Coded], samples: int, elapsed_s: float) -> int:
         """The new number of samples so far."""

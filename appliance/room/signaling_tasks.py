@@ -21,7 +21,7 @@ Adaption = Literal["fit", "crop"]
 
 
 class Canvas(Message, frozen=True):
-    """Pixels; odd values are rounded down. `color`: 65536 * red + 256 * green + blue."""
+    """Pixels; odd values are rounded down. 0 by 0: sound alone. `color`: 65536 * red + 256 * green + blue."""
 
     width: Pixels
     height: Pixels

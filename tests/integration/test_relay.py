@@ -167,6 +167,12 @@ async def test_a_dead_server_and_one_that_comes_back(tmp_path: Path, server: Rtm
         red = {(160, 60): RED, (480, 240): BLUE}
         seen = await watch(server.url("a"), until=shows(red))
         assert shows(red)(seen)
+        sound_alone = msgspec.structs.replace(SIDE_BY_SIDE, canvas=Canvas(width=0, height=0))
+        await anna.client.update_tasks([RtmpTask(task_id="a", stream_url=server.url("a"), layout=sound_alone)])
+        await told(anna, 505, 3)
+        seen = await watch(server.url("a"), seconds=1.5, streams=1)
+        assert not seen.pictures
+        assert strength(seen.sound[-24_000:], 48_000, ANNA_HZ) > 0.03
 
 
 async def test_screens_and_images_where_somebody_is_absent(tmp_path: Path, server: RtmpServer) -> None:

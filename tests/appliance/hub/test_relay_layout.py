@@ -66,6 +66,7 @@ def test_a_picture_stays_in_its_box_and_in_its_shape(
     [
         (task(stream_url=""), "stream_url"),
         (task(layout=TaskLayout(canvas=Canvas(width=15, height=720))), "canvas"),
+        (task(layout=TaskLayout(canvas=Canvas(width=640, height=0))), "canvas"),
         (task(layout=TaskLayout(canvas=CANVAS, users=(user("x"), user("y"), user("x")))), r"users\[2\]"),
         *(
             (
@@ -94,6 +95,7 @@ def test_what_cannot_be_done_is_named(wrong: RtmpTask, named: str) -> None:
 def test_good_tasks_pass() -> None:
     check_task(task())
     check_task(task(stream_url="", record=True))
+    check_task(task(layout=TaskLayout(canvas=Canvas(width=1, height=0))))
     image = LayoutImage(url="data:image/png;base64,AAAA", x=0, y=0, width=8, height=8)
     check_task(task(layout=TaskLayout(canvas=CANVAS, users=(user("x"),), images=(image,))))
     check_task(task(layout=TaskLayout(canvas=CANVAS, images=(msgspec.structs.replace(image, url="hub:logo.png"),))))

@@ -204,6 +204,21 @@ def test_a_recording_that_is_cut_off_can_be_played_until_there(audio: TaskAudio)
         assert samples / audio.sample_rate_hz == pytest.approx(pictures / FPS, abs=0.15)
 
 
+def test_sound_alone_is_a_file_too() -> None:
+    written = bytearray()
+    encoder = RelayEncoder(task(), 0, 0, written.extend)
+    sound = tone(700, 5)
+    for block in range(500):
+        encoder.sound(sound[block * 480 :][:480])
+    cut = bytes(written)
+    encoder.close()
+    for data, seconds in ((cut, 4.0), (bytes(written), 5.0)):
+        with av.open(io.BytesIO(data), "r") as played:
+            assert [stream.type for stream in played.streams] == ["audio"]
+            samples = sum(frame.samples for frame in played.decode(audio=0))
+        assert samples / 48_000 == pytest.approx(seconds, abs=0.15)
+
+
 def test_key_frames_come_every_two_seconds_and_when_asked_for() -> None:
     encoder = RelayEncoder(task(), 320, 180, None)
     planes = np.full((270, 320), 90, np.uint8)

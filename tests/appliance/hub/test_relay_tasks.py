@@ -151,7 +151,7 @@ def test_the_hub_as_a_whole_has_a_limit_too() -> None:
         task(stream_url="http://live.example/a/b"),
         task(stream_url="rtmp://127.0.0.1/a/b"),
         task(stream_url=""),
-        task(layout=TaskLayout(canvas=Canvas(width=0, height=0))),
+        task(layout=TaskLayout(canvas=Canvas(width=8, height=8))),
     ],
 )
 def test_a_task_that_cannot_be_done_changes_nothing(wrong: RtmpTask) -> None:
