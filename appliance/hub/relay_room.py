@@ -21,7 +21,6 @@ from appliance.hub.relay_sound import RelaySound
 from appliance.media.video_in import RemoteVideo
 from appliance.room.backend import MediaCalls
 from appliance.room.events import PeerLeft, StreamRemoved
-from appliance.room.layers import RemoteVideoFacts, select
 from appliance.room.mesh import Mesh
 from appliance.room.roster import Roster
 from appliance.room.signaling import HubMessage
@@ -33,6 +32,7 @@ from appliance.room.streams import RemoteStream
 logger = logging.getLogger(__name__)
 
 LOOK_S = 0.1  # between looks at which pictures there are
+SMALL_PX = 120  # of a place's height: a LOW layer is 180 high, and 15 pictures a second
 ABSENT_S = 5.0  # without a new picture: the image behind it is shown
 
 
@@ -117,21 +117,16 @@ class RoomRelay:
         self.settle()
 
     def _select(self, stream: RemoteStream, layouts: list[TaskLayout]) -> None:
-        """The small picture where all its places are small."""
-        boxes = [
-            (user.width, user.height)
-            for layout in layouts
-            for user in layout.users
-            if key_of(user) == (stream.user_id, stream.name) and user.push_video
-        ]
+        """The LOW layer where all its places are small enough for it."""
+        key = (stream.user_id, stream.name)
+        heights = [user.height for layout in layouts for user in layout.users if key_of(user) == key]
         video = stream.info.video
-        if not boxes or video is None:
+        if not heights or video is None:
             return
-        before = self._layers.get(stream, "high")
-        facts = RemoteVideoFacts(has_low=video.low, shown=max(boxes, key=lambda box: box[1]))
-        if (now := select(facts, 0, before)) != before:
-            self._layers[stream] = now
-            self._mesh.select(stream, now)
+        layer: Selection = "low" if video.low and max(heights) <= SMALL_PX else "high"
+        if layer != self._layers.get(stream, "high"):
+            self._layers[stream] = layer
+            self._mesh.select(stream, layer)
 
     async def _look_on(self) -> None:
         """A leg that takes another's place brings another `RemoteVideo` without a word."""
