@@ -179,7 +179,11 @@ class Video(Section, frozen=True):
         bool, Meta(description="When the camera is lost, take another V4L2 camera in its place.")
     ] = False
     low_layer: Annotated[
-        bool, Meta(description="Send a small picture as well, for those who show many.", extra=_LATER)
+        bool,
+        Meta(
+            description="Encode a small picture (about 320 x 180) as well while somebody asks for it: a far side that "
+            "shows many, or has a slow link."
+        ),
     ] = True
 
 
