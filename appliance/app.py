@@ -56,7 +56,7 @@ from appliance.log_ring import LogRing
 from appliance.media import aiortc_hooks
 from appliance.media.echo import NearEndSettings
 from appliance.media.uplink import UplinkSettings
-from appliance.media.video_source import VideoSettings
+from appliance.media.video_settings import VideoSettings
 from appliance.neighbors import Neighbors
 from appliance.onboarding import Onboarding
 from appliance.own_network import OwnNetwork

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 KEYFRAME_INTERVAL_S = 0.5  # a broken stream was seen asking 30 times a second
 FALL, FALL_INTERVAL_S = 0.95, 0.5  # a link that is full cannot wait
 RISE, RISE_INTERVAL_S = 1.1, 2.0
-REPORT_LIFE_S = 10.0  # receivers report about every 0.5 s (REMB) or 1 s (RR): one that stopped no longer counts
+REPORT_LIFE_S = 10.0  # receivers report every 1 to 7.5 s: one that stopped no longer counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +65,7 @@ class Report:
     at_s: float
 
 
-def _fresh(reports: Iterable[Report], now_s: float) -> list[float]:
-    return [report.value for report in reports if now_s - report.at_s <= REPORT_LIFE_S]
-
-
-def merge_bitrate(reports: Iterable[Report], floor_bps: int, start_bps: int, ceiling_bps: int, now_s: float) -> int:
-    """The slowest leg's estimate within floor and ceiling; the start rate while nobody reports."""
-    fresh = _fresh(reports, now_s)
-    if not fresh:
-        return start_bps
-    return max(floor_bps, min(ceiling_bps, int(min(fresh))))
-
-
 def merge_loss(reports: Iterable[Report], now_s: float) -> float:
     """The worst leg's loss, 0..1."""
-    return max(0.0, min(1.0, max(_fresh(reports, now_s), default=0.0)))
+    fresh = (report.value for report in reports if now_s - report.at_s <= REPORT_LIFE_S)
+    return max(0.0, min(1.0, max(fresh, default=0.0)))

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from appliance.media.feedback import BitrateEstimate, Feedback, ReceiverReport
+from appliance.media.feedback import Feedback, ReceiverReport
 from appliance.media.frames import Codec, EncodedFrame, Kind, Layer
 from appliance.media.merge import Report
+from appliance.media.send_control import LegControl
 
 AUDIO_FRAMES = 10  # 200 ms
 VIDEO_FRAMES = 15  # half a second at 30 fps
@@ -26,7 +27,6 @@ class TapCalls:
 
     keyframe: Callable[[], None]
     reported: Callable[[], None]
-    selected: Callable[[Tap, Layer], None]
     closed: Callable[[Tap], None]
 
 
@@ -43,16 +43,19 @@ class FrameReader(Protocol):
 class Tap:
     """Used on the event loop only. A slow reader loses the oldest sound, or pictures up to the next key frame.
 
-    `layer` is the one that its frames come from now; `wanted_layer` is ahead of it until that has made a key frame.
+    `layer` is the one that its frames come from now, `next_layer` is ahead of it until that has made a key frame, and
+    `wanted_layer` is the receiver's choice. `control` says what the leg may send, of a video.
     """
 
-    def __init__(self, kind: Kind, codec: Codec, calls: TapCalls, layer: Layer = "high") -> None:
+    def __init__(
+        self, kind: Kind, codec: Codec, calls: TapCalls, layer: Layer = "high", control: LegControl | None = None
+    ) -> None:
         self.kind = kind
         self.codec = codec
-        self.layer = self.wanted_layer = layer
+        self.layer = self.next_layer = self.wanted_layer = layer
+        self.control = control
         self.dropped = 0  # frames that this leg was too slow for
-        self.bitrate: Report | None = None
-        self.loss: Report | None = None
+        self.loss: Report | None = None  # of sound
         self._calls = calls
         self._reader: FrameReader | None = None
         self._frames: deque[EncodedFrame] = deque()
@@ -80,22 +83,21 @@ class Tap:
             self._calls.keyframe()
 
     def select_layer(self, layer: Layer) -> None:
-        """Goes on with a key frame of `layer` as soon as there is one, and with the pictures of the old one till then.
+        """The receiver's choice. What can be had of it is decided with all other legs: see LayerChoice.
 
-        Timestamps grow on.
+        It goes on with a key frame of the other layer as soon as there is one, and with the pictures of the old one
+        till then. Timestamps grow on.
         """
         if self.kind == "video" and not self._closed:
-            self._calls.selected(self, layer)
+            self.wanted_layer = layer
+            self._calls.reported()
 
     def report(self, feedback: Feedback) -> None:
         """What this leg's receiver says."""
-        match feedback:
-            case ReceiverReport(loss=loss, at_s=at_s):
-                self.loss = Report(loss, at_s)
-            case BitrateEstimate(bitrate_bps=bps, at_s=at_s):
-                self.bitrate = Report(bps, at_s)
-            case _:
-                return
+        if self.control is not None:
+            self.control.report(feedback)
+        elif isinstance(feedback, ReceiverReport):
+            self.loss = Report(feedback.loss, feedback.at_s)
         self._calls.reported()
 
     def close(self) -> None:

@@ -23,7 +23,8 @@ from appliance.media.merge import merge_loss
 from appliance.media.packetizer import Packetizer
 from appliance.media.tap import Tap, TapCalls
 from appliance.media.trace import Trace
-from appliance.media.video_source import VideoSettings, VideoSource
+from appliance.media.video_settings import VideoSettings
+from appliance.media.video_source import EncodingStats, VideoSource
 from hw import AudioBlock, Camera, HardwareError, Microphone
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class UplinkSettings:
     video: VideoSettings = field(default_factory=VideoSettings)
-    screen: VideoSettings = field(default_factory=lambda: VideoSettings(1920, 1080, fps=15))  # text is to be read
+    screen: VideoSettings = field(default_factory=lambda: VideoSettings(1920, 1080, fps=15, detail=True))
     near_end: NearEndSettings = field(default_factory=NearEndSettings)
 
 
@@ -187,7 +188,7 @@ class Uplink:
             raise ValueError(f"the stream {stream} has no sound of a device")
         if self._closed:
             raise RuntimeError("the uplink is closed")
-        tap = Tap("audio", "opus", TapCalls(lambda: None, self._merge, lambda tap, layer: None, self._remove))
+        tap = Tap("audio", "opus", TapCalls(lambda: None, self._merge, self._remove))
         self._taps = (*self._taps, tap)
         self._audio.wanted = True
         return tap
@@ -197,6 +198,15 @@ class Uplink:
     ) -> int | None:
         """What this encoder aims at; None while it doesn't run."""
         return self._video[stream].target_bitrate_bps(codec, layer)
+
+    def encodings(self) -> tuple[EncodingStats, ...]:
+        """Each video encoder that runs."""
+        return tuple(stats for source in self._video.values() for stats in source.encodings())
+
+    def set_strain(self, rungs: int) -> None:
+        """How many rungs of the ladder of sizes and rates the machine is to be spared."""
+        for source in self._video.values():
+            source.strain = rungs
 
     def _remove(self, tap: Tap) -> None:
         self._taps = tuple(other for other in self._taps if other is not tap)

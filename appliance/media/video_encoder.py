@@ -1,7 +1,7 @@
 """Raw pictures to H.264 (libx264) or VP8 (libvpx) for a call: no delay, no B-frames, key frames only on request.
 
 A new bit rate changes a running x264 within its buffer model; what PyAV cannot change takes a new encoder, which costs
-a key frame: `rate_action` does that rarely.
+a key frame: `rate_action` does that rarely. So does another size or rate of pictures.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ from appliance.media.payload import vp8_is_keyframe
 from hw.annexb import h264_is_keyframe
 
 PIXEL_FORMAT = "yuv420p"
-BUFFER_S = 0.5  # of the VBV: a key frame takes at most this long on a link that just carries the bit rate
+BUFFER_S = 0.4  # of the VBV: a key frame takes at most this long on a link that just carries the bit rate
 RISE_INTERVAL_S = 6.0  # between new encoders for more
-FALL_INTERVAL_S = 2.0  # between new encoders for less: a link that is full cannot wait
-RISE = 1.3
-FALL = 0.8
+STEEP_RISE_INTERVAL_S = 2.0  # for much more
+FALL_INTERVAL_S = 2.0  # between new encoders for less
+DEEP_FALL_INTERVAL_S = 0.3  # for much less: a link that is full cannot wait
+RISE, STEEP_RISE = 1.3, 1.6
+FALL, DEEP_FALL = 0.8, 0.6
+ONE_THREAD_PIXELS_A_S = 960 * 540 * 30
 _TIME_BASE = Fraction(1, VIDEO_CLOCK_HZ)
 
 RateAction = Literal["keep", "adjust", "reopen"]
@@ -36,7 +39,11 @@ def rate_action(codec: VideoCodec, opened_bps: int, current_bps: int, target_bps
         return "keep"
     if codec == "h264" and FALL / 2 * opened_bps <= target_bps <= opened_bps:
         return "adjust"
+    if target_bps < DEEP_FALL * current_bps and open_for_s >= DEEP_FALL_INTERVAL_S:
+        return "reopen"
     if target_bps < FALL * current_bps and open_for_s >= FALL_INTERVAL_S:
+        return "reopen"
+    if target_bps > STEEP_RISE * current_bps and open_for_s >= STEEP_RISE_INTERVAL_S:
         return "reopen"
     if target_bps > RISE * current_bps and open_for_s >= RISE_INTERVAL_S:
         return "reopen"
@@ -56,7 +63,7 @@ class CodedPicture:
 
 
 class VideoEncoder:
-    """One stream in one codec, used from one thread. A picture of another size opens a new encoder."""
+    """One stream in one codec, used from one thread. A picture of another size or rate opens a new encoder."""
 
     def __init__(self, codec: VideoCodec, max_width: int, max_height: int, fps: int) -> None:
         self.codec = codec
@@ -65,8 +72,13 @@ class VideoEncoder:
         self._max_size = (max_width, max_height)
         self._fps = fps
         self._context: VideoCodecContext | None = None
+        self._opened_fps = 0
         self._opened_bps = 0
         self._opened_s = 0.0
+
+    def limit(self, max_width: int, max_height: int, fps: int) -> None:
+        """Of the pictures from now on."""
+        self._max_size, self._fps = (max_width, max_height), fps
 
     def encode(
         self, frame: av.VideoFrame, timestamp: int, *, keyframe: bool, bitrate_bps: int, now_s: float
@@ -89,7 +101,7 @@ class VideoEncoder:
 
     def _ready(self, width: int, height: int, bitrate_bps: int, now_s: float) -> VideoCodecContext:
         context = self._context
-        if context is not None and (context.width, context.height) == (width, height):
+        if context is not None and (context.width, context.height, self._opened_fps) == (width, height, self._fps):
             current_bps = context.bit_rate or self._opened_bps
             action = rate_action(self.codec, self._opened_bps, current_bps, bitrate_bps, now_s - self._opened_s)
             if action == "adjust":
@@ -97,9 +109,15 @@ class VideoEncoder:
             if action != "reopen":
                 return context
         context = _open(self.codec, width, height, self._fps, bitrate_bps)
-        self._context, self._opened_bps, self._opened_s = context, bitrate_bps, now_s
+        self._context, self._opened_fps = context, self._fps
+        self._opened_bps, self._opened_s = bitrate_bps, now_s
         self.opened += 1
         return context
+
+
+def _threads(pixels_a_s: int) -> int:
+    """Slices cost: each thread more is a tenth of the encoder's CPU time, so only large pictures get more than one."""
+    return max(1, min(4, (os.cpu_count() or 1) // 2)) if pixels_a_s > ONE_THREAD_PIXELS_A_S else 1
 
 
 def _open(codec: VideoCodec, width: int, height: int, fps: int, bitrate_bps: int) -> VideoCodecContext:
@@ -107,7 +125,7 @@ def _open(codec: VideoCodec, width: int, height: int, fps: int, bitrate_bps: int
     context.width, context.height, context.pix_fmt = width, height, PIXEL_FORMAT
     context.time_base, context.framerate = _TIME_BASE, Fraction(fps)
     context.bit_rate = bitrate_bps
-    context.thread_count = max(1, min(4, (os.cpu_count() or 1) // 2))
+    context.thread_count = _threads(width * height * fps)
     buffer_bits = round(BUFFER_S * bitrate_bps)
     if codec == "h264":
         context.gop_size = 1 << 20  # key frames only on request

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from appliance.media.frames import VIDEO_CLOCK_HZ, CodedFrame, Layer, VideoCodec
 from appliance.media.gate import Gate
+from appliance.media.ladder import Rung
 from appliance.media.merge import KeyframeRequests
 from appliance.media.pass_through import CameraCalls, PassThrough
 from appliance.media.plausible import fault
@@ -18,6 +19,7 @@ from hw import AccessUnit, Picture
 
 logger = logging.getLogger(__name__)
 
+TOOK_GAIN = 0.05
 RATE_SLACK = 1.1  # a camera of 30.3 pictures a second is one of 30
 MAX_WAIT_S = 1.0  # for the next picture: a capture time that jumped back further begins anew
 
@@ -58,8 +60,7 @@ class EncoderThread:
         name: str,
         codec: VideoCodec,
         layer: Layer,
-        size: tuple[int, int],
-        fps: int,
+        rung: Rung,
         bitrate_bps: int,
         frame_lock: threading.Lock,
         post: Post,
@@ -68,7 +69,8 @@ class EncoderThread:
     ) -> None:
         self.codec, self.layer = codec, layer
         self.bitrate_bps = bitrate_bps
-        self._size, self._fps = size, fps
+        self.took_s = 0.0  # one picture, smoothed
+        self._rung = rung
         self._frame_lock = frame_lock  # encoders share a picture, and encoding sets attributes of it
         self._trace = trace or Trace()
         self._post, self._on_end = post, on_end
@@ -77,9 +79,20 @@ class EncoderThread:
         self._requests = KeyframeRequests()
         self._forced = True
         self._stopped = False
-        self._pace = PicturePace(fps) if layer == "low" else None  # the high one takes all that comes
+        self._pace: PicturePace | None = None
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.thread.start()
+
+    @property
+    def rung(self) -> Rung:
+        return self._rung
+
+    def limit(self, rung: Rung, *, paced: bool) -> None:
+        """Pictures from now on in this size; `paced`: at its rate, else as many as the camera delivers."""
+        if (rung, paced) != (self._rung, self._pace is not None):
+            with self._condition:
+                self._rung = rung
+                self._pace = PicturePace(rung.fps) if paced else None
 
     def put(self, epoch: int, picture: Picture) -> None:
         """The camera's thread; never blocks for an encoder."""
@@ -107,7 +120,7 @@ class EncoderThread:
             self._condition.notify()
 
     def _run(self) -> None:
-        encoder = VideoEncoder(self.codec, *self._size, self._fps)
+        encoder = self._new_encoder()
         clock = PictureClock()
         failing = False
         try:
@@ -119,13 +132,16 @@ class EncoderThread:
                     if not failing:
                         logger.warning("%s: a picture cannot be encoded, starting a new encoder: %s", self.codec, exc)
                     failing = True
-                    encoder = VideoEncoder(self.codec, *self._size, self._fps)
+                    encoder = self._new_encoder()
                     continue
                 failing = False
                 if frame is not None:
                     self._post(epoch, frame)
         finally:
             self._on_end()
+
+    def _new_encoder(self) -> VideoEncoder:
+        return VideoEncoder(self.codec, self._rung.width, self._rung.height, self._rung.fps)
 
     def _take(self) -> tuple[int, Picture, bool] | None:
         with self._condition:
@@ -143,11 +159,14 @@ class EncoderThread:
     ) -> CodedFrame | None:
         now_s = time.monotonic()
         timestamp = clock.stamp(picture.captured_s)
+        rung = self._rung
+        encoder.limit(rung.width, rung.height, rung.fps)
         with self._frame_lock:
             encoded = encoder.encode(
                 picture.frame, timestamp, keyframe=keyframe, bitrate_bps=self.bitrate_bps, now_s=now_s
             )
         self._trace.since("video-encode", now_s)
+        self.took_s += TOOK_GAIN * (time.monotonic() - now_s - self.took_s)
         if encoded is None:
             return None
         if encoded.keyframe:

@@ -11,69 +11,42 @@ import asyncio
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import product
-from typing import cast, get_args
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from typing import cast
 
 from appliance.media.e2ee import FrameKey
 from appliance.media.frames import CodedFrame, EncodedFrame, Layer, StreamName, VideoCodec
-from appliance.media.merge import merge_bitrate
+from appliance.media.layer_choice import LegView
 from appliance.media.packetizer import Packetizer
 from appliance.media.pass_through import CameraCalls
 from appliance.media.tap import Tap, TapCalls
 from appliance.media.trace import Trace
+from appliance.media.video_control import ENCODINGS, Encoding, VideoControl
 from appliance.media.video_out import EncoderThread, Post, VideoOut
+from appliance.media.video_settings import VideoSettings
 from hw import Camera, HardwareError, RawPictures
 
 logger = logging.getLogger(__name__)
 
-LOW_PIXELS = 320 * 180  # what 150 kbit/s carries sharply, in the camera's aspect ratio; at most a quarter of HIGH
-LOW_FPS = 15
-LOW_MIN_BPS, LOW_MAX_BPS = 50_000, 150_000
-
-Encoding = tuple[VideoCodec, Layer]
-ENCODINGS: tuple[Encoding, ...] = tuple(product(get_args(VideoCodec), get_args(Layer)))
+LOOK_S = 0.25  # between two looks at what the legs may send
+REPORT_LOOK_S = 0.1  # after a report
 
 
 @dataclass(frozen=True, slots=True)
-class VideoSettings:
-    """`width` and `height` are the most that is encoded: a larger picture is made smaller in its own aspect ratio."""
+class EncodingStats:
+    """One encoder that runs, or the camera that encodes in its place. `pictures` and `keyframes` grow."""
 
-    width: int = 1280
-    height: int = 720
-    fps: int = 30
-    codec: VideoCodec = "h264"  # the one that legs offer first
-    min_bitrate_bps: int = 250_000
-    start_bitrate_bps: int = 1_500_000  # until a receiver reports what its link carries
-    max_bitrate_bps: int = 2_500_000
-    low_layer: bool = True  # who asks for the low layer gets it; else the high one
-
-
-@dataclass(frozen=True, slots=True)
-class LayerSettings:
-    """What an encoder is to make."""
-
-    size: tuple[int, int]
+    stream: StreamName
+    codec: VideoCodec
+    layer: Layer
+    width: int
+    height: int
     fps: int
-    min_bps: int
-    start_bps: int
-    max_bps: int
-
-
-def layer_settings(settings: VideoSettings, layer: Layer) -> LayerSettings:
-    width, height = settings.width, settings.height
-    if layer == "high":
-        return LayerSettings(
-            (width, height),
-            settings.fps,
-            settings.min_bitrate_bps,
-            settings.start_bitrate_bps,
-            settings.max_bitrate_bps,
-        )
-    scale = min(0.5, (LOW_PIXELS / (width * height)) ** 0.5)
-    size = (round(width * scale / 2) * 2, round(height * scale / 2) * 2)
-    return LayerSettings(size, min(LOW_FPS, settings.fps), LOW_MIN_BPS, LOW_MAX_BPS, LOW_MAX_BPS)
+    bitrate_bps: int
+    pictures: int
+    keyframes: int
+    took_ms: float  # one picture, smoothed
 
 
 class VideoSource:
@@ -88,6 +61,9 @@ class VideoSource:
         on_lost: Callable[[HardwareError], None],
     ) -> None:
         self.settings = settings
+        self._control = VideoControl(settings)
+        self._looked_s = float("-inf")
+        self._next_look: asyncio.TimerHandle | None = None
         self._stream = stream
         self._trace = trace
         self._encoded = encoded
@@ -107,6 +83,8 @@ class VideoSource:
         self._taps: dict[Encoding, tuple[Tap, ...]] = {}
         self._encoders: dict[Encoding, EncoderThread] = {}
         self._ending: dict[EncoderThread, asyncio.Event] = {}
+        self._pictures: Counter[Encoding] = Counter()
+        self._keyframes: Counter[Encoding] = Counter()
         self._camera: Camera | None = None
         self._closed = False
 
@@ -148,6 +126,7 @@ class VideoSource:
     async def close(self) -> None:
         """Closes the camera, the taps and every thread. Idempotent."""
         self._closed = True
+        self._look()  # the last one: it only ends the timer
         for tap in {tap for taps in self._taps.values() for tap in taps}:
             tap.close()
         camera, self._camera = self._camera, None
@@ -160,16 +139,20 @@ class VideoSource:
 
     def change(self, settings: VideoSettings) -> None:
         """Other pictures from now on, for every leg that is there; `codec` counts for legs to come."""
-        before, self.settings = self.settings, settings
-        if before.low_layer and not settings.low_layer:
-            for tap in {tap for (_, layer), taps in self._taps.items() for tap in taps if layer == "low"}:
-                self._select(tap, "high")
-        for encoding in tuple(self._encoders):
-            old, new = layer_settings(before, encoding[1]), layer_settings(settings, encoding[1])
-            if (old.size, old.fps) != (new.size, new.fps):
-                self._encoders.pop(encoding).stop()
-                self._start_encoder(encoding)
-            self._merge(encoding)
+        if replace(settings, codec=self.settings.codec) != self.settings:
+            self._control.change(settings)
+        self.settings = settings
+        self._look()
+
+    @property
+    def strain(self) -> int:
+        """How many rungs of the ladder the machine is to be spared."""
+        return self._control.strain
+
+    @strain.setter
+    def strain(self, rungs: int) -> None:
+        self._control.strain = rungs
+        self._look()
 
     # --- gate
 
@@ -218,15 +201,11 @@ class VideoSource:
         """A new reader. Its first picture is a key frame, asked for now."""
         if self._closed:
             raise RuntimeError("the uplink is closed")
-        layer = self._allowed(layer)
-        calls = TapCalls(
-            lambda: self._request_keyframe((codec, tap.wanted_layer)),
-            lambda: self._merge((codec, tap.wanted_layer)),
-            self._select,
-            self._remove,
-        )
-        tap = Tap("video", codec, calls, layer)
-        self._add((codec, layer), tap)
+        calls = TapCalls(lambda: self._request_keyframe((codec, tap.next_layer)), self._reported, self._remove)
+        tap = Tap("video", codec, calls, layer if self.settings.low_layer else "high", self._control.new_leg())
+        tap.wanted_layer = layer
+        self._add((codec, tap.layer), tap)
+        self._look()
         return tap
 
     def target_bitrate_bps(self, codec: VideoCodec, layer: Layer = "high") -> int | None:
@@ -234,58 +213,112 @@ class VideoSource:
         encoder = self._encoders.get((codec, layer))
         return encoder.bitrate_bps if encoder is not None else None
 
-    def _allowed(self, layer: Layer) -> Layer:
-        return layer if self.settings.low_layer else "high"
+    def encodings(self) -> tuple[EncodingStats, ...]:
+        """Each encoder that runs."""
+        return tuple(
+            EncodingStats(
+                self._stream,
+                *encoding,
+                *self._made_by(encoding),
+                encoder.bitrate_bps,
+                self._pictures[encoding],
+                self._keyframes[encoding],
+                round(1000 * encoder.took_s, 2),
+            )
+            for encoding, encoder in self._encoders.items()
+        )
+
+    def _made_by(self, encoding: Encoding) -> tuple[int, int, int]:
+        camera, rung = self._camera, self._encoders[encoding].rung
+        if camera is not None and self._out.encodes_itself and encoding == ("h264", "high"):
+            return camera.width, camera.height, camera.fps
+        return rung.width, rung.height, rung.fps
 
     def _add(self, encoding: Encoding, tap: Tap) -> None:
         self._taps[encoding] = (*self._taps.get(encoding, ()), tap)
         if encoding not in self._encoders:
             self._start_encoder(encoding)
-        self._merge(encoding)
-        tap.request_keyframe()
+        self._request_keyframe(encoding)
 
-    def _select(self, tap: Tap, layer: Layer) -> None:
-        codec, layer = cast(VideoCodec, tap.codec), self._allowed(layer)
-        if layer == tap.wanted_layer:
-            return
-        left, tap.wanted_layer = tap.wanted_layer, layer
+    def _move(self, tap: Tap, layer: Layer) -> None:
+        codec, left = _codec(tap), tap.next_layer
+        tap.next_layer = layer
         if left != tap.layer:  # back again, before there was a key frame
             self._leave((codec, left), tap)
-            self._merge((codec, layer))
         else:
             self._add((codec, layer), tap)
 
     def _remove(self, tap: Tap) -> None:
-        codec = cast(VideoCodec, tap.codec)
-        for layer in {tap.layer, tap.wanted_layer}:
-            self._leave((codec, layer), tap)
+        for layer in {tap.layer, tap.next_layer}:
+            self._leave((_codec(tap), layer), tap)
+        self._look()
 
     def _leave(self, encoding: Encoding, tap: Tap) -> None:
         left = self._taps[encoding] = tuple(other for other in self._taps[encoding] if other is not tap)
-        if left:
-            self._merge(encoding)
-        else:
+        if not left:
             self._encoders.pop(encoding).stop()
             self._update()
+
+    # --- control
+
+    def _reported(self) -> None:
+        wait_s = self._looked_s + REPORT_LOOK_S - self._loop.time()
+        if wait_s <= 0:
+            self._look()
+        elif self._next_look is None and not self._closed:
+            self._next_look = self._loop.call_later(wait_s, self._look)
+
+    def _look(self) -> None:
+        """What the legs may send now -> their layers and the encoders' aims."""
+        if self._next_look is not None:
+            self._next_look.cancel()
+            self._next_look = None
+        if self._closed:
+            return
+        now_s = self._looked_s = self._loop.time()
+        legs: dict[Hashable, LegView] = {}
+        for tap in {tap for taps in self._taps.values() for tap in taps}:
+            assert tap.control is not None
+            legs[tap] = LegView(tap.wanted_layer, tap.control.look(now_s), tap.control.congested_s)
+        for leg, layer in self._control.choose(legs, now_s).items():
+            assert isinstance(leg, Tap)
+            if layer != leg.next_layer:
+                self._move(leg, layer)
+            if leg.control is not None and (bps := self._control.restart_bps(leg, _codec(leg), now_s)) is not None:
+                logger.info("a slow receiver is tried on the high layer again")
+                leg.control.restart(bps)
+        for encoding, encoder in self._encoders.items():
+            targets = [
+                (tap, tap.control.target_bps)
+                for tap in self._taps[encoding]
+                if tap.control is not None and tap.next_layer == encoding[1]
+            ]
+            aim = self._control.aim(encoding, targets, now_s)
+            if aim.rung != encoder.rung:
+                logger.info("%s: %s at %d bit/s", encoder.thread.name, aim.rung, aim.bitrate_bps)
+            encoder.bitrate_bps = aim.bitrate_bps
+            encoder.limit(aim.rung, paced=aim.paced)
+            if encoding == ("h264", "high"):
+                self._out.want_bitrate(aim.bitrate_bps)
 
     # --- encoders
 
     def _start_encoder(self, encoding: Encoding) -> None:
         codec, layer = encoding
-        wanted = layer_settings(self.settings, layer)
+        aim = self._control.start(encoding)
         ended = asyncio.Event()
         encoder = EncoderThread(
             "-".join(("encode", self._stream, codec, layer)),
             codec,
             layer,
-            wanted.size,
-            wanted.fps,
-            wanted.start_bps,
+            aim.rung,
+            aim.bitrate_bps,
             self._frame_lock,
             self._sink(encoding),
             lambda: self._call(self._encoder_ended, encoder),
             self._trace,
         )
+        encoder.limit(aim.rung, paced=aim.paced)
         self._ending[encoder] = ended
         self._encoders[encoding] = encoder
         self._update()
@@ -320,21 +353,6 @@ class VideoSource:
             logger.debug("camera: %d bit/s", bps)
             self._camera.set_bitrate(bps)
 
-    def _merge(self, encoding: Encoding) -> None:
-        if encoding not in self._encoders:
-            return
-        wanted = layer_settings(self.settings, encoding[1])
-        bitrate_bps = merge_bitrate(
-            (tap.bitrate for tap in self._taps[encoding] if tap.bitrate is not None),
-            wanted.min_bps,
-            wanted.start_bps,
-            wanted.max_bps,
-            self._loop.time(),
-        )
-        self._encoders[encoding].bitrate_bps = bitrate_bps
-        if encoding == ("h264", "high"):
-            self._out.want_bitrate(bitrate_bps)
-
     # --- from the threads to the loop
 
     def _call(self, function: Callable[..., None], *args: object) -> None:
@@ -354,7 +372,11 @@ class VideoSource:
             return  # encoded before the gate moved, or without the key
         codec, layer = encoding
         self._encoded[codec] += 1
+        self._pictures[encoding] += 1
+        self._keyframes[encoding] += frame.keyframe
         self._trace.since("video-send", frame.captured_s)
+        if self._loop.time() - self._looked_s >= LOOK_S:
+            self._look()
         for tap in self._taps.get(encoding, ()):
             if tap.layer != layer:
                 if not frame.keyframe:
@@ -362,3 +384,7 @@ class VideoSource:
                 left, tap.layer = tap.layer, layer
                 self._leave((codec, left), tap)
             tap.put(frame)
+
+
+def _codec(tap: Tap) -> VideoCodec:
+    return cast(VideoCodec, tap.codec)

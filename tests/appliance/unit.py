@@ -20,7 +20,7 @@ from appliance.intercom_link import IntercomLink
 from appliance.intercom_settings import IntercomSettings
 from appliance.media import aiortc_hooks
 from appliance.media.uplink import UplinkSettings
-from appliance.media.video_source import VideoSettings
+from appliance.media.video_settings import VideoSettings
 from appliance.session import Session
 from appliance.session_settings import SessionSettings
 from hw.mock import MockCamera, MockMicrophone, MockSpeaker

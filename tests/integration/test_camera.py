@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Page
 from appliance.devices import Drivers
 from appliance.events import Bus
 from appliance.media.uplink import UplinkSettings
-from appliance.media.video_source import VideoSettings
+from appliance.media.video_settings import VideoSettings
 from appliance.session import Session
 from hw import AccessUnit, HardwareError, Picture
 from hw.annexb import NAL_SPS, kind, nal_units

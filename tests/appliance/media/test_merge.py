@@ -17,7 +17,6 @@ from appliance.media.merge import (
     BitrateRequests,
     KeyframeRequests,
     Report,
-    merge_bitrate,
     merge_loss,
 )
 
@@ -50,17 +49,6 @@ def test_key_frames_are_never_closer_than_the_interval_however_often_one_is_aske
     assert all(after - before >= KEYFRAME_INTERVAL_S for before, after in itertools.pairwise(made))
     if any(asked for asked, _ in steps):
         assert made or requests.asked
-
-
-def test_the_slowest_leg_sets_the_bit_rate_within_floor_and_ceiling() -> None:
-    def merged(*bps: float, at_s: float = 0.0) -> int:
-        return merge_bitrate([Report(value, at_s) for value in bps], 200, 1000, 2000, 1.0)
-
-    assert merged(1500, 700, 1900) == 700
-    assert merged(10) == 200
-    assert merged(99_999) == 2000
-    assert merged() == 1000
-    assert merged(300, at_s=1.0 - REPORT_LIFE_S - 0.1) == 1000  # reports of a dead leg
 
 
 def test_the_worst_loss_counts() -> None:

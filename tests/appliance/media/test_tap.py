@@ -7,15 +7,15 @@ import asyncio
 import pytest
 
 from appliance.media.feedback import BitrateEstimate, ReceiverReport
-from appliance.media.frames import EncodedFrame, Kind, Layer
+from appliance.media.frames import EncodedFrame, Kind
 from appliance.media.merge import Report
+from appliance.media.send_control import LegControl
 from appliance.media.tap import AUDIO_FRAMES, VIDEO_FRAMES, Tap, TapCalls, TapClosedError
 
 
 class Asked:
     def __init__(self) -> None:
         self.keyframes = self.reports = 0
-        self.selected: list[tuple[Tap, Layer]] = []
         self.closed: list[Tap] = []
 
     def tap(self, kind: Kind) -> Tap:
@@ -25,11 +25,9 @@ class Asked:
         def reported() -> None:
             self.reports += 1
 
-        def selected(tap: Tap, layer: Layer) -> None:
-            self.selected.append((tap, layer))
-
-        calls = TapCalls(keyframe, reported, selected, self.closed.append)
-        return Tap(kind, "vp8" if kind == "video" else "opus", calls)
+        calls = TapCalls(keyframe, reported, self.closed.append)
+        control = LegControl(100_000, 1_000_000, 2_000_000) if kind == "video" else None
+        return Tap(kind, "vp8" if kind == "video" else "opus", calls, control=control)
 
 
 def frame(number: int, *, keyframe: bool) -> EncodedFrame:
@@ -103,12 +101,28 @@ async def test_a_reader_that_waits_is_woken_by_a_frame_and_by_the_end() -> None:
     assert asked.closed == [tap]
 
 
-async def test_what_a_leg_reports_is_kept_with_its_time() -> None:
+async def test_what_a_leg_reports_is_kept_and_told() -> None:
     asked = Asked()
-    tap = asked.tap("video")
-    tap.report(BitrateEstimate(400_000, 1.0))
-    tap.report(ReceiverReport(0.25, 3, 0, None, 2.0))
-    assert (tap.bitrate, tap.loss, asked.reports) == (Report(400_000, 1.0), Report(0.25, 2.0), 2)
+    sound, video = asked.tap("audio"), asked.tap("video")
+    assert video.control is not None
+    sound.report(ReceiverReport(0.25, 3, 0, None, 2.0))
+    assert sound.loss == Report(0.25, 2.0)
+    video.report(ReceiverReport(0.2, 3, 0, None, 2.0))
+    video.report(BitrateEstimate(400_000, 2.5))
+    assert (video.control.target_bps, asked.reports) == (400_000, 3)
+
+
+async def test_the_frames_of_another_layer_go_on_with_growing_timestamps() -> None:
+    tap = Asked().tap("video")
+    for number in (5, 7, 6, 7, 8, 9):
+        tap.put(frame(number, keyframe=True))
+    assert queued(tap) == [5, 7, 8, 9, 10, 11]
+    tap.put(frame(0xFFFFFFFF, keyframe=True))
+    assert queued(tap) == [12]  # older, by the clock of 32 bits
+    tap.put(frame(0x70000000, keyframe=True))
+    tap.put(frame(0xE0000000, keyframe=True))
+    tap.put(frame(3, keyframe=True))
+    assert queued(tap) == [0x70000000, 0xE0000000, 3]
 
 
 async def test_audio_has_no_key_frames_and_a_closed_tap_asks_for_none() -> None:

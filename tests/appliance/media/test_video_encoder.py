@@ -121,7 +121,10 @@ def test_the_bit_rate_of_a_running_encoder_is_changed_where_that_is_possible() -
 def test_a_new_encoder_for_another_bit_rate_is_rare(codec: VideoCodec) -> None:
     assert rate_action(codec, 1000, 1000, 2000, 1.0) == "keep"
     assert rate_action(codec, 1000, 1000, 2000, 10.0) == "reopen"
-    assert rate_action(codec, 1000, 1000, 300, 0.5) == "keep"
+    assert rate_action(codec, 1000, 1000, 1500, 3.0) == "keep"
+    assert rate_action(codec, 1000, 1000, 1700, 3.0) == "reopen"
+    assert rate_action(codec, 1000, 1000, 300, 0.2) == "keep"
+    assert rate_action(codec, 1000, 1000, 300, 0.5) == "reopen"
     assert rate_action(codec, 1000, 1000, 300, 3.0) == "reopen"
 
 

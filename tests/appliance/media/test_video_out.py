@@ -13,6 +13,7 @@ import pytest
 
 from appliance.media.frames import CodedFrame, Layer, VideoCodec
 from appliance.media.gate import Gate
+from appliance.media.ladder import Rung
 from appliance.media.merge import KEYFRAME_INTERVAL_S
 from appliance.media.pass_through import CameraCalls
 from appliance.media.video_out import EncoderThread, PictureClock, PicturePace, VideoOut
@@ -21,6 +22,9 @@ from tests.appliance.media.pictures import picture
 
 KEY = b"\x00\x00\x01\x67a\x00\x00\x01\x68b\x00\x00\x01\x65c"
 DELTA = b"\x00\x00\x01\x41d"
+
+
+FULL = Rung(1280, 720, 30)
 
 
 class Encoding:
@@ -34,8 +38,7 @@ class Encoding:
             "encode",
             codec,
             "high",
-            (1280, 720),
-            30,
+            FULL,
             300_000,
             self.lock,
             lambda epoch, frame: self.posted.put((epoch, frame)),
@@ -127,9 +130,7 @@ def test_two_codecs_share_a_picture() -> None:
     posted: queue.Queue[CodedFrame] = queue.Queue()
     ended = threading.Semaphore(0)
     encoders = [
-        EncoderThread(
-            "encode", codec, "high", (1280, 720), 30, 300_000, lock, lambda _, frame: posted.put(frame), ended.release
-        )
+        EncoderThread("encode", codec, "high", FULL, 300_000, lock, lambda _, frame: posted.put(frame), ended.release)
         for codec in get_args(VideoCodec)
     ]
     for number in range(20):

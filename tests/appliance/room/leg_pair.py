@@ -16,7 +16,7 @@ from appliance.media.frames import Kind, VideoCodec
 from appliance.media.opus_decoder import OpusDecoder
 from appliance.media.playout import Playout, RemoteAudio
 from appliance.media.uplink import Uplink, UplinkSettings
-from appliance.media.video_source import VideoSettings
+from appliance.media.video_settings import VideoSettings
 from appliance.room.downlink_leg import DownlinkLeg
 from appliance.room.uplink_leg import UplinkLeg
 from hw.mock import MockCamera, MockMicrophone, MockSpeaker

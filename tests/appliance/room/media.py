@@ -10,7 +10,7 @@ from appliance.media import aiortc_hooks
 from appliance.media.frames import VideoCodec
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink, UplinkSettings
-from appliance.media.video_source import VideoSettings
+from appliance.media.video_settings import VideoSettings
 from hw.synthetic import SyntheticCamera, SyntheticMicrophone
 
 
