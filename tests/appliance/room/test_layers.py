@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from appliance.errors import InvalidArgumentError
 from appliance.media import aiortc_hooks
 from appliance.media.uplink import Uplink, UplinkSettings
-from appliance.media.video_source import VideoSettings
+from appliance.media.video_settings import VideoSettings
 from appliance.room import LocalStream, RemoteStream
 from appliance.room.events import StreamAdded, StreamSubscribed
 from appliance.room.layers import BETTER_S, RemoteVideoFacts, Squeeze, select
