@@ -72,6 +72,7 @@ from appliance.session import Session
 from appliance.session_settings import SessionSettings
 from appliance.setup_page import Finished, SetupPage
 from appliance.state import UnitState, describe
+from appliance.strain import StrainWatch
 from appliance.supervisor import ChildSpec, Supervisor
 from appliance.tls import pinned
 from appliance.web import Unit, build
@@ -190,6 +191,7 @@ class _Unit(Server):
             children.append(ChildSpec("display", display.run, health=lambda: display.health))
         children.append(ChildSpec("settings", self.watch.run))
         children.append(ChildSpec("history", self.history.run))
+        children.append(ChildSpec("strain", StrainWatch(self.session, self.bus).run))
         children.append(ChildSpec("network", self.onboarding.run, health=lambda: self.onboarding.health))
         children.append(ChildSpec("link-watch", LinkWatch(self._network_changed).run, "transient"))
         self.neighbors = Neighbors(lambda: self.config, self.listener, lambda: self.fingerprint, is_demo=self.is_demo)

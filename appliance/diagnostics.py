@@ -14,6 +14,7 @@ from appliance.history import History, Sample
 from appliance.media.echo import NearEndStats
 from appliance.media.playout import AudioInStats
 from appliance.media.trace import Stage, Summary
+from appliance.media.video_source import EncodingStats
 from appliance.session import Session
 from appliance.state import UnitState
 from appliance.system_stats import SystemStats
@@ -55,7 +56,7 @@ class LegInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 class DiagnosticsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """`now_s` is the clock of every `monotonic_s`. `sounds`: what is heard of each member; `near_end`: what is done to
-    the microphone's sound; `stages`: how long media took, of the last minute or two. `history`: samples after the
+    the microphone's sound; `encodings`: each video encoder that runs; `stages`: how long media took, of the last minute or two. `history`: samples after the
     number asked for, one each `sample_s`."""
 
     now_s: float
@@ -65,6 +66,7 @@ class DiagnosticsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     legs: list[LegInfo]
     sounds: dict[str, AudioInStats]
     near_end: NearEndStats | None
+    encodings: tuple[EncodingStats, ...]
     stages: dict[Stage, Summary]
     system: SystemStats | None
     sample_s: float
@@ -117,6 +119,7 @@ class Diagnostics:
             legs=self._legs(),
             sounds=session.playout.stats() if session.playout is not None else {},
             near_end=session.uplink.near_end.stats() if session.uplink is not None else None,
+            encodings=session.uplink.encodings() if session.uplink is not None else (),
             stages=stages,
             system=self._history.system,
             sample_s=self._history.sample_s,

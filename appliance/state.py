@@ -17,6 +17,7 @@ from appliance.room.events import ConnectionState, NetworkQualityChanged
 from appliance.room.streams import RemoteUser
 from appliance.session import Session
 from appliance.supervisor import Health
+from appliance.unit_events import StrainReason, VideoStrainChanged
 
 
 class DeviceInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +80,13 @@ class SoundInfo(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
+class VideoInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """`rungs`: by how many steps of size or rate video is reduced to spare the machine, and why."""
+
+    rungs: int = 0
+    reason: StrainReason = ""
+
+
 class TrackInfo(msgspec.Struct, frozen=True, kw_only=True):
     muted: bool
     level: int | None = None  # received volume 0..100, of audio that comes in
@@ -118,6 +126,7 @@ class UnitState(msgspec.Struct, frozen=True, kw_only=True):
     mute: MuteInfo
     screen: ScreenInfo
     sound: SoundInfo
+    video: VideoInfo
     network_quality: QualityInfo
     peers: tuple[PeerInfo, ...]
     leds: dict[str, str]
@@ -149,6 +158,7 @@ def describe(
         mute=mute_info(session),
         screen=screen_info(session),
         sound=_sound(session),
+        video=_video(bus),
         network_quality=_quality(session, bus),
         peers=tuple(_peer(user) for user in session.peers.values()),
         leds=dict(leds),
@@ -200,6 +210,11 @@ def screen_info(session: Session) -> ScreenInfo:
     return ScreenInfo(
         available=screen.is_available, wished=screen.is_wished, shared=screen.is_shared, error=screen.error
     )
+
+
+def _video(bus: Bus) -> VideoInfo:
+    event = bus.latest(VideoStrainChanged)
+    return VideoInfo(rungs=event.rungs, reason=event.reason) if event is not None else VideoInfo()
 
 
 def _quality(session: Session, bus: Bus) -> QualityInfo:

@@ -26,6 +26,17 @@ class DevicesChanged(Event, retained=True):
     speaker: bool
 
 
+StrainReason = Literal["", "throttled", "heat", "encoder", "load"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoStrainChanged(Event, retained=True):
+    """The machine has more to do than it can: video is `rungs` steps smaller or slower than its link allows."""
+
+    rungs: int
+    reason: StrainReason
+
+
 @dataclass(frozen=True, kw_only=True)
 class _DeviceChanged(Event):
     """ADD: a device is there, one that the unit uses or any other. REMOVE: it is gone, or works no more; `message`

@@ -48,6 +48,11 @@ class EncodingStats:
     keyframes: int
     took_ms: float  # one picture, smoothed
 
+    @property
+    def load(self) -> float:
+        """The encoder's share of the time from picture to picture; over 1 it leaves pictures out."""
+        return self.took_ms * self.fps / 1000
+
 
 class VideoSource:
     """Made and used on the event loop. `on_lost` follows a camera that fails, or cannot be opened."""

@@ -127,11 +127,16 @@ function showStages({ stages }) {
   );
 }
 
-function showMachine({ system }) {
+function showMachine({ system, state }) {
   if (!system) return;
   const alarms = Object.entries(system.throttled ?? {}).filter(([, on]) => on).map(([name]) => word(`throttled_${name}`, name));
   const rows = [
     [_("diagnostics.model"), system.model ?? "–"],
+    [
+      _("diagnostics.video_strain"),
+      state.video.rungs ? _(`diagnostics.strain_${state.video.reason}`, { rungs: state.video.rungs }) : _("diagnostics.none"),
+      { tone: state.video.rungs ? "bad" : "good" },
+    ],
     [_("diagnostics.temperature"), system.temperature_c === null ? "–" : `${number(system.temperature_c, 1)} °C`],
     [
       _("diagnostics.throttling"),
