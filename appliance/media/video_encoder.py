@@ -137,7 +137,7 @@ def _open(codec: VideoCodec, width: int, height: int, fps: int, bitrate_bps: int
             "forced-idr": "1",
             "maxrate": str(bitrate_bps),
             "bufsize": str(buffer_bits),
-            "x264-params": "scenecut=0:repeat-headers=1:annexb=1",
+            "x264-params": "scenecut=0:repeat-headers=1:annexb=1:partitions=none",  # a tenth of the time, no loss seen
         }
     else:
         context.gop_size = 1 << 15
