@@ -56,8 +56,8 @@ class LegInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 class DiagnosticsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """`now_s` is the clock of every `monotonic_s`. `sounds`: what is heard of each member; `near_end`: what is done to
-    the microphone's sound; `encodings`: each video encoder that runs; `stages`: how long media took, of the last minute or two. `history`: samples after the
-    number asked for, one each `sample_s`."""
+    the microphone's sound; `encodings`: each video encoder that runs; `stages`: how long media took, of the last minute
+    or two. `history`: samples after the number asked for, one each `sample_s`."""
 
     now_s: float
     up_s: float

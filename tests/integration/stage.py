@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from appliance.media import aiortc_hooks
 from appliance.media.uplink import Uplink, UplinkSettings
-from appliance.media.video_source import VideoSettings
+from appliance.media.video_settings import VideoSettings
 from appliance.room.client import RoomClient
 from appliance.room.options import RoomOptions
 from appliance.room.streams import LocalStream
