@@ -9,7 +9,7 @@ from collections.abc import Callable
 from appliance.media import aiortc_hooks
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink, UplinkSettings
-from appliance.media.video_source import VideoSettings
+from appliance.media.video_settings import VideoSettings
 from appliance.room.downlink_leg import DownlinkLeg
 from appliance.room.uplink_leg import UplinkLeg
 from hw import Camera
