@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from appliance.media.e2ee import FrameKey
+from appliance.media.sei import SeiPayload
 
 Kind = Literal["audio", "video"]
 SourceName = Literal["audio", "video", "screen"]  # what is muted: microphone, camera, screen
@@ -40,6 +41,7 @@ class EncodedFrame:
     `payloads` are RTP payloads, in order; the last one carries the marker bit. `timestamp` is in RTP clock units and
     derived from `captured_s`. `keyframe` is True for every audio frame. `audio_level` is RFC 6464's: 0..127 = -dBov;
     None for video. `key`: what it is encrypted with; None: it is in the clear.
+    `sei`: messages that its codec cannot carry, and that travel beside it.
     """
 
     payloads: tuple[bytes, ...]
@@ -48,3 +50,4 @@ class EncodedFrame:
     audio_level: int | None
     captured_s: float
     key: FrameKey | None = None
+    sei: tuple[SeiPayload, ...] = ()

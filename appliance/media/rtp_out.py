@@ -169,6 +169,10 @@ class RtpStream:
             self._retransmitted_bytes,
         )
 
+    def timestamp_of(self, frame: EncodedFrame) -> int:
+        """What it carries on this wire."""
+        return (self._origin + frame.timestamp) & 0xFFFFFFFF
+
     def timestamp_at(self, now_s: float) -> int | None:
         """What a frame captured now would carry: with the time, this makes sound and pictures play together.
 
@@ -182,7 +186,7 @@ class RtpStream:
     def send(self, frame: EncodedFrame, start: int, stop: int, now_s: float) -> None:
         """The packets from `start` up to `stop` of a frame."""
         header, port, numbers, payloads = self._header, self._port, self._numbers, frame.payloads
-        timestamp = (self._origin + frame.timestamp) & 0xFFFFFFFF
+        timestamp = self.timestamp_of(frame)
         self._newest = timestamp, frame.captured_s
         header.stamp(timestamp, frame.audio_level, now_s)
         first = number = self._number

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from appliance.media.feedback import Feedback, ReceiverReport
 from appliance.media.frames import EncodedFrame, Kind, Layer, Selection, StreamName, VideoCodec
 from appliance.media.pacer import Pacer
 from appliance.media.rtp_out import RtpStream, SentCounts
+from appliance.media.sei import SeiPayload
 from appliance.media.tap import Tap
 from appliance.media.uplink import Uplink
 
@@ -27,6 +28,7 @@ class StreamSender:
         self.codec = ""  # of the answer; empty: not wanted
         self.tap: Tap | None = None  # from the connection on, while a layer is wanted
         self.report: ReceiverReport | None = None
+        self.on_sei: Callable[[int, SeiPayload], None] = lambda timestamp, payload: None  # on this wire
         self.keyframe_requests = 0
         self.nacks = 0  # packets that the receiver asked for again
         self._uplink = uplink
@@ -92,6 +94,8 @@ class StreamSender:
     def put(self, frame: EncodedFrame) -> bool:
         """Sends a frame, now or soon. False: too much is waiting, and it was dropped."""
         assert self._rtp is not None
+        for message in frame.sei:
+            self.on_sei(self._rtp.timestamp_of(frame), message)
         payloads, now_s = frame.payloads, time.monotonic()
         pacer = self._pacer
         if pacer is None or pacer.admit(len(payloads), sum(map(len, payloads)), now_s, self._target_bps()):

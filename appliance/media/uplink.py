@@ -11,16 +11,17 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from appliance.media.audio_out import AudioOut
-from appliance.media.e2ee import FrameKey
+from appliance.media.e2ee import FrameEncryptor, FrameKey, make_encryptor
 from appliance.media.echo import NearEnd, NearEndSettings
 from appliance.media.far_end import FarEnd
 from appliance.media.frames import CodedFrame, EncodedFrame, Kind, Layer, SourceName, StreamName, VideoCodec
 from appliance.media.merge import merge_loss
 from appliance.media.packetizer import Packetizer
+from appliance.media.sei import SeiPayload
 from appliance.media.tap import Tap, TapCalls
 from appliance.media.trace import Trace
 from appliance.media.video_settings import VideoSettings
@@ -51,6 +52,7 @@ class Uplink:
         self._audio = AudioOut(self._post, self.trace)
         self._packetize = Packetizer("opus")
         self._key: FrameKey | None = None
+        self._sealer: FrameEncryptor | None = None  # of messages
         self._video: dict[StreamName, VideoSource] = {
             "main": VideoSource(
                 "main", self.settings.video, self.trace, self.encoded, lambda exc: self.on_device_lost("video", exc)
@@ -153,11 +155,18 @@ class Uplink:
         if key is self._key:
             return
         self._key = key
+        self._sealer = make_encryptor(key) if key is not None else None
         self._packetize.protect(key)
         for tap in self._taps:
             tap.flush()
         for source in self._video.values():
             source.protect(key)
+
+    def send_sei(self, payload: SeiPayload) -> None:
+        """With the next picture of the main stream, encrypted as that is."""
+        if self._sealer is not None:
+            payload = replace(payload, data=self._sealer.seal("message", payload.data))
+        self._video["main"].send_sei(payload)
 
     @property
     def level(self) -> int:

@@ -20,6 +20,7 @@ from appliance.media.frames import CodedFrame, EncodedFrame, Layer, StreamName, 
 from appliance.media.layer_choice import LegView
 from appliance.media.packetizer import Packetizer
 from appliance.media.pass_through import CameraCalls
+from appliance.media.sei import SeiPayload
 from appliance.media.tap import Tap, TapCalls
 from appliance.media.trace import Trace
 from appliance.media.video_control import ENCODINGS, Encoding, VideoControl
@@ -185,8 +186,16 @@ class VideoSource:
             for tap in taps:
                 tap.request_keyframe()
 
+    def send_sei(self, payload: SeiPayload) -> None:
+        """With the next picture of the high layer, once for all legs; nowhere while nobody takes it."""
+        for (codec, layer), taps in self._taps.items():
+            if layer == "high" and taps:
+                self._packetizers[codec, layer].add_sei(payload)
+
     def _begin_anew(self) -> None:
         """With a key frame; what is on its way is dropped."""
+        for packetizer in self._packetizers.values():
+            packetizer.clear_sei()
         for taps in self._taps.values():
             for tap in taps:
                 tap.flush()
@@ -262,6 +271,7 @@ class VideoSource:
         left = self._taps[encoding] = tuple(other for other in self._taps[encoding] if other is not tap)
         if not left:
             self._encoders.pop(encoding).stop()
+            self._packetizers[encoding].clear_sei()
             self._update()
 
     # --- control

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from appliance.media.e2ee import FrameKey
+from appliance.media.sei import SeiPayload
 from appliance.room.events import ConnectionState
 from appliance.room.leg import LegStats
 from appliance.room.signaling_base import Kind, Selection, StreamName, VideoCodec
@@ -27,6 +28,7 @@ class MediaCalls:
     subscribed: Callable[[RemoteStream, Kind], None]
     misfit: Callable[[RemoteStream], None]
     state: Callable[[RemoteStream, ConnectionState, ConnectionState], None]  # before, now
+    sei: Callable[[RemoteStream, SeiPayload], None]
 
 
 class LegFailedError(Exception):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -21,10 +22,12 @@ from appliance.errors import (
     RoleError,
     RtcError,
     RtcErrorCode,
+    SeiUnavailableError,
     StreamNotFoundError,
 )
 from appliance.events import Event
 from appliance.media.playout import Playout
+from appliance.media.sei import CUSTOM, SeiPayload
 from appliance.media.uplink import Uplink
 from appliance.room.backend import LegFailedError, LegReport, MediaCalls
 from appliance.room.entry import Ticket
@@ -32,6 +35,7 @@ from appliance.room.events import (
     ConnectionState,
     ConnectionStateChanged,
     ScreenShareStopped,
+    SeiMessage,
     StreamAdded,
     StreamConnectionStateChanged,
     StreamSubscribed,
@@ -42,6 +46,7 @@ from appliance.room.mesh import Mesh
 from appliance.room.options import RoomOptions
 from appliance.room.own_media import OwnMedia
 from appliance.room.reports import Reports
+from appliance.room.sei_allowance import SeiAllowance, checked
 from appliance.room.signaling_base import Kind, MediaKind, Selection, StreamName
 from appliance.room.signaling_room import IceServer, LegMessage
 from appliance.room.stay import Stay
@@ -80,6 +85,7 @@ class RoomClient(TasksClient):
         self._volume_interval_s: float | None = None
         self._top_n: int | None = None
         self._reports: Reports | None = None
+        self._sei_allowance = SeiAllowance()
         self._steering = Steering(options)
         if uplink is not None:
             uplink.on_screen_ended = self._screen_ended
@@ -148,6 +154,23 @@ class RoomClient(TasksClient):
     def forced_mutes(self) -> frozenset[Kind]:
         """The kinds that a host of the room has muted: `unmute` is refused until a host lifts it."""
         return frozenset(self._stay.forced_mutes) if self._stay is not None else frozenset()
+
+    def send_sei_message(self, data: bytes, payload_type: int = CUSTOM) -> None:
+        """With one's next picture, to everybody who receives its high layer (U84); not confirmed: it may be lost.
+
+        Up to 1 KB a message, 30 messages and 8 KB in a second. `payload_type` 243, or 5: `data` begins with a UUID of
+        16 bytes. In H.264 it is SEI, in other codecs it travels on a data channel beside (X41). Raises
+        `InvalidArgumentError`, `SeiUnavailableError` without video that is on its way, `RateLimitError` (IL24).
+        """
+        operation = "send_sei_message"
+        payload = checked(data, payload_type)
+        stay = self._check_connected(operation)
+        main, uplink = stay.own.published.get("main"), self._own.uplink
+        if main is None or not main.video or uplink is None or not uplink.has("video") or uplink.is_muted("video"):
+            state = self._connection.state
+            raise SeiUnavailableError("no video is published and on", operation=operation, state=state)
+        self._sei_allowance.take(len(payload.data), time.monotonic())
+        uplink.send_sei(payload)
 
     # --- the others' streams
 
@@ -274,6 +297,9 @@ class RoomClient(TasksClient):
     def _stream_state_changed(self, stream: RemoteStream, before: ConnectionState, now: ConnectionState) -> None:
         self._emit(StreamConnectionStateChanged(stream=stream, prev_state=before, cur_state=now))
 
+    def _heard_sei(self, stream: RemoteStream, payload: SeiPayload) -> None:
+        self._emit(SeiMessage(user_id=stream.user_id, data=payload.data, payload_type=payload.payload_type))
+
     def _new_stay(self, ticket: Ticket) -> Stay:
         def send(to: str, message: LegMessage) -> None:
             stay.send_leg(to, message)
@@ -282,7 +308,7 @@ class RoomClient(TasksClient):
             self._own.uplink,
             self._playout,
             send=send,
-            calls=MediaCalls(self._subscribed, self._misfit, self._stream_state_changed),
+            calls=MediaCalls(self._subscribed, self._misfit, self._stream_state_changed, self._heard_sei),
         )
         stay = Stay(
             self._login,

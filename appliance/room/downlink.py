@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 
 from appliance.log_fields import about
 from appliance.media.remote_audio import AudioReceiver
+from appliance.media.sei import SeiPayload
+from appliance.media.sei_delivery import SeiOnce
 from appliance.room.backend import LegFailedError, LegReport, MediaCalls, SendLeg
 from appliance.room.backoff import Backoff
 from appliance.room.decryption import Decryption
@@ -82,6 +84,7 @@ class Downlink:
         self._decryption = decryption
         self._video_codecs = video_codecs
         self._calls = calls
+        self._sei_once = SeiOnce()
         self._unfit: str | None = None  # the video track that comes in no codec of ours
         self._current: _Leg | None = None
         self._candidate: _Leg | None = None
@@ -254,6 +257,10 @@ class Downlink:
             self._changed.set()
             self._expose()
 
+        def on_sei(payload: SeiPayload) -> None:
+            if not self._closed and self._sei_once.is_new(leg_id, payload, time.monotonic()):
+                self._calls.sei(self.stream, payload)
+
         try:
             candidate.leg = DownlinkLeg(
                 leg_id,
@@ -263,6 +270,7 @@ class Downlink:
                 ice_servers=self._ice_servers(),
                 on_media=on_media,
                 on_closed=on_closed,
+                on_sei=on_sei,
                 decryption=self._decryption,
             )
             answer = await candidate.leg.answer(offer)

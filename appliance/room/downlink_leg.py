@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from aiortc import RTCRtpReceiver
+from aiortc import RTCDataChannel, RTCRtpReceiver
 
 from appliance.media import aiortc_hooks
 from appliance.media.e2ee import Coding, FrameDecryptor, FrameRefusedError
 from appliance.media.frames import Kind
 from appliance.media.remote_audio import AudioReceiver, RemoteAudio
+from appliance.media.sei import PAYLOAD_TYPES, SeiError, SeiPayload, user_messages
+from appliance.media.sei_delivery import CHANNEL, SeiAtPictures, parse_timed
 from appliance.media.video_in import RemoteVideo
 from appliance.media.video_receiver import VideoReceiver
 from appliance.room.decryption import Decryption
@@ -51,9 +53,10 @@ class DownlinkLeg(Leg):
         ice_servers: Sequence[IceServer],
         on_media: Callable[[Kind], None],
         on_closed: Callable[[str], None],
+        on_sei: Callable[[SeiPayload], None] = lambda payload: None,
         decryption: Decryption | None = None,
     ) -> None:
-        """With a `decryption` nothing is taken that it does not open."""
+        """With a `decryption` nothing is taken that it does not open. `on_sei` follows the pictures as they come."""
         super().__init__(leg_id, ice_servers, on_closed)
         self.user_id = user_id
         self._video_codecs = video_codecs
@@ -64,6 +67,10 @@ class DownlinkLeg(Leg):
         self._inbound: list[aiortc_hooks.Inbound] = []
         self._video_receiver: VideoReceiver | None = None
         self._arrival_reports: aiortc_hooks.ArrivalReports | None = None
+        self._on_sei = on_sei
+        self._sei = SeiAtPictures()
+        self._sei_decryptor: FrameDecryptor | None = None
+        self._sei_timer: asyncio.TimerHandle | None = None
         self._decryption = decryption
         self._decryptors: list[FrameDecryptor] = []
 
@@ -120,13 +127,48 @@ class DownlinkLeg(Leg):
     def _take_video(self, receiver: RTCRtpReceiver) -> None:
         self.video = RemoteVideo()
         decryptor = self._decryptor()
+        self._sei_decryptor = self._decryptor()
+        self.pc.on("datachannel", self._take_channel)
 
         def open_picture(codec: str, timestamp: int, data: bytes) -> bytes | None:
-            return data if decryptor is None else self._open(decryptor, "h264" if codec == "H264" else "vp8", data)
+            coding: Coding = "h264" if codec == "H264" else "vp8"
+            opened = data if decryptor is None else self._open(decryptor, coding, data)
+            if opened is not None:
+                self._tell_sei(user_messages(opened) if coding == "h264" else self._sei.picture(timestamp))
+            return opened
 
         self._video_receiver = VideoReceiver(self.video, open_picture)
         aiortc_hooks.receive_video(receiver, self._video_receiver)
         self._inbound.append(aiortc_hooks.Inbound(receiver, lambda: self._on_media("video")))
+
+    def _take_channel(self, channel: RTCDataChannel) -> None:
+        if channel.label == CHANNEL:
+            channel.on("message", self._take_timed)
+
+    def _take_timed(self, message: object) -> None:
+        try:
+            timestamp, payload = parse_timed(message)
+        except SeiError as exc:
+            logger.debug("%s sent no SEI message: %s", self.user_id, exc)
+            return
+        loop = asyncio.get_running_loop()
+        self._tell_sei(self._sei.add(timestamp, payload, loop.time()))
+        if self._sei_timer is None and self._sei.due_s is not None:
+            self._sei_timer = loop.call_at(self._sei.due_s, self._on_sei_time)
+
+    def _on_sei_time(self) -> None:
+        self._sei_timer = None
+        loop = asyncio.get_running_loop()
+        self._tell_sei(self._sei.tick(loop.time()))
+        if self._sei.due_s is not None:
+            self._sei_timer = loop.call_at(self._sei.due_s, self._on_sei_time)
+
+    def _tell_sei(self, payloads: Iterable[SeiPayload]) -> None:
+        for payload in payloads:
+            decryptor = self._sei_decryptor
+            data = payload.data if decryptor is None else self._open(decryptor, "message", payload.data)
+            if data is not None and payload.payload_type in PAYLOAD_TYPES:
+                self._on_sei(SeiPayload(payload.payload_type, data))
 
     def _decryptor(self) -> FrameDecryptor | None:
         if self._decryption is None:
@@ -142,12 +184,14 @@ class DownlinkLeg(Leg):
             count = self._decryption.refused.total()
             if count & (count - 1) == 0:  # the 1st, 2nd, 4th, 8th, ...
                 logger.warning("%d frames refused, the last one of %s because %s", count, self.user_id, exc)
-            if coding != "opus" and exc.refusal != "replayed" and self._video_receiver is not None:
+            if coding in ("h264", "vp8") and exc.refusal != "replayed" and self._video_receiver is not None:
                 # Other pictures may refer to it. Not at once: it is handing on pictures.
                 asyncio.get_running_loop().call_soon(self._video_receiver.request_keyframe)
             return None
 
     async def _end(self) -> None:
+        if self._sei_timer is not None:
+            self._sei_timer.cancel()
         for receiver in self.pc.getReceivers():
             aiortc_hooks.stop_decoding(receiver)
         if self._video_receiver is not None:

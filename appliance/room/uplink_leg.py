@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import av
@@ -11,6 +12,8 @@ from aiortc.mediastreams import MediaStreamError
 from appliance.media import aiortc_hooks
 from appliance.media.frames import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, Kind
 from appliance.media.rtp_port import RtpPort
+from appliance.media.sei import SeiPayload
+from appliance.media.sei_delivery import CHANNEL, MAX_WAITING, encode_timed
 from appliance.media.stream_sender import StreamSender
 from appliance.media.transport_cc import SentPackets
 from appliance.media.uplink import Uplink
@@ -62,6 +65,25 @@ class UplinkLeg(Leg):
             if self._numbers is not None and kind == "video":
                 self._numbers.on_report = sender.on_feedback
             self._senders.append(sender)
+            if kind == "video" and stream == "main" and video[0] != "h264":
+                self._open_sei_channel(sender)
+
+    def _open_sei_channel(self, sender: StreamSender) -> None:
+        """Only where it will be needed, for it costs up to 5 ms of a core: receivers take the codec offered first."""
+        channel = self.pc.createDataChannel(CHANNEL)
+        early: deque[bytes] = deque(maxlen=MAX_WAITING)  # the first pictures may be there before it
+
+        def send(timestamp: int, payload: SeiPayload) -> None:
+            early.append(encode_timed(timestamp, payload))
+            if channel.readyState == "open":
+                flush()
+
+        def flush() -> None:
+            while early:
+                channel.send(early.popleft())
+
+        channel.on("open", flush)
+        sender.on_sei = send
 
     def select(self, layer: Selection) -> None:
         """This layer of the video from its next key frame on, or no picture at all."""

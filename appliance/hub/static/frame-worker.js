@@ -1,11 +1,12 @@
 // What happens to coded frames between the browser's codecs and its network: encryption, and SEI in H.264.
 //
-// In: {key: CryptoKey or null} once, first; {send: {payloadType, data}}; for browsers without RTCRtpScriptTransform
-// {operation, stream, kind, readable, writable}.
-// Out: {stream, opened, refused: {forged, malformed, replayed}} every second, {stream, sei: {payloadType, data}}.
+// In: {key: CryptoKey or null} once, first; {send: {payloadType, data}}; {received: {payloadType, data}, stream, leg} that
+// came beside the pictures; for browsers without RTCRtpScriptTransform {operation, stream, leg, kind, readable, writable}.
+// Out: {stream, kind, opened, refused: {forged, malformed, replayed}} about every second, {stream, leg, sei: {payloadType,
+// data}}, and {leg, timestamp, beside: [{payloadType, data}]} to be sent beside the picture of this RTP timestamp.
 
 import { Opener, Refused, Sealer } from "./frame-crypto.js";
-import { splice, userMessages } from "./sei.js";
+import { PAYLOAD_TYPES, splice, userMessages } from "./sei.js";
 
 const COUNTS_MS = 1000;
 const KEYFRAME_MS = 500;
@@ -25,23 +26,24 @@ function codingOf(frame, data, kind) {
   return startCode ? "h264" : "vp8";
 }
 
-function sealing(kind) {
+function sealing(kind, leg) {
   const waiting = [];
   let sealer = null;
-  senders.add(waiting);
+  if (kind === "video") senders.add(waiting);
   const transform = async (frame, controller) => {
     const secret = await key;
     sealer ??= secret && { frames: new Sealer(secret), messages: new Sealer(secret) };
     let data = new Uint8Array(frame.data);
     const coding = codingOf(frame, data, kind);
-    if (data.length && coding === "h264" && waiting.length) {
+    if (data.length && waiting.length) {
       const messages = await Promise.all(
         waiting.splice(0).map(async ({ payloadType, data: bytes }) => ({
           payloadType,
           data: sealer ? await sealer.messages.seal("message", bytes) : bytes,
         })),
       );
-      data = splice(data, messages);
+      if (coding === "h264") data = splice(data, messages);
+      else postMessage({ leg, timestamp: frame.getMetadata?.().rtpTimestamp ?? frame.timestamp, beside: messages });
     }
     if (data.length && sealer) data = coding ? await sealer.frames.seal(coding, data) : null;
     if (!data) return; // never in the clear
@@ -51,13 +53,27 @@ function sealing(kind) {
   return { transform, flush: () => senders.delete(waiting) };
 }
 
-function opening(kind, stream, requestKeyframe) {
+/** Hands a received message on, opened if messages are sealed. Throws Refused. */
+async function tell(stream, leg, opener, { payloadType, data: sealed }) {
+  const data = opener ? await opener.open("message", sealed) : sealed;
+  if (PAYLOAD_TYPES.includes(payloadType)) postMessage({ stream, leg, sei: { payloadType, data } });
+}
+
+const besideOpeners = new Map(); // by leg: what came on its data channel
+
+async function besideCame({ received, stream, leg }) {
+  const secret = await key;
+  if (secret && !besideOpeners.has(leg)) besideOpeners.set(leg, new Opener(secret, floors, new Map(floors)));
+  await tell(stream, leg, besideOpeners.get(leg), received).catch((error) => console.debug("no SEI message", error));
+}
+
+function opening(kind, stream, leg, requestKeyframe) {
   const counts = { opened: 0, refused: {} };
   const before = new Map(floors);
   let opener = null;
   let toldMs = 0;
   let askedMs = 0;
-  const tell = () => {
+  const tellCounts = () => {
     const now = performance.now();
     if (now - toldMs < COUNTS_MS) return;
     toldMs = now;
@@ -87,25 +103,18 @@ function opening(kind, stream, requestKeyframe) {
     } catch (error) {
       return refuse(error);
     } finally {
-      if (opener) tell();
+      if (opener) tellCounts();
     }
     if (coding === "h264") {
-      for (const { payloadType, data: sealed } of userMessages(data)) {
-        try {
-          const bytes = opener ? await opener.messages.open("message", sealed) : sealed;
-          postMessage({ stream, sei: { payloadType, data: bytes } });
-        } catch (error) {
-          refuse(error);
-        }
-      }
+      for (const message of userMessages(data)) await tell(stream, leg, opener?.messages, message).catch(refuse);
     }
     controller.enqueue(frame);
   };
-  return { transform };
+  return { transform, flush: () => besideOpeners.delete(leg) };
 }
 
-function attach({ operation, kind, stream }, { readable, writable }, requestKeyframe) {
-  const transformer = operation === "send" ? sealing(kind) : opening(kind, stream, requestKeyframe);
+function attach({ operation, kind, stream, leg }, { readable, writable }, requestKeyframe) {
+  const transformer = operation === "send" ? sealing(kind, leg) : opening(kind, stream, leg, requestKeyframe);
   readable
     .pipeThrough(new TransformStream(transformer))
     .pipeTo(writable)
@@ -123,5 +132,6 @@ addEventListener("message", ({ data }) => {
       waiting.push(data.send);
       if (waiting.length > MAX_WAITING) waiting.shift();
     }
-  } else attach(data, data, () => {});
+  } else if (data.received) void besideCame(data);
+  else attach(data, data, () => {});
 });

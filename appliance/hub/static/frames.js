@@ -3,7 +3,9 @@
 // Events (detail): "sei" {stream, payloadType, data}.
 
 import { deriveKey, isSupported } from "./frame-crypto.js";
+import { Once, timed, untimed } from "./sei.js";
 
+const CHANNEL = "sei";
 const MODE = "aes-128-gcm";
 const hasScriptTransform = () => "RTCRtpScriptTransform" in globalThis;
 const hasEncodedStreams = () => "createEncodedStreams" in RTCRtpSender.prototype;
@@ -18,6 +20,8 @@ export class Frames extends EventTarget {
   #derived = null;
   #worker = null;
   #counts = new Map(); // "stream kind" -> {opened, refused}
+  #channels = new Map(); // leg -> what travels beside its pictures
+  #once = new Once();
 
   /** `secret` "": nothing is encrypted. */
   constructor(secret) {
@@ -41,15 +45,35 @@ export class Frames extends EventTarget {
     return this.isEncrypted && !hasScriptTransform() ? { encodedInsertableStreams: true } : {};
   }
 
-  send(sender, kind) {
-    this.#attach(sender, { operation: "send", kind, stream: "" });
+  /** `leg` is the id of the sender's or receiver's leg. */
+  send(sender, kind, leg) {
+    this.#attach(sender, { operation: "send", kind, stream: "", leg });
   }
 
-  receive(receiver, kind, stream) {
-    this.#attach(receiver, { operation: "receive", kind, stream });
+  receive(receiver, kind, stream, leg) {
+    this.#attach(receiver, { operation: "receive", kind, stream, leg });
   }
 
-  /** With the next picture of each H.264 that we send. */
+  /** For messages beside pictures that cannot carry them; before the offer. */
+  openChannel(pc, leg) {
+    if (!this.#worker) return;
+    const channel = pc.createDataChannel(CHANNEL);
+    this.#channels.set(leg, channel);
+    channel.addEventListener("close", () => this.#channels.delete(leg));
+  }
+
+  /** A channel that the sender of `stream` has opened. */
+  takeChannel(channel, stream, leg) {
+    if (channel.label !== CHANNEL) return;
+    channel.binaryType = "arraybuffer";
+    channel.addEventListener("message", ({ data }) => {
+      const received = untimed(data);
+      if (received && this.#worker) this.#worker.postMessage({ received, stream, leg });
+      else if (received) this.#heard({ stream, leg, sei: received });
+    });
+  }
+
+  /** With the next picture of ours. */
   sendSei(payloadType, data) {
     this.#worker?.postMessage({ send: { payloadType, data } });
   }
@@ -78,8 +102,12 @@ export class Frames extends EventTarget {
     }
   }
 
-  #heard({ stream, kind, opened, refused, sei }) {
-    if (sei) this.dispatchEvent(new CustomEvent("sei", { detail: { stream, ...sei } }));
-    else this.#counts.set(`${stream} ${kind}`, { opened, refused });
+  #heard({ stream, leg, kind, opened, refused, sei, beside, timestamp }) {
+    if (beside) {
+      const channel = this.#channels.get(leg);
+      if (channel?.readyState === "open") beside.forEach((message) => channel.send(timed(timestamp, message)));
+    } else if (sei) {
+      if (this.#once.isNew(stream, leg, sei)) this.dispatchEvent(new CustomEvent("sei", { detail: { stream, ...sei } }));
+    } else this.#counts.set(`${stream} ${kind}`, { opened, refused });
   }
 }

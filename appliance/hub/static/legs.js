@@ -137,10 +137,11 @@ export class Downlink {
     leg.timer = setTimeout(() => this.#fail(leg, "no media"), CONNECT_MS);
     const pc = (leg.pc = new RTCPeerConnection(configuration(this.#iceServers(), this.#frames)));
     pc.addEventListener("track", ({ track, receiver }) => {
-      this.#frames.receive(receiver, track.kind, this.#label);
+      this.#frames.receive(receiver, track.kind, this.#label, leg.id);
       leg.tracks[track.kind] = track;
       track.addEventListener("unmute", () => this.#carries(leg));
     });
+    pc.addEventListener("datachannel", ({ channel }) => this.#frames.takeChannel(channel, this.#label, leg.id));
     const connected = () => {
       setTimeout(() => this.#carries(leg, true), this.#current ? HANDOVER_MS : 0);
       this.#carries(leg);
@@ -264,7 +265,8 @@ export class Uplinks {
       const together = new MediaStream();
       for (const kind of carried) {
         const transceiver = pc.addTransceiver(offered[kind] ?? kind, { direction: "sendonly", streams: [together] });
-        this.#frames.send(transceiver.sender, kind);
+        this.#frames.send(transceiver.sender, kind, key);
+        if (kind === "video" && this.#codec !== "h264") this.#frames.openChannel(pc, key);
         leg.senders[kind] = transceiver.sender;
         if (kind === "video") this.#prefer(transceiver);
       }

@@ -3,8 +3,8 @@
 // Address: `#token=...` the invitation, `#key=...` or `&key=...` the key of an encrypted room; `?auto=1` joins without the lobby, `?name=...` presets the name, `?codec=h264|vp8`
 // prefers a codec for what we send, `?filter=off` sends the microphone untouched, `?role=audience` only listens,
 // `?profile=live` makes a room in which listeners are unseen, `?lang=zh` speaks another language from now on.
-// SEI: `document` gets a "sei-message" event, detail {userId, stream, payloadType, data: Uint8Array}, for each message in
-// a received H.264; a "send-sei-message" event with {data, payloadType = 243} sends one in ours.
+// SEI: `document` gets a "sei-message" event, detail {userId, stream, payloadType, data: Uint8Array}, for each message with a
+// received picture; a "send-sei-message" event with {data, payloadType = 243} sends one with ours.
 // For tests and the curious: `document.documentElement.dataset.state` is lobby | connecting | connected | reconnecting |
 // leaving | ended (then `dataset.ending` is its code), and `window.room` is read-only, see `inspector`.
 

@@ -6,6 +6,40 @@ export const PAYLOAD_TYPES = [5, 243]; // unregistered user data, which begins w
 const SEI = 6;
 const X264 = "220,69,233,189,230,217,72,183,150,44,216,32,217,35,238,239"; // its settings, no message
 
+const HEAD_BYTES = 5; // beside other codecs, on a data channel: RTP timestamp (32 bit), payload type (8 bit), data
+const MAX_CHANNEL_BYTES = 2048;
+const SAME_MS = 5000; // two legs of one stream bring one message within this time
+
+/** What goes on the data channel for the picture with this RTP timestamp. */
+export function timed(timestamp, { payloadType, data }) {
+  const message = new Uint8Array(HEAD_BYTES + data.length);
+  new DataView(message.buffer).setUint32(0, timestamp);
+  message[4] = payloadType;
+  message.set(data, HEAD_BYTES);
+  return message;
+}
+
+/** {payloadType, data}, or null for what is no message. */
+export function untimed(message) {
+  if (!(message instanceof ArrayBuffer) || message.byteLength <= HEAD_BYTES || message.byteLength > MAX_CHANNEL_BYTES) return null;
+  const bytes = new Uint8Array(message);
+  return { payloadType: bytes[4], data: bytes.subarray(HEAD_BYTES) };
+}
+
+/** A message that two legs bring, while one takes the place of the other, counts once. */
+export class Once {
+  #seen = []; // {at, text, legs}
+
+  isNew(stream, leg, { payloadType, data }, now = performance.now()) {
+    this.#seen = this.#seen.filter(({ at }) => now - at < SAME_MS);
+    const text = `${stream} ${payloadType} ${data.join()}`;
+    const twin = this.#seen.find((seen) => seen.text === text && !seen.legs.has(leg));
+    if (twin) twin.legs.add(leg);
+    else this.#seen.push({ at: now, text, legs: new Set([leg]) });
+    return !twin;
+  }
+}
+
 const number = (value) => [...new Array(Math.floor(value / 255)).fill(255), value % 255];
 
 /** The access unit with these messages before its first slice. */

@@ -74,6 +74,15 @@ class StreamConnectionStateChanged(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SeiMessage(Event):
+    """U83: with a picture of that user, whether it is shown or not. `data` of `payload_type` 5 begins with a UUID."""
+
+    user_id: str
+    data: bytes
+    payload_type: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class _MuteChanged(Event):
     room_id: str
     user_id: str

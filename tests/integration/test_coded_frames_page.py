@@ -1,4 +1,4 @@
-"""An encrypted room with a unit's media at one end and a real Chromium at the other."""
+"""Encryption and SEI with a unit's media at one end and a real Chromium at the other."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from appliance.media.frames import VideoCodec
 from appliance.room import LocalStream, RemoteStream
 from appliance.room.client import RoomClient
 from appliance.room.decryption import Decryption
+from appliance.room.events import SeiMessage
 from hw.frame_code import read_code
 from tests.appliance.media.pictures import code
 from tests.appliance.room.media import playout, until, uplink
@@ -67,10 +68,14 @@ class Unit:
         assert self.client._stay is not None
         return cast(Decryption, cast(Any, self.client._stay.media)._decryption)
 
-    async def hears_and_sees(self) -> None:
+    async def hears(self) -> None:
         await until(lambda: self.client.streams, 15)
         stream = self.stream
         await until(lambda: stream.audio is not None and stream.audio.level > 20, 15, "the tone of the page")
+
+    async def sees(self) -> None:
+        await until(lambda: self.client.streams, 15)
+        stream = self.stream
         await until(lambda: stream.video is not None, 15, "video of the page")
         assert stream.video is not None
         codes: set[int | None] = set()
@@ -85,8 +90,9 @@ class Unit:
 async def unit(served: Served, codec: VideoCodec = "h264", secret: str = SECRET) -> AsyncIterator[Unit]:
     async with uplink(codec=codec) as sender, playout() as player:
         client = RoomClient(f"ws://127.0.0.1:{served.port}/hub/ws", uplink=sender, playout=player, auto_subscribe=True)
-        client.set_encryption_mode("aes-128-gcm")
-        client.set_encryption_secret(secret)
+        if secret:
+            client.set_encryption_mode("aes-128-gcm")
+            client.set_encryption_secret(secret)
         token = TokenSigner(TOKEN_SECRET).sign("unit", "lobby", "host", "Unit", 600, time.time())
         try:
             await client.join("lobby", "unit", token)
@@ -111,13 +117,31 @@ async def seen_codes(page: Page) -> set[int]:
     return codes
 
 
+async def messages_cross(one: Unit, page: Page) -> None:
+    """SEI from the unit to the page and back, byte by byte, once."""
+    heard: list[SeiMessage] = []
+    one.client.on(SeiMessage, heard.append)
+    one.client.send_sei_message(b"\x00\x00\x01")
+    await until_page(page, "room.sei.length > 0")
+    assert await page.evaluate("room.sei") == [
+        {"userId": "unit", "stream": "main", "payloadType": 243, "data": [0, 0, 1]}
+    ]
+    await page.evaluate(
+        "document.dispatchEvent(new CustomEvent('send-sei-message', { detail: { data: [0, 0, 3, 7] } }))"
+    )
+    await until(lambda: heard, 15, "a message of the page")
+    assert [(event.user_id, event.data, event.payload_type) for event in heard] == [("anna", b"\x00\x00\x03\x07", 243)]
+
+
+@pytest.mark.row("U89", "U90")
 @CODECS
 async def test_both_hear_and_see_each_other(served: Served, chromium: Browser, codec: VideoCodec) -> None:
     async with unit(served, codec) as one:
         page = await join(chromium, keyed(served), name="Anna", query=f"&codec={codec}")
         await until_page(page, hears("unit", 440))
         await seen_codes(page)
-        await one.hears_and_sees()
+        await one.hears()
+        await one.sees()
         stats = await page.evaluate("room.stats()")
         assert stats["downlinks"]["unit/main"]["codecs"] == ["audio/opus", f"video/{codec.upper()}"]
         assert stats["uplinks"][0]["codecs"] == ["audio/opus", f"video/{codec.upper()}"]
@@ -127,9 +151,23 @@ async def test_both_hear_and_see_each_other(served: Served, chromium: Browser, c
         assert one.decryption.refused == {}
         assert await page.evaluate("document.getElementById('encrypted').checkVisibility()")
         assert SECRET not in page.url
+        await messages_cross(one, page)
         await close(page)
 
 
+@pytest.mark.row("U83", "U84")
+@CODECS
+async def test_messages_cross_without_encryption_too(served: Served, chromium: Browser, codec: VideoCodec) -> None:
+    async with unit(served, codec, "") as one:
+        page = await join(chromium, served.link("anna"), name="Anna", query=f"&codec={codec}")
+        await until_page(page, "room.peers[0].video.frames > 0")
+        await one.sees()
+        await messages_cross(one, page)
+        assert await page.evaluate("room.encryption") is None
+        await close(page)
+
+
+@pytest.mark.row("U91")
 async def test_a_wrong_key_is_told_and_the_right_one_can_be_typed(served: Served, chromium: Browser) -> None:
     async with unit(served) as one:
         page = await open_page(chromium, f"{served.link('anna')}".replace("#", "?auto=1#") + "&key=wrong")
