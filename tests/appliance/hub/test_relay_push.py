@@ -185,6 +185,30 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) 
         assert "TLS" in await failure(push_to(port, scheme="rtmps"))
 
 
+async def test_a_certificate_that_is_vouched_for_is_good_for_its_own_names_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certified = await asyncio.to_thread(tls.of_unit, tmp_path, Web())
+    trusting = ssl.create_default_context(cafile=str(tmp_path / tls.FILE_NAME))
+    monkeypatch.setattr(ssl, "create_default_context", lambda: trusting)
+
+    async def good(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await greet(reader, writer)
+        await reader.read()
+
+    async with server(good, certified.server) as port:
+        push = push_to(port, "localhost", scheme="rtmps")
+        await push.open()
+        await push.close()
+        elsewhere = push_to(port, "other.invalid", scheme="rtmps", targets=Targets(("other.invalid",)))
+        monkeypatch.setattr(elsewhere, "_resolve", _here)
+        assert "TLS" in await failure(elsewhere)
+
+
+async def _here() -> list[str]:
+    return ["127.0.0.1"]
+
+
 async def test_nobody_at_home() -> None:
     async def never(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         return
