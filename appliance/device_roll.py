@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from appliance.events import Event
-from appliance.unit_events import CameraChanged, PlaybackDeviceChanged, RecordingDeviceChanged
+from appliance.room.events import CameraChanged, PlaybackDeviceChanged, RecordingDeviceChanged
 from hw import ChangeKind, SoundStats
 
 DeviceKind = Literal["microphone", "camera", "speaker"]

@@ -25,13 +25,8 @@ from appliance.media.frames import SourceName
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink
 from appliance.room.backoff import Backoff
-from appliance.unit_events import (
-    AudioTrackEnded,
-    DevicesChanged,
-    StreamError,
-    StreamErrorCode,
-    VideoTrackEnded,
-)
+from appliance.room.events import AudioTrackEnded, StreamError, StreamErrorCode, VideoTrackEnded
+from appliance.unit_events import DevicesChanged
 from appliance.watched import Watched, WatchedCamera, WatchedMicrophone, WatchedSpeaker, driver_error
 from hw import Camera, DeviceChange, DeviceMonitor, HardwareError, Microphone, Speaker
 

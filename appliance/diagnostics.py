@@ -15,6 +15,7 @@ from appliance.media.echo import NearEndStats
 from appliance.media.playout import AudioInStats
 from appliance.media.trace import Stage, Summary
 from appliance.media.video_source import EncodingStats
+from appliance.room.statistics import RtcStatsRow
 from appliance.session import Session
 from appliance.state import UnitState
 from appliance.system_stats import SystemStats
@@ -55,15 +56,17 @@ class LegInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DiagnosticsAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`now_s` is the clock of every `monotonic_s`. `sounds`: what is heard of each member; `near_end`: what is done to
-    the microphone's sound; `encodings`: each video encoder that runs; `stages`: how long media took, of the last minute
-    or two. `history`: samples after the number asked for, one each `sample_s`."""
+    """`now_s` is the clock of every `monotonic_s`. `tracks`: bit rate, frame rate and loss of each track; `sounds`:
+    what is heard of each member; `near_end`: what is done to the microphone's sound; `encodings`: each video encoder
+    that runs; `stages`: how long media took, of the last minute or two. `history`: samples after the number asked for,
+    one each `sample_s`."""
 
     now_s: float
     up_s: float
     state: UnitState
     devices: list[DeviceReport]
     legs: list[LegInfo]
+    tracks: list[RtcStatsRow]
     sounds: dict[str, AudioInStats]
     near_end: NearEndStats | None
     encodings: tuple[EncodingStats, ...]
@@ -117,6 +120,7 @@ class Diagnostics:
             state=self._state(),
             devices=self._devices(),
             legs=self._legs(),
+            tracks=list(self._session.track_stats()),
             sounds=session.playout.stats() if session.playout is not None else {},
             near_end=session.uplink.near_end.stats() if session.uplink is not None else None,
             encodings=session.uplink.encodings() if session.uplink is not None else (),

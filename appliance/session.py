@@ -12,6 +12,7 @@ wish (in the room or not, muted or not) outlives a restart of `run`.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import random
 import time
@@ -42,8 +43,10 @@ from appliance.room.events import (
     NetworkQuality,
     NetworkQualityChanged,
     ScreenShareStopped,
+    WarningRaised,
 )
 from appliance.room.signaling_base import Kind
+from appliance.room.statistics import RtcStatsRow
 from appliance.room.streams import LocalStream, RemoteUser
 from appliance.screen_share import ScreenShare
 from appliance.session_settings import SessionSettings
@@ -137,6 +140,10 @@ class Session:
     def leg_reports(self) -> list[LegReport]:
         """The counters of every leg of the call; empty outside of one."""
         return self._client.leg_reports() if self._client is not None else []
+
+    def track_stats(self) -> tuple[RtcStatsRow, ...]:
+        """The figures of every track of the call; empty outside of one."""
+        return self._client.track_stats() if self._client is not None else ()
 
     def has(self, kind: Kind) -> bool:
         """Whether a device of this kind works: it delivers."""
@@ -239,9 +246,10 @@ class Session:
         for event_class in EVENTS.values():
             client.on(event_class, self._take)
         client.enable_audio_volume_evaluation(VOLUME_INTERVAL_MS)
+        client.enable_stream_state_detection(True)
         for kind, shut in self._shut.items():
             uplink.set_muted(kind, shut)
-        devices = self.devices = Devices(self._drivers, uplink, playout, self._bus.publish, self._devices_changed)
+        devices = self.devices = Devices(self._drivers, uplink, playout, self._take_device, self._devices_changed)
         devices.on_screen_lost = self.screen.failed
         why = LeaveReason.USER_LEFT
         try:
@@ -382,7 +390,15 @@ class Session:
     async def _keep_published(self, client: RoomClient, uplink: Uplink) -> None:
         def working() -> LocalStream:
             size = uplink.settings.video
-            return LocalStream(self.has("audio"), self.has("video"), width=size.width, height=size.height)
+            in_use = {one.kind: one.device_id for one in self.devices.stats()} if self.devices is not None else {}
+            return LocalStream(
+                self.has("audio"),
+                self.has("video"),
+                width=size.width,
+                height=size.height,
+                audio_track=_track_id(in_use.get("microphone", "")),
+                video_track=_track_id(in_use.get("camera", "")),
+            )
 
         await keep_published(client, working, lambda: bool(self._missing), self._stream_changed)
 
@@ -408,7 +424,16 @@ class Session:
         elif isinstance(event, MuteForced) and event.muted:
             self._shut[event.kind] = True
             self._gate_moved()
+        elif isinstance(event, WarningRaised):
+            logger.warning("%s (%d)", event.reason, event.code)
         self._bus.publish(event)
+
+    def _take_device(self, event: Event) -> None:
+        """What the client has listeners for takes the way over it: they hear it too."""
+        if self._client is not None and type(event) in EVENTS.values():
+            self._client.report(event)
+        else:
+            self._bus.publish(event)
 
     def _gate_moved(self) -> None:
         if self.devices is not None:
@@ -428,3 +453,8 @@ class Session:
     def _missing(self) -> list[Kind]:
         """The configured kinds that do not work."""
         return [kind for kind in _KINDS if getattr(self._drivers, _DEVICES[kind]) is not None and not self.has(kind)]
+
+
+def _track_id(device_id: str) -> str:
+    """The room hears that a device was replaced, not which serial number it has."""
+    return hashlib.sha256(device_id.encode()).hexdigest()[:8] if device_id else ""

@@ -57,5 +57,9 @@ class Meter:
         self._dbov = max(level_dbov, self._dbov - self.FALL_DB_PER_S * duration_s)
 
     @property
+    def dbov(self) -> float:
+        return self._dbov
+
+    @property
     def volume(self) -> int:
         return volume(self._dbov)

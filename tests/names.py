@@ -17,7 +17,7 @@ from typing import Any
 from appliance import devices, errors, unit_events
 from appliance import room as public
 from appliance.events import Event
-from appliance.room import client, events, signaling_base, streams
+from appliance.room import client, events, signaling_base, statistics, streams
 
 DOCS = Path(__file__).parents[1] / "docs"
 DATA, PAGE = DOCS / "names.tsv", DOCS / "names.md"
@@ -28,7 +28,7 @@ VENDORS = {
     "QN": "Qiniu QNRTC",
     "RTM": "anyRTC RTM",
 }
-HOMES: tuple[ModuleType, ...] = (client, events, unit_events, errors, streams, signaling_base, devices)
+HOMES: tuple[ModuleType, ...] = (client, events, unit_events, errors, statistics, streams, signaling_base, devices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ _HEAD = """# Names
 
 What other vendors' room SDKs call a thing, and what it is called here. Every name of their pages is here; the row
 leads to docs/capabilities.md, and `make rows` says which of them work. Events are classes, and `RoomClient.on` takes
-the class or its hyphenated name; those of devices are on the unit's bus. Vendors' numeric codes stand beside our own
-in `RtcErrorInfo.vendor_codes`. Written by `python -m tests.names` out of docs/names.tsv.
+the class or its hyphenated name. Vendors' numeric codes stand beside our own in `RtcErrorInfo.vendor_codes`. Written by
+`python -m tests.names` out of docs/names.tsv.
 """
 
 

@@ -46,13 +46,14 @@ class Wire:
         self.rate_bps: float | None = (
             None  # of each direction of each relayed port; what waits longer than QUEUE_S is lost
         )
+        self.shared = False  # the rate is one for everything, as on the way into a home
         self.drop: Callable[[bytes], bool] = lambda data: False  # asked for each packet beside `loss`
         self.forwarded = 0
         self.dropped = 0
         self._random = random.Random(seed)
         self._loop = asyncio.get_running_loop()
         self._sockets: set[socket.socket] = set()
-        self._free_s: dict[socket.socket, float] = {}  # when a port that is limited can send on
+        self._free_s: dict[socket.socket | None, float] = {}  # when a port that is limited can send on; None: them all
 
     def __enter__(self) -> Wire:
         return self
@@ -137,12 +138,13 @@ class Wire:
         if self._random.random() < self.reorder:
             delay_s += REORDER_S
         if self.rate_bps is not None:
-            waits_s = max(0.0, self._free_s.get(sock, 0.0) - self._loop.time())
+            queue = None if self.shared else sock
+            waits_s = max(0.0, self._free_s.get(queue, 0.0) - self._loop.time())
             if waits_s > QUEUE_S:
                 self.dropped += 1
                 return
             delay_s += waits_s + 8 * len(data) / self.rate_bps
-            self._free_s[sock] = self._loop.time() + waits_s + 8 * len(data) / self.rate_bps
+            self._free_s[queue] = self._loop.time() + waits_s + 8 * len(data) / self.rate_bps
         self.forwarded += 1
         if delay_s > 0:
             self._loop.call_later(delay_s, self._send, sock, data, to)

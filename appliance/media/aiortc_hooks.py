@@ -388,10 +388,15 @@ def _fill_in(report: RtcpSrPacket, inner: Any, now_s: float, timestamp: int, cou
 
 
 class Inbound:
-    """Counts what a receiver gets, from the moment it is made; `on_first` is called at the first packet."""
+    """Counts what a receiver gets, from the moment it is made; `on_first` is called at the first packet.
+
+    `bytes` are payload, `repeated_bytes` that of packets which were sent again. `codec` is the last packet's, in lower
+    case.
+    """
 
     def __init__(self, receiver: RTCRtpReceiver, on_first: Callable[[], None]) -> None:
-        self.bytes = 0
+        self.bytes = self.repeated_bytes = 0
+        self.codec = ""
         self.last_packet_s: float | None = None
         inner: Any = receiver
         self._receiver = inner
@@ -399,7 +404,12 @@ class Inbound:
 
         async def handle_rtp_packet(packet: RtpPacket, arrival_time_ms: int) -> None:
             first = self.last_packet_s is None
-            self.bytes += len(packet.payload)
+            if packet.ssrc in inner._RTCRtpReceiver__rtx_ssrc:
+                self.repeated_bytes += len(packet.payload)
+            else:
+                self.bytes += len(packet.payload)
+                codec = inner._RTCRtpReceiver__codecs.get(packet.payload_type)
+                self.codec = codec.name.lower() if codec is not None else self.codec
             self.last_packet_s = time.monotonic()
             await handle(packet, arrival_time_ms=arrival_time_ms)
             if first:

@@ -375,6 +375,7 @@ async def _receiving_audio() -> None:
         await receiver.stop()
     _check([packet[:3] for packet in taken] == [(5, 0, b"sound"), (7, 0, b"sound")], f"packets came as {taken}")
     _check(inbound.counts()[:2] == (2, 3) and inbound.bytes == 10 and first == [True], "packets are not counted")
+    _check((inbound.codec, inbound.repeated_bytes) == ("opus", 0), "codecs are not known")
 
 
 async def _receiving_video() -> None:

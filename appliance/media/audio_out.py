@@ -63,6 +63,11 @@ class AudioOut:
         self._half: Samples | None = None
 
     @property
+    def dbov(self) -> float:
+        """The level behind the gate, -127 to 0 dBov."""
+        return self._meter.dbov
+
+    @property
     def level(self) -> int:
         """Volume 0..100 behind the gate."""
         return self._meter.volume

@@ -75,6 +75,11 @@ class RemoteAudio:
         self._inbox.append((sequence_number, timestamp, payload, arrival_s))
 
     @property
+    def dbov(self) -> float:
+        """The level before `gain`, -127 to 0 dBov."""
+        return self._meter.dbov
+
+    @property
     def level(self) -> int:
         """Volume 0..100 before `gain`: over 10 is speech (hw/level.py)."""
         return self._meter.volume

@@ -27,6 +27,7 @@ from appliance.media.trace import Trace
 from appliance.media.video_settings import VideoSettings
 from appliance.media.video_source import EncodingStats, VideoSource
 from hw import AudioBlock, Camera, HardwareError, Microphone
+from hw.level import SILENCE_DBOV
 
 logger = logging.getLogger(__name__)
 
@@ -173,7 +174,24 @@ class Uplink:
         """Local volume 0..100, behind the gate."""
         return self._audio.level if self.has("audio") else 0
 
+    @property
+    def dbov(self) -> float:
+        """The same, -127 to 0 dBov."""
+        return self._audio.dbov if self.has("audio") else SILENCE_DBOV
+
     # --- taps
+
+    def max_bitrate_bps(self, *, stream: StreamName = "main", layer: Layer = "high") -> int:
+        """What this layer's encoder aims at where nothing limits it."""
+        return self._video[stream].max_bitrate_bps(layer)
+
+    def captured(self, stream: StreamName) -> int:
+        """Pictures that came of a camera so far, sent or not."""
+        return self._video[stream].captured
+
+    def sent_size(self, codec: VideoCodec, *, stream: StreamName = "main", layer: Layer = "high") -> tuple[int, int]:
+        """Width and height that this encoder makes; 0 and 0 while it doesn't run."""
+        return self._video[stream].sent_size(codec, layer)
 
     @property
     def refused(self) -> int:

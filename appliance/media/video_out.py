@@ -180,7 +180,7 @@ class VideoOut:
 
     `gate`, `encoders` and `units_wanted` are set on the event loop and read in the camera's thread, in one step.
 
-    `refused` counts what a camera delivered that was no picture.
+    `captured` counts the pictures that a camera delivered, `refused` what was none. `size` is that of the last raw one.
     """
 
     def __init__(
@@ -194,7 +194,8 @@ class VideoOut:
         self.encoders: tuple[EncoderThread, ...] = ()
         self.units_wanted = False  # somebody taps the high layer in H.264
         self.encodes_itself = False  # the camera delivers access units
-        self.refused = 0
+        self.refused = self.captured = 0
+        self.size: tuple[int, int] | None = None
         self._post, self._calls = post, calls
         self._bitrate_bps = bitrate_bps
         self._trace = trace or Trace()
@@ -231,6 +232,9 @@ class VideoOut:
                 self._pass_through.refused()
             return
         self._trace.add("video-capture", now_s - picture.captured_s)
+        if isinstance(picture, Picture):
+            self.size = picture.frame.width, picture.frame.height
+        self.captured += isinstance(picture, AccessUnit) == self.encodes_itself
         if isinstance(picture, AccessUnit):
             self._on_access_unit(picture, now_s)
         elif (gate := self.gate).passes(picture.captured_s):

@@ -24,8 +24,9 @@ from appliance.media.sei import SeiPayload
 from appliance.media.tap import Tap, TapCalls
 from appliance.media.trace import Trace
 from appliance.media.video_control import ENCODINGS, Encoding, VideoControl
+from appliance.media.video_encoder import fit
 from appliance.media.video_out import EncoderThread, Post, VideoOut
-from appliance.media.video_settings import VideoSettings
+from appliance.media.video_settings import VideoSettings, layer_settings
 from hw import Camera, HardwareError, RawPictures
 
 logger = logging.getLogger(__name__)
@@ -113,6 +114,11 @@ class VideoSource:
     def has_camera(self) -> bool:
         """Whether there is one that works as far as is known."""
         return self._camera is not None
+
+    @property
+    def captured(self) -> int:
+        """Pictures that came so far, sent or not."""
+        return self._out.captured
 
     @property
     def refused(self) -> int:
@@ -247,6 +253,17 @@ class VideoSource:
         if camera is not None and self._out.encodes_itself and encoding == ("h264", "high"):
             return camera.width, camera.height, camera.fps
         return rung.width, rung.height, rung.fps
+
+    def max_bitrate_bps(self, layer: Layer) -> int:
+        """What this layer's encoder aims at where nothing limits it."""
+        return layer_settings(self.settings, layer).max_bps
+
+    def sent_size(self, codec: VideoCodec, layer: Layer) -> tuple[int, int]:
+        """Width and height that this encoder makes; 0 and 0 while it doesn't run."""
+        if (codec, layer) not in self._encoders:
+            return (0, 0)
+        width, height, _ = self._made_by((codec, layer))
+        return fit(*self._out.size, width, height) if self._out.size is not None else (width, height)
 
     def _add(self, encoding: Encoding, tap: Tap) -> None:
         self._taps[encoding] = (*self._taps.get(encoding, ()), tap)

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from appliance.media.e2ee import FrameKey
 from appliance.media.sei import SeiPayload
+from appliance.room.counters import InTrack, OutTrack
 from appliance.room.events import ConnectionState
 from appliance.room.leg import LegStats
 from appliance.room.signaling_base import Kind, Selection, StreamName, VideoCodec
@@ -37,12 +38,16 @@ class LegFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LegReport:
-    """The counters of one leg, to or from `user_id`."""
+    """The counters of one leg, to or from `user_id`; of one that was lost, its last ones."""
 
     leg_id: str
     direction: Literal["up", "down"]
     stats: LegStats
     user_id: str = ""
+    stream: StreamName = "main"
+    tracks: tuple[OutTrack | InTrack, ...] = ()
+    is_live: bool = True
+    local_address: str | None = None
 
 
 class MediaBackend(Protocol):
@@ -62,6 +67,12 @@ class MediaBackend(Protocol):
 
     def select(self, stream: RemoteStream, layer: Selection) -> None:
         """Receive its video in this layer from its next key frame on, or none of it. The same again says it again."""
+
+    def tell_short(self, name: StreamName, short: bool) -> None:
+        """Tell those who receive this stream of ours whether its video goes out with less than it needs."""
+
+    def is_short(self, stream: RemoteStream) -> bool:
+        """Whether its sender said so lately."""
 
     def state(self, stream: RemoteStream) -> ConnectionState:
         """Of its media: DISCONNECTED while nothing of it is wanted."""

@@ -42,17 +42,15 @@ from appliance.room.events import (
     StreamUpdated,
     WarningRaised,
 )
+from appliance.room.media_client import MediaClient
 from appliance.room.mesh import Mesh
 from appliance.room.options import RoomOptions
-from appliance.room.own_media import OwnMedia
 from appliance.room.reports import Reports
 from appliance.room.sei_allowance import SeiAllowance, checked
-from appliance.room.signaling_base import Kind, MediaKind, Selection, StreamName
+from appliance.room.signaling_base import Kind, MediaKind, StreamName
 from appliance.room.signaling_room import IceServer, LegMessage
 from appliance.room.stay import Stay
-from appliance.room.steering import Steering
-from appliance.room.streams import MEDIA_KINDS, LocalStream, RemoteStream, StreamType, media_kinds, track_kinds
-from appliance.room.tasks_client import TasksClient
+from appliance.room.streams import MEDIA_KINDS, LocalStream, RemoteStream, media_kinds, track_kinds
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +58,7 @@ MIN_VOLUME_INTERVAL_MS = 100  # TM07
 MAX_TOP_N = 16
 
 
-class RoomClient(TasksClient):
+class RoomClient(MediaClient):
     """A member of at most one room of the hub at `url` (ws:// or wss://).
 
     Without an `uplink` it announces streams but sends nothing; without a `playout` it cannot subscribe.
@@ -77,8 +75,7 @@ class RoomClient(TasksClient):
         ice_servers: Sequence[IceServer] = (),
     ) -> None:
         """`ice_servers` are used beside the hub's."""
-        super().__init__(url, options)
-        self._own = OwnMedia(uplink)
+        super().__init__(url, options, uplink)
         self._playout = playout
         self._auto_subscribe = auto_subscribe
         self._ice_servers = tuple(ice_servers)
@@ -86,7 +83,6 @@ class RoomClient(TasksClient):
         self._top_n: int | None = None
         self._reports: Reports | None = None
         self._sei_allowance = SeiAllowance()
-        self._steering = Steering(options)
         if uplink is not None:
             uplink.on_screen_ended = self._screen_ended
 
@@ -221,36 +217,6 @@ class RoomClient(TasksClient):
         wanted = self._stay.media.wanted(stream) if self._stay is not None else frozenset()
         return frozenset(media_kinds(stream.name, wanted))
 
-    def set_remote_video_stream_type(
-        self, stream: RemoteStream | str, stream_type: StreamType, name: StreamName = "main"
-    ) -> bool:
-        """Receive at most this layer of a video from its next key frame on; HIGH at first (U36). In place of `stream`
-        also a user id and the stream's `name`, before join too: it is kept for the streams of that name.
-
-        False and nothing changed for a stream of one layer (IL23). Raises `InvalidArgumentError`.
-        """
-        operation = "set_remote_video_stream_type"
-        self._check_alive(operation)
-        if stream_type not in set(StreamType):
-            raise InvalidArgumentError(f"{stream_type!r} is neither HIGH nor LOW", operation=operation)
-        return self._steering.wish(_key(stream, name), StreamType(stream_type))
-
-    def set_shown_size(
-        self, stream: RemoteStream | str, size: tuple[int, int] | None, name: StreamName = "main"
-    ) -> None:
-        """How large its video is shown, in pixels: a small one is received as LOW, one of (0, 0) not at all. None: as
-        if nobody had said. Keeps like a stream type. Raises `InvalidArgumentError`.
-        """
-        operation = "set_shown_size"
-        self._check_alive(operation)
-        if size is not None and min(size) < 0:
-            raise InvalidArgumentError(f"size {size}: not below 0", operation=operation)
-        self._steering.show(_key(stream, name), size)
-
-    def received_layer(self, stream: RemoteStream) -> Selection:
-        """The layer of its video that is asked for now: "high", "low" or "none"."""
-        return self._steering.selected(stream)
-
     def enable_audio_volume_evaluation(self, interval_ms: int = 2000) -> None:
         """Raise audio_volume every `interval_ms`; 0 or less ends it (X29)."""
         self._check_alive("enable_audio_volume_evaluation")
@@ -274,6 +240,10 @@ class RoomClient(TasksClient):
         self._top_n = n if enable else None
         if self._reports is not None:
             self._reports.set_top_n(self._top_n)
+
+    def report(self, event: Event) -> None:
+        """Raise an event of the devices, which are its maker's (U41, U66 to U70), in whatever state."""
+        self._emitter.emit(event)
 
     # --- inside
 
@@ -328,7 +298,7 @@ class RoomClient(TasksClient):
         """The reports run from the first CONNECTED to the end; what was in the room ends with DISCONNECTED."""
         stay = self._stay
         if event.cur_state is ConnectionState.CONNECTED and self._reports is None and stay is not None:
-            self._steering.attach(stay.media, stay.roster.users)
+            self._begin(stay)
             self._reports = Reports(
                 self._emit,
                 user_id=stay.user_id or "",
@@ -343,7 +313,7 @@ class RoomClient(TasksClient):
                 steer=self._steering.report,
             )
         elif event.cur_state is ConnectionState.DISCONNECTED and not event.will_reconnect:
-            self._steering.attach(None, {})
+            self._finish()
             if self._reports is not None:
                 self._reports.end()
             self._reports = self._stay = None
@@ -384,10 +354,6 @@ class RoomClient(TasksClient):
             raise StreamNotFoundError(
                 f"{stream!r} is no longer there", operation="subscribe", state=self._connection.state
             )
-
-
-def _key(stream: RemoteStream | str, name: StreamName) -> tuple[str, StreamName]:
-    return (stream, name) if isinstance(stream, str) else (stream.user_id, stream.name)
 
 
 def _checked_kinds(kinds: tuple[MediaKind, ...], operation: str) -> tuple[MediaKind, ...]:

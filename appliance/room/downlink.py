@@ -32,6 +32,7 @@ from appliance.room.signaling_room import (
     LegOffer,
     LegRequest,
     LegSelect,
+    LegShort,
 )
 from appliance.room.streams import KINDS, RemoteStream
 
@@ -42,6 +43,7 @@ OFFER_REQUESTS = 4  # gathering with a dead STUN server takes the sender 5 s
 MEDIA_TIMEOUT_S = 8.0  # from our answer to the first packet: ICE, DTLS, and a key frame
 REST_TIMEOUT_S = 2.0  # from the first kind's packet to the other's: a stalled camera must not hold the voice up
 RETRY_DELAYS_S = (0.5, 1.0, 2.0)  # a request is one small message
+SHORT_FOR_S = 12.0  # a word of the sender counts; it repeats it while it holds
 SHORT_LIFE_S = 5.0  # a leg lost sooner counts as a failed attempt
 
 
@@ -85,6 +87,7 @@ class Downlink:
         self._video_codecs = video_codecs
         self._calls = calls
         self._sei_once = SeiOnce()
+        self._short_s: float | None = None
         self._unfit: str | None = None  # the video track that comes in no codec of ours
         self._current: _Leg | None = None
         self._candidate: _Leg | None = None
@@ -136,11 +139,18 @@ class Downlink:
             if leg is not None and leg.leg_id == message.leg:
                 if isinstance(message, LegOffer) and leg.offer is None:
                     leg.offer = message.sdp
+                elif isinstance(message, LegShort):
+                    self._short_s = time.monotonic() if message.short else None
                 elif isinstance(message, LegClose):
                     leg.lost = leg.lost or f"closed by the sender: {message.reason}"
                 self._changed.set()
                 return True
         return False
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the sender said lately that the video goes out with less than it needs."""
+        return self._short_s is not None and time.monotonic() - self._short_s < SHORT_FOR_S
 
     async def wait_announced(self, kinds: frozenset[Kind]) -> None:
         """Until stream_subscribed went out for `kinds`; raises `LegFailedError` when the wish ends first, and when no
@@ -164,7 +174,17 @@ class Downlink:
     def reports(self) -> list[LegReport]:
         """Of the leg in use, or of the last one until there is another."""
         if self._current is not None and self._current.leg is not None:
-            self._report = LegReport(self._current.leg_id, "down", self._current.leg.stats(), self.stream.user_id)
+            leg = self._current.leg
+            self._report = LegReport(
+                self._current.leg_id,
+                "down",
+                leg.stats(),
+                self.stream.user_id,
+                self.stream.name,
+                leg.tracks(),
+                leg.connected,
+                leg.local_address,
+            )
         return [self._report] if self._report is not None else []
 
     def end(self, *, farewell: bool = True) -> asyncio.Task[None]:

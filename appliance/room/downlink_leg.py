@@ -17,6 +17,7 @@ from appliance.media.sei import PAYLOAD_TYPES, SeiError, SeiPayload, user_messag
 from appliance.media.sei_delivery import CHANNEL, SeiAtPictures, parse_timed
 from appliance.media.video_in import RemoteVideo
 from appliance.media.video_receiver import VideoReceiver
+from appliance.room.counters import InTrack
 from appliance.room.decryption import Decryption
 from appliance.room.leg import Leg, LegStats, SdpError, codecs
 from appliance.room.signaling_base import VideoCodec
@@ -64,7 +65,7 @@ class DownlinkLeg(Leg):
         self.video: RemoteVideo | None = None
         self._playout = playout
         self._on_media = on_media
-        self._inbound: list[aiortc_hooks.Inbound] = []
+        self._inbound: dict[Kind, aiortc_hooks.Inbound] = {}
         self._video_receiver: VideoReceiver | None = None
         self._arrival_reports: aiortc_hooks.ArrivalReports | None = None
         self._on_sei = on_sei
@@ -100,17 +101,34 @@ class DownlinkLeg(Leg):
     def stats(self) -> LegStats:
         packets = expected = size = 0
         jitter_s = last_s = None
-        for inbound in self._inbound:
+        for inbound in self._inbound.values():
             received, wanted, jitter = inbound.counts()
             packets += received
             expected += wanted
-            size += inbound.bytes
+            size += inbound.bytes + inbound.repeated_bytes
             if jitter is not None:
                 jitter_s = max(jitter_s or 0.0, jitter)
             if inbound.last_packet_s is not None:
                 last_s = max(last_s or 0.0, inbound.last_packet_s)
         lost = max(0, expected - packets)
         return LegStats(packets, lost, expected, size, aiortc_hooks.ice_rtt_s(self.pc), jitter_s, last_s)
+
+    def tracks(self) -> tuple[InTrack, ...]:
+        return tuple(self._track(kind, inbound) for kind, inbound in self._inbound.items())
+
+    def _track(self, kind: Kind, inbound: aiortc_hooks.Inbound) -> InTrack:
+        packets, expected, jitter_s = inbound.counts()
+        return InTrack(
+            kind=kind,
+            codec=inbound.codec,
+            packets=packets,
+            packets_expected=expected,
+            bytes=inbound.bytes,
+            jitter_s=jitter_s,
+            last_packet_s=inbound.last_packet_s,
+            audio=self.audio.stats() if kind == "audio" and self.audio is not None else None,
+            video=self.video.stats() if kind == "video" and self.video is not None else None,
+        )
 
     def _take_audio(self, receiver: RTCRtpReceiver) -> None:
         audio = self.audio = self._playout.add(self.user_id)
@@ -122,7 +140,7 @@ class DownlinkLeg(Leg):
                 audio.push(sequence_number, timestamp, opened, arrival_s)
 
         aiortc_hooks.take_audio_packets(receiver, push)
-        self._inbound.append(aiortc_hooks.Inbound(receiver, lambda: self._on_media("audio")))
+        self._inbound["audio"] = aiortc_hooks.Inbound(receiver, lambda: self._on_media("audio"))
 
     def _take_video(self, receiver: RTCRtpReceiver) -> None:
         self.video = RemoteVideo()
@@ -139,7 +157,7 @@ class DownlinkLeg(Leg):
 
         self._video_receiver = VideoReceiver(self.video, open_picture)
         aiortc_hooks.receive_video(receiver, self._video_receiver)
-        self._inbound.append(aiortc_hooks.Inbound(receiver, lambda: self._on_media("video")))
+        self._inbound["video"] = aiortc_hooks.Inbound(receiver, lambda: self._on_media("video"))
 
     def _take_channel(self, channel: RTCDataChannel) -> None:
         if channel.label == CHANNEL:

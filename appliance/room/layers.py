@@ -8,7 +8,8 @@
 | 2    | none, while the HIGH user shows a picture    | as wished        |
 | 3    | none                                         | LOW              |
 
-Without a HIGH user there is step 1 at most: a sender adapts its LOW layer itself.
+Without a HIGH user there is step 1 at most: a sender adapts its LOW layer itself. That the HIGH user says that its
+video goes out with too little is a reason for steps 1 and 2, but not for staying in 2: the fault may be its own.
 """
 
 from __future__ import annotations
@@ -67,9 +68,13 @@ class Squeeze:
         self._was_squeezed = False
         self._back_s = float("-inf")  # of the last step back
 
-    def report(self, loss: float | None, rtt_s: float | None, most: int, now_s: float) -> int:
-        """The step from now on: `most` at most. Loss 0..1 and RTT of the downlink; None while not measured."""
-        squeezed = (loss or 0.0) >= SQUEEZED_LOSS or self._queue_s(rtt_s, now_s) >= SQUEEZED_QUEUE_S
+    def report(self, loss: float | None, rtt_s: float | None, most: int, now_s: float, *, short: bool = False) -> int:
+        """The step from now on: `most` at most. Loss 0..1 and RTT of the downlink; None while not measured. `short`:
+        the HIGH user's video goes out with too little.
+        """
+        queued_s = self._queue_s(rtt_s, now_s)
+        full = (loss or 0.0) >= SQUEEZED_LOSS or queued_s >= SQUEEZED_QUEUE_S
+        squeezed = full or (short and self.step < 2)
         if self._since_s is None or squeezed != self._was_squeezed:
             self._since_s, self._was_squeezed = now_s, squeezed
         lasted_s = now_s - self._since_s

@@ -92,9 +92,14 @@ class Leg:
     def connected(self) -> bool:
         return self.pc.connectionState == "connected"
 
+    @property
+    def local_address(self) -> str | None:
+        """The own end of the pair that carries the media; None while there is none."""
+        return aiortc_hooks.local_address(self.pc)
+
     def lose_address(self, gone: frozenset[str]) -> None:
         """Lost when it starts at an address of `gone`."""
-        address = aiortc_hooks.local_address(self.pc)
+        address = self.local_address
         if address in gone:
             self._lose(f"the address {address} is gone")
 

@@ -233,6 +233,11 @@ class Login:
             raise LinkLostError("not logged in")
         self._link.send(message)
 
+    @property
+    def user_name(self) -> str:
+        """What the others call one."""
+        return self._credentials.user_name
+
     async def set_user_name(self, user_name: str) -> None:
         await self.request("set_user_name", lambda request_id: SetUserName(id=request_id, user_name=user_name), Ok)
         self._credentials = replace(self._credentials, user_name=user_name)

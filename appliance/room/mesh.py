@@ -26,6 +26,7 @@ from appliance.room.signaling_room import (
     LegOffer,
     LegRequest,
     LegSelect,
+    LegShort,
 )
 from appliance.room.streams import RemoteStream
 from appliance.room.uplinks import Uplinks
@@ -100,6 +101,13 @@ class Mesh:
         if downlink is not None:
             downlink.select(layer)
 
+    def tell_short(self, name: StreamName, short: bool) -> None:
+        self._uplinks.tell_short(name, short)
+
+    def is_short(self, stream: RemoteStream) -> bool:
+        downlink = self._downlink(stream)
+        return downlink is not None and downlink.is_short
+
     def state(self, stream: RemoteStream) -> ConnectionState:
         downlink = self._downlink(stream)
         return downlink.state if downlink is not None else ConnectionState.DISCONNECTED
@@ -118,6 +126,8 @@ class Mesh:
                 self._uplinks.select(sender, message)
             case LegAnswer():
                 self._uplinks.answer(sender, message)
+            case LegShort():
+                any(downlink.take(message) for downlink in self._of(sender))
             case LegOffer():
                 if not any(downlink.take(message) for downlink in self._of(sender)):
                     self._send_quietly(sender, LegClose(leg=message.leg, reason="nobody asked"))

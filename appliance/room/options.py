@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from appliance.room.backoff import RECONNECT_DELAYS_S
+from appliance.room.exceptions import HOLD_S, QUIET_S
 from appliance.room.layers import BETTER_S, WORSE_S
 from appliance.room.signaling_base import VideoCodec
 
@@ -30,6 +31,9 @@ class RoomOptions:
     automatic_layers: bool = True  # give up pictures while the downlink is squeezed (layers.py)
     layer_down_s: float = WORSE_S
     layer_up_s: float = BETTER_S
+    sample_interval_s: float = 1.0  # of statistics and exceptions (D07)
+    exception_hold_s: float = HOLD_S
+    exception_quiet_s: float = QUIET_S
     trtc_transitions: bool = False  # a lost link passes through DISCONNECTED, as TRTC's does (X08, TR06)
     # For wss: whom to trust; None: the system's authorities.
     ssl: ssl.SSLContext | aiohttp.Fingerprint | None = None

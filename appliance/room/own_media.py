@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, cast, get_args
 
 from appliance.media.uplink import Uplink
-from appliance.room.signaling_base import MediaKind, StreamName
+from appliance.room.signaling_base import Layer, MediaKind, StreamName, VideoCodec
 from appliance.room.signaling_room import StreamInfo, TrackInfo
 from appliance.room.streams import LocalStream
+from hw.level import SILENCE_DBOV
 
 
 class OwnMedia:
@@ -20,6 +21,31 @@ class OwnMedia:
     def level(self) -> int:
         """Volume 0..100 behind the gate."""
         return self.uplink.level if self.uplink is not None else 0
+
+    @property
+    def dbov(self) -> float:
+        """The same, -127 to 0 dBov."""
+        return self.uplink.dbov if self.uplink is not None else SILENCE_DBOV
+
+    def captured(self, name: StreamName) -> int:
+        """Pictures that came of this stream's camera so far."""
+        return self.uplink.captured(name) if self.uplink is not None else 0
+
+    def sent_size(self, name: StreamName, codec: str, layer: Layer) -> tuple[int, int]:
+        """Width and height of what is sent; 0 and 0 of what is not."""
+        if self.uplink is None or codec not in get_args(VideoCodec):
+            return (0, 0)
+        return self.uplink.sent_size(cast(VideoCodec, codec), stream=name, layer=layer)
+
+    def target_bps(self, name: StreamName, codec: str, layer: Layer) -> int | None:
+        """What the encoder aims at; None while it does not run."""
+        if self.uplink is None or codec not in get_args(VideoCodec):
+            return None
+        return self.uplink.target_bitrate_bps(cast(VideoCodec, codec), stream=name, layer=layer)
+
+    def max_bps(self, name: StreamName) -> int:
+        """What the encoder of its HIGH layer aims at where nothing limits it."""
+        return self.uplink.max_bitrate_bps(stream=name) if self.uplink is not None else 0
 
     def is_muted(self, kind: MediaKind) -> bool:
         """The gate itself; without an uplink the last wish."""

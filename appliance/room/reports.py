@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 
 from appliance.events import Event
@@ -20,6 +19,7 @@ from appliance.room.levels import SpeakerElection, loudest
 from appliance.room.own_media import OwnMedia
 from appliance.room.quality import NetworkMeter
 from appliance.room.streams import RemoteUser
+from appliance.room.ticks import Ticks
 
 INDICATE_S = 2.0  # TM07
 SAMPLE_S = 0.2  # of the volumes for the active speaker
@@ -83,7 +83,7 @@ class Reports:
 
     async def _quality(self) -> None:
         meter = NetworkMeter()
-        async for now_s in _Ticks(self._quality_interval_s):
+        async for now_s in Ticks(self._quality_interval_s):
             reports = self._media.reports()
             up = {report.leg_id: report.stats for report in reports if report.direction == "up"}
             down = {report.leg_id: report.stats for report in reports if report.direction == "down"}
@@ -95,18 +95,18 @@ class Reports:
 
     async def _speaker(self) -> None:
         election = SpeakerElection()
-        async for now_s in _Ticks(SAMPLE_S):
+        async for now_s in Ticks(SAMPLE_S):
             speaker = election.feed(self._volumes(), now_s)
             if speaker is not None:
                 self._emit(ActiveSpeaker(user_id=speaker))
 
     async def _volume(self, interval_s: float) -> None:
-        async for _ in _Ticks(interval_s):
+        async for _ in Ticks(interval_s):
             items = (self._item(user_id, volume) for user_id, volume in loudest(self._volumes()))
             self._emit(AudioVolume(result=tuple(items)))
 
     async def _indicate(self, n: int) -> None:
-        async for _ in _Ticks(INDICATE_S):
+        async for _ in Ticks(INDICATE_S):
             users = (IndicatedVolume(user_id, volume) for user_id, volume in loudest(self._volumes(), n))
             self._emit(VolumeIndicator(users=tuple(users)))
 
@@ -123,20 +123,3 @@ class Reports:
             if stream is not None and stream.audio is not None:
                 volumes[user.user_id] = stream.audio.level
         return volumes
-
-
-class _Ticks:
-    """Monotonic times, `period_s` apart without drift; ticks that were missed are left out."""
-
-    def __init__(self, period_s: float) -> None:
-        self._period_s = period_s
-        self._next_s = time.monotonic()
-
-    def __aiter__(self) -> _Ticks:
-        return self
-
-    async def __anext__(self) -> float:
-        now_s = time.monotonic()
-        self._next_s = max(self._next_s + self._period_s, now_s)
-        await asyncio.sleep(self._next_s - now_s)
-        return time.monotonic()

@@ -17,7 +17,8 @@ events: the hub sends the whole `Member` whenever something of it changed, the c
 
 Media legs run one way. The receiving side asks with `LegRequest`, the sending side answers with `LegOffer`, the
 receiving side with `LegAnswer`, and later with `LegSelect` when it wants another layer of the video; either ends it
-with `LegClose`. The receiving side owns recovery: it asks again.
+with `LegClose`. A sender with HIGH media priority says with `LegShort` that its video goes out with too little. The
+receiving side owns recovery: it asks again.
 Peers exchange SDP with all its candidates inside: no trickle.
 """
 

@@ -89,6 +89,15 @@ class LegSelect(Message, frozen=True, tag="leg-select"):
     layer: Selection
 
 
+class LegShort(Message, frozen=True, tag="leg-short"):
+    """Sender with HIGH media priority to receiver: the video goes out with less than it needs, or no longer so. Said
+    again every few seconds while it is so.
+    """
+
+    leg: LegId
+    short: bool
+
+
 class LegOffer(Message, frozen=True, tag="leg-offer"):
     leg: LegId
     sdp: Sdp
@@ -104,7 +113,7 @@ class LegClose(Message, frozen=True, tag="leg-close"):
     reason: Annotated[str, msgspec.Meta(max_length=256)] = ""
 
 
-LegMessage = LegRequest | LegSelect | LegOffer | LegAnswer | LegClose
+LegMessage = LegRequest | LegSelect | LegShort | LegOffer | LegAnswer | LegClose
 
 
 # --- client to hub

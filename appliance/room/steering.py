@@ -55,8 +55,9 @@ class Steering:
     def report(self, loss: float | None, rtt_s: float | None) -> None:
         """What the downlink is like: loss 0..1, RTT."""
         if self._options.automatic_layers:
-            most = 3 if self._has_important else 1
-            self._squeeze.report(loss, rtt_s, most, time.monotonic())
+            important = self._important
+            short = any(self._media is not None and self._media.is_short(stream) for stream in important)
+            self._squeeze.report(loss, rtt_s, 3 if important else 1, time.monotonic(), short=short)
         self.apply()
 
     def apply(self) -> None:
@@ -80,14 +81,15 @@ class Steering:
         return told[0] if told is not None else "high"
 
     @property
-    def _has_important(self) -> bool:
-        """Whether the user with HIGH priority shows a picture that is received."""
-        return any(
-            self._media is not None and "video" in self._media.wanted(stream) and not stream.is_muted("video")
+    def _important(self) -> list[RemoteStream]:
+        """The received videos of the user with HIGH priority."""
+        return [
+            stream
             for user in self._users.values()
             if user.priority == 50
             for stream in user.streams.values()
-        )
+            if self._media is not None and "video" in self._media.wanted(stream) and not stream.is_muted("video")
+        ]
 
     def _facts(self, key: Key, stream: RemoteStream) -> RemoteVideoFacts:
         user = self._users[key[0]]

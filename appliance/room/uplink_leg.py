@@ -17,6 +17,7 @@ from appliance.media.sei_delivery import CHANNEL, MAX_WAITING, encode_timed
 from appliance.media.stream_sender import StreamSender
 from appliance.media.transport_cc import SentPackets
 from appliance.media.uplink import Uplink
+from appliance.room.counters import OutTrack
 from appliance.room.leg import Leg, LegStats, codecs
 from appliance.room.signaling_base import Selection, StreamName, VideoCodec
 from appliance.room.signaling_room import IceServer
@@ -100,6 +101,32 @@ class UplinkLeg(Leg):
         await self._apply(answer_sdp, "answer")
         for transceiver, sender in zip(self.pc.getTransceivers(), self._senders, strict=True):
             sender.codec = aiortc_hooks.negotiated_codec(transceiver)
+
+    def tracks(self) -> tuple[OutTrack, ...]:
+        return tuple(self._track(sender) for sender in self._senders)
+
+    def _track(self, sender: StreamSender) -> OutTrack:
+        counts, report = sender.counts(), sender.report
+        clock_hz = AUDIO_CLOCK_HZ if sender.kind == "audio" else VIDEO_CLOCK_HZ
+        control = sender.tap.control if sender.tap is not None else None
+        return OutTrack(
+            kind=sender.kind,
+            codec=sender.codec,
+            layer=sender.tap.layer if sender.tap is not None else sender.layer,
+            frames=counts.frames,
+            key_frames=counts.keyframes,
+            packets=counts.packets,
+            bytes=counts.bytes,
+            repeated_packets=counts.retransmitted_packets,
+            repeated_bytes=counts.retransmitted_bytes,
+            key_frame_requests=sender.keyframe_requests,
+            packets_lost=max(0, report.packets_lost) if report is not None else 0,
+            loss=report.loss if report is not None else None,
+            jitter_s=report.jitter / clock_hz if report is not None else None,
+            rtt_s=report.rtt_s if report is not None else None,
+            reported_s=report.at_s if report is not None else None,
+            estimate_bps=control.target_bps if control is not None else None,
+        )
 
     def stats(self) -> LegStats:
         packets = lost = size = 0

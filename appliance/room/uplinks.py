@@ -7,13 +7,14 @@ import logging
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from appliance.log_fields import about
 from appliance.media.uplink import Uplink
 from appliance.room.backend import LegReport, SendLeg
 from appliance.room.link import LinkLostError
 from appliance.room.signaling_base import Kind, Selection, StreamName, VideoCodec
-from appliance.room.signaling_room import IceServer, LegAnswer, LegClose, LegOffer, LegRequest, LegSelect
+from appliance.room.signaling_room import IceServer, LegAnswer, LegClose, LegOffer, LegRequest, LegSelect, LegShort
 from appliance.room.streams import KINDS
 from appliance.room.uplink_leg import UplinkLeg
 
@@ -92,6 +93,15 @@ class Uplinks:
             if served.leg is not None:
                 served.leg.select(message.layer)
 
+    def tell_short(self, name: StreamName, short: bool) -> None:
+        """To everybody who receives this stream's video."""
+        for (user_id, leg_id), served in self._served.items():
+            if served.name == name and "video" in served.kinds and served.answer.done():
+                try:
+                    self._send(user_id, LegShort(leg=leg_id, short=short))
+                except LinkLostError:
+                    return
+
     def answer(self, sender: str, message: LegAnswer) -> None:
         served = self._served.get((sender, message.leg))
         if served is None or served.answer.done():
@@ -122,7 +132,7 @@ class Uplinks:
     def reports(self) -> list[LegReport]:
         """Of every leg in use, and of those that were lost until their receiver asks again or leaves."""
         live = [
-            LegReport(key[1], "up", served.leg.stats(), key[0])
+            _report(key, served.name, served.leg)
             for key, served in self._served.items()
             if served.leg is not None and served.answer.done()
         ]
@@ -172,7 +182,7 @@ class Uplinks:
                 answer = await served.answer
             await leg.accept(answer)
             reason = await served.lost
-            self._lost[key[0]] = LegReport(key[1], "up", leg.stats(), key[0])
+            self._lost[key[0]] = replace(_report(key, served.name, leg), is_live=False)
         except TimeoutError:
             reason = f"no answer within {ANSWER_TIMEOUT_S:g} s"
         except LinkLostError as exc:
@@ -198,3 +208,7 @@ class Uplinks:
             self._send(key[0], LegClose(leg=key[1], reason=reason[:256]))
         except LinkLostError:
             logger.debug("leg %s ends without a word: no link", key[1])
+
+
+def _report(key: Key, name: StreamName, leg: UplinkLeg) -> LegReport:
+    return LegReport(key[1], "up", leg.stats(), key[0], name, leg.tracks(), leg.connected, leg.local_address)

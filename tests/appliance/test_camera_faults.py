@@ -16,9 +16,8 @@ from appliance import devices as devices_module
 from appliance import watched as watched_module
 from appliance.devices import Drivers, _stall_s
 from appliance.events import Bus
-from appliance.room.events import ConnectionState
+from appliance.room.events import CameraChanged, ConnectionState
 from appliance.session import Session
-from appliance.unit_events import CameraChanged
 from appliance.watched import WatchedCamera
 from hw import AccessUnit, Camera, HardwareError, Picture
 from hw.encoding import EncodingCamera

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.device_roll import DeviceRoll
 from appliance.events import Event
-from appliance.unit_events import CameraChanged, PlaybackDeviceChanged, RecordingDeviceChanged
+from appliance.room.events import CameraChanged, PlaybackDeviceChanged, RecordingDeviceChanged
 
 
 def test_each_once_and_each_kind_by_itself() -> None:

@@ -15,17 +15,17 @@ from appliance.devices import Device, Devices, Drivers
 from appliance.events import Bus, Event
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink
-from appliance.session import Session
-from appliance.unit_events import (
+from appliance.room.events import (
     AudioTrackEnded,
     CameraChanged,
-    DevicesChanged,
     PlaybackDeviceChanged,
     RecordingDeviceChanged,
     StreamError,
     StreamErrorCode,
     VideoTrackEnded,
 )
+from appliance.session import Session
+from appliance.unit_events import DevicesChanged
 from hw import DeviceChange, HardwareError, MuteSwitch, SoundStats
 from hw.mock import AbsentSpeaker, MockMicrophone, MockMonitor, MockSpeaker
 from tests.appliance.unit import MockDevices, hub_at, new_session, running, settings, until

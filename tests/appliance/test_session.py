@@ -18,6 +18,7 @@ from appliance.media.playout import Playout
 from appliance.room.client import RoomClient
 from appliance.room.events import (
     AudioMuted,
+    CameraChanged,
     ConnectionReason,
     ConnectionState,
     ConnectionStateChanged,
@@ -28,7 +29,7 @@ from appliance.room.events import (
     StreamUpdated,
 )
 from appliance.session import Session
-from appliance.unit_events import CameraChanged, MuteChanged
+from appliance.unit_events import MuteChanged
 from tests.appliance.unit import MockDevices, hub_at, new_session, running, token, until
 
 S = ConnectionState

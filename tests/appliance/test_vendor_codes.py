@@ -7,8 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from appliance.errors import RoomFullError, RtcErrorCode, TokenExpiredError, TokenInvalidError, TokenMissingError
-from appliance.room.events import RtcErrorInfo
-from appliance.unit_events import StreamErrorCode
+from appliance.room.events import RtcErrorInfo, StreamErrorCode
 from appliance.vendor_codes import VENDOR_CODES, vendor_codes
 
 OURS = {*RtcErrorCode, *StreamErrorCode}

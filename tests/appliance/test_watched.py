@@ -13,9 +13,8 @@ import pytest
 from appliance import devices as devices_module
 from appliance.devices import Drivers
 from appliance.events import Bus, Event
-from appliance.room.events import ConnectionState
+from appliance.room.events import CameraChanged, ConnectionState, PlaybackDeviceChanged
 from appliance.session import Session
-from appliance.unit_events import CameraChanged, PlaybackDeviceChanged
 from hw import AccessUnit, Camera, HardwareError, Picture, Samples
 from hw.mock import MockCamera, MockSpeaker
 from hw.synthetic import SyntheticCamera

@@ -25,10 +25,9 @@ from appliance.drivers import PanelDevices
 from appliance.events import Bus, Event
 from appliance.panel_link import PanelLink
 from appliance.room.client import RoomClient
-from appliance.room.events import ConnectionState
+from appliance.room.events import AudioTrackEnded, ConnectionState, RecordingDeviceChanged, VideoTrackEnded
 from appliance.session import Session
 from appliance.supervisor import ChildSpec, Supervisor, is_healthy
-from appliance.unit_events import AudioTrackEnded, RecordingDeviceChanged, VideoTrackEnded
 from hw import AudioBlock, ButtonEdge, HardwareError, LedName, Samples
 from hw.gestures import STUCK_S
 from hw.mock import MockButtons, MockLeds, MockMicrophone, MockSpeaker

@@ -142,8 +142,9 @@ export class Call extends EventTarget {
 
   #routed(sender, leg) {
     if (leg.type !== "leg-offer") void this.#uplinks.handle(sender, leg);
-    if (leg.type === "leg-request" || leg.type === "leg-answer") return;
-    for (const remote of this.#of(sender)) void remote.downlink.handle(leg);
+    const remote = this.#of(sender).find(({ downlink }) => downlink.knows(leg.leg));
+    if (remote) void remote.downlink.handle(leg);
+    else if (leg.type === "leg-offer") this.#signal(sender, { type: "leg-close", leg: leg.leg, reason: "not asked for" });
   }
 
   #of(userId) {
@@ -283,7 +284,7 @@ function published(media) {
   const stream = { name: "main" };
   if (offered.audio !== undefined) stream.audio = { muted: media.muted.audio };
   if (offered.video !== undefined) {
-    stream.video = { muted: media.muted.video, width: size.width ?? 0, height: size.height ?? 0 };
+    stream.video = { muted: media.muted.video, low: true, width: size.width ?? 0, height: size.height ?? 0 };
   }
   return stream.audio || stream.video ? stream : null;
 }

@@ -3,6 +3,8 @@
 const WIDEST = 16 / 9;
 const NARROWEST = 4 / 3; // a camera of a door sees people at its sides, too
 const WIDEST_ALONE = 2; // the only tile may use more of the stage
+const SMALL = 240; // pixels of height: from here the LOW layer,
+const LARGE = 300; // from here HIGH again
 const CROP = 1.5; // a picture may lose a third to fill its tile, no more
 
 /** The largest equal tiles for `count` in a stage of so many pixels: {columns, width, height}. `aspect` is the picture's
@@ -20,6 +22,21 @@ export function shape(count, stageWidth, stageHeight, gap, aspect = WIDEST) {
     if (width * height > best.width * best.height) best = { columns, width, height };
   }
   return best;
+}
+
+/** Sizes of a stage with `screens` large ones over a row of `others`: {screen, tile}, each {width, height}. */
+export function presentation(screens, others, stageWidth, stageHeight, gap) {
+  if (!others) return { screen: shape(screens, stageWidth, stageHeight, gap), tile: { width: 0, height: 0 } };
+  const rowHeight = Math.min(Math.max(72, stageHeight * 0.2), 180, stageHeight / 3);
+  const width = Math.floor(Math.min(rowHeight * WIDEST, (stageWidth - gap * (others - 1)) / others));
+  const tile = { width, height: Math.floor(width / WIDEST) };
+  return { screen: shape(screens, stageWidth, stageHeight - tile.height - gap, gap), tile };
+}
+
+/** "low" for a picture that is shown so small, in device pixels; `now` is what is received, so that a size between
+ *  the two limits changes nothing. */
+export function layerFor(height, now) {
+  return height <= (now === "high" ? SMALL : LARGE - 1) ? "low" : "high";
 }
 
 /** "cover" fills the tile, "contain" shows all of a picture that would lose too much. */

@@ -55,6 +55,7 @@ export class Downlink {
   #current = null;
   #retry = 0;
   #attempt = 0;
+  #layer = "high";
   #asked = false; // asked for while there was no link
   #frames;
   #label;
@@ -91,13 +92,24 @@ export class Downlink {
     else this.#discard("not wanted");
   }
 
+  get layer() {
+    return this.#layer;
+  }
+
+  /** Says which layer of the video to carry, "high" or "low", from its next key frame on. */
+  select(layer) {
+    if (layer === this.#layer) return;
+    this.#layer = layer;
+    for (const leg of [this.#next, this.#current]) if (leg) this.#send({ type: "leg-select", leg: leg.id, layer });
+  }
+
   /** Makes a new leg; the present one stays until the new one carries media. */
   ask() {
     clearTimeout(this.#retry);
     if (!this.#kinds.length) return;
     this.#end(this.#next, "asked again");
     const leg = { id: newId(), pc: null, tracks: {}, timer: 0 };
-    const sent = this.#send({ type: "leg-request", leg: leg.id, stream: this.#stream, kinds: this.#kinds });
+    const sent = this.#send({ type: "leg-request", leg: leg.id, stream: this.#stream, kinds: this.#kinds, layer: this.#layer });
     this.#asked = !sent;
     this.#next = sent ? leg : null;
     leg.timer = sent ? setTimeout(() => this.#fail(leg, "no offer"), OFFER_MS) : 0;
@@ -113,11 +125,18 @@ export class Downlink {
     if (!this.#next) this.ask();
   }
 
+  knows(id) {
+    return Boolean(this.#find(id));
+  }
+
+  #find(id) {
+    return [this.#next, this.#current].find((known) => known?.id === id);
+  }
+
+  /** A message on a leg that it `knows`. */
   async handle(message) {
-    const leg = [this.#next, this.#current].find((known) => known?.id === message.leg);
-    if (!leg) {
-      if (message.type === "leg-offer") this.#send({ type: "leg-close", leg: message.leg, reason: "not asked for" });
-    } else if (message.type === "leg-close") this.#fail(leg, message.reason);
+    const leg = this.#find(message.leg);
+    if (message.type === "leg-close") this.#fail(leg, message.reason);
     else if (message.type === "leg-offer" && leg === this.#next && !leg.pc) {
       try {
         await this.#answer(leg, message.sdp);
@@ -200,6 +219,14 @@ export function videoBudget(legs) {
   return { maxBitrate: 300_000, scaleResolutionDownBy: 3 };
 }
 
+const LOW = { height: 180, maxBitrate: 150_000 };
+
+/** What a leg that carries this layer sends of a camera `height` pixels high, within `budget`. */
+export function encoding(layer, budget, height) {
+  if (layer !== "low") return { ...budget, active: layer === "high" };
+  return { active: true, maxBitrate: LOW.maxBitrate, scaleResolutionDownBy: Math.max(budget.scaleResolutionDownBy, height / LOW.height) };
+}
+
 /** Our one stream, served to every peer that asks. `offered()` answers {audio, video}: a track, null (published but
  *  off for now) or undefined (not published). */
 export class Uplinks {
@@ -208,7 +235,7 @@ export class Uplinks {
   #offered;
   #codec;
   #frames;
-  #legs = new Map(); // "peer leg" -> {peer, id, pc, senders}
+  #legs = new Map(); // "peer leg" -> {peer, id, pc, senders, layer}
 
   constructor({ send, offered, frames, codec = "" }) {
     this.#frames = frames;
@@ -226,7 +253,10 @@ export class Uplinks {
     const leg = this.#legs.get(key);
     if (message.type === "leg-request") await this.#offer(peer, message);
     else if (message.type === "leg-close") this.#close(key);
-    else if (leg && message.type === "leg-answer" && leg.pc.signalingState === "have-local-offer") {
+    else if (leg && message.type === "leg-select") {
+      leg.layer = message.layer;
+      this.#tune();
+    } else if (leg && message.type === "leg-answer" && leg.pc.signalingState === "have-local-offer") {
       try {
         await leg.pc.setRemoteDescription({ type: "answer", sdp: message.sdp });
         this.#tune();
@@ -237,7 +267,8 @@ export class Uplinks {
   }
 
   setTrack(kind, track) {
-    for (const { senders } of this.#legs.values()) senders[kind]?.replaceTrack(track).catch(() => {});
+    const replaced = [...this.#legs.values()].map(({ senders }) => senders[kind]?.replaceTrack(track).catch(() => {}));
+    if (kind === "video" && track) void Promise.all(replaced).then(() => this.#tune()); // another size, perhaps
   }
 
   /** Ends the legs of these peers. */
@@ -249,7 +280,7 @@ export class Uplinks {
     for (const key of [...this.#legs.keys()]) this.#close(key);
   }
 
-  async #offer(peer, { leg: id, stream, kinds }) {
+  async #offer(peer, { leg: id, stream, kinds, layer }) {
     const key = `${peer} ${id}`;
     const offered = this.#offered();
     const carried = kinds.filter((kind) => stream === "main" && offered[kind] !== undefined);
@@ -258,7 +289,7 @@ export class Uplinks {
     const theirs = [...this.#legs].filter(([, leg]) => leg.peer === peer);
     if (theirs.length >= MAX_LEGS_A_PEER) this.#close(theirs[0][0]);
     const pc = new RTCPeerConnection(configuration(this.iceServers, this.#frames));
-    const leg = { peer, id, pc, senders: {} };
+    const leg = { peer, id, pc, senders: {}, layer };
     this.#legs.set(key, leg);
     watch(pc, () => {}, () => this.#legs.get(key) === leg && this.#refuse(peer, id, "connection lost"));
     try {
@@ -286,10 +317,11 @@ export class Uplinks {
 
   #tune() {
     const budget = videoBudget(this.#legs.size);
-    for (const { senders } of this.#legs.values()) {
+    for (const { senders, layer } of this.#legs.values()) {
       const parameters = senders.video?.getParameters();
       if (!parameters?.encodings?.length) continue;
-      Object.assign(parameters.encodings[0], budget);
+      const height = senders.video.track?.getSettings().height ?? LOW.height;
+      Object.assign(parameters.encodings[0], encoding(layer ?? "high", budget, height));
       senders.video.setParameters(parameters).catch(() => {});
     }
   }

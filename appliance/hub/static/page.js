@@ -220,7 +220,7 @@ const inspector = Object.freeze({
       stream: remote.name,
       leg: remote.downlink.state,
       audio: remote.stream.audio ? { muted: remote.isMuted("audio"), level: remote.level, frequency: remote.frequency() } : null,
-      video: remote.stream.video ? { muted: remote.isMuted("video"), ...view.tile(remote.userId)?.picture } : null,
+      video: remote.stream.video ? { muted: remote.isMuted("video"), layer: remote.downlink.layer, ...view.tile(remote.userId, remote.name)?.picture } : null,
       speaking: remote.speaking.speaking,
       quality: remote.quality.level,
     }));

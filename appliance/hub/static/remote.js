@@ -1,3 +1,4 @@
+import { layerFor } from "./layout.js";
 import { Downlink } from "./legs.js";
 import { Meter, listen, quiet } from "./meter.js";
 import { Quality, inbound } from "./quality.js";
@@ -35,6 +36,11 @@ export class Remote {
     this.member = member;
     this.stream = stream;
     this.downlink.want(roster.kindsOf(stream));
+  }
+
+  /** Its picture is so many device pixels high: a small one needs no more than the LOW layer. */
+  shown(height) {
+    if (height && this.stream.video?.low) this.downlink.select(layerFor(height, this.downlink.layer));
   }
 
   isMuted(kind) {

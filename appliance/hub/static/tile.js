@@ -77,11 +77,25 @@ export class Tile {
     await this.#audio.setSinkId?.(deviceId).catch(() => {}); // unplugged: stays where it was
   }
 
-  refit() {
+  get isScreen() {
+    return this.element.dataset.stream === "screen";
+  }
+
+  /** Height in device pixels; 0 while it is not laid out. */
+  get pixels() {
+    return Math.round(this.element.clientHeight * devicePixelRatio);
+  }
+
+  resize({ width, height }) {
+    this.element.style.setProperty("--tile-width", `${width}px`);
+    this.element.style.setProperty("--tile-height", `${height}px`);
+    this.#refit();
+  }
+
+  #refit() {
     const { clientWidth, clientHeight } = this.element;
     if (!this.aspect || !clientHeight) return;
-    const screen = this.element.dataset.stream === "screen";
-    this.#video.style.objectFit = screen ? "contain" : fit(this.aspect, clientWidth / clientHeight);
+    this.#video.style.objectFit = this.isScreen ? "contain" : fit(this.aspect, clientWidth / clientHeight);
   }
 
   /** Width to height of the picture; undefined without one. */

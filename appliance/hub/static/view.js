@@ -1,7 +1,7 @@
 // The call on the screen: tiles, words and controls drawn from a Call. It decides nothing of the call.
 
 import { $, attribute, put } from "./dom.js";
-import { shape } from "./layout.js";
+import { presentation, shape } from "./layout.js";
 import { nameOf } from "./roster.js";
 import { deviceProblem, stateWords } from "./sentences.js";
 import { Tile } from "./tile.js";
@@ -98,9 +98,9 @@ export class View {
     this.#render();
   }
 
-  /** The tile of a user's main stream, or undefined. */
-  tile(userId) {
-    return this.#tiles.get(`${userId}/main`);
+  /** The tile of a user's stream, or undefined. */
+  tile(userId, stream = "main") {
+    return this.#tiles.get(`${userId}/${stream}`);
   }
 
   /** Tells of the devices' problems again. */
@@ -199,20 +199,23 @@ export class View {
     return tile;
   }
 
-  /** With one other person the own picture floats in the corner, otherwise it is one of the grid. */
+  /** A screen is large over a row of the others. With one other person the own picture floats in the corner, otherwise
+   *  it is one of the grid. */
   #arrange() {
     const stage = $("stage");
     const tiles = $("tiles");
     const style = getComputedStyle(stage);
     const width = stage.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
     const height = stage.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
-    const floats = this.#tiles.size === 2 && this.#tiles.has("own");
-    const large = [...this.#tiles].filter(([key]) => !floats || key !== "own").map(([, tile]) => tile);
-    const { width: tileWidth, height: tileHeight } = shape(large.length, width, height, GAP, large[0]?.aspect);
+    const screens = [...this.#tiles.values()].filter((tile) => tile.isScreen);
+    const floats = !screens.length && this.#tiles.size === 2 && this.#tiles.has("own");
+    const grid = [...this.#tiles].filter(([key]) => !floats || key !== "own").map(([, tile]) => tile);
+    const sizes = screens.length
+      ? presentation(screens.length, grid.length - screens.length, width, height, GAP)
+      : { tile: shape(grid.length, width, height, GAP, grid[0]?.aspect) };
     tiles.dataset.floats = floats;
-    tiles.style.setProperty("--tile-width", `${tileWidth}px`);
-    tiles.style.setProperty("--tile-height", `${tileHeight}px`);
-    for (const tile of this.#tiles.values()) tile.refit();
+    for (const tile of this.#tiles.values()) tile.resize(tile.isScreen ? sizes.screen : sizes.tile);
+    for (const remote of this.#call.remotes) remote.shown(this.#tiles.get(remote.key)?.pixels);
   }
 
   #levels() {

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +40,8 @@ BRISK = RoomOptions(
     leave_timeout_s=1.0,
     quality_interval_s=0.2,
 )
+# The same where media keeps the machine so busy that a link may be silent for a while.
+CALM = replace(BRISK, heartbeat_s=1.0, lost_after_s=8.0)
 
 E = TypeVar("E", bound=Event)
 

@@ -36,8 +36,10 @@ from appliance.errors import (
 from appliance.room import LocalStream, RoomClient, RoomOptions
 from appliance.room.events import (
     AudioMuted,
+    AudioTrackEnded,
     AudioUnmuted,
     AudioVolume,
+    CameraChanged,
     ConnectionState,
     ConnectionStateChanged,
     ErrorRaised,
@@ -609,3 +611,16 @@ async def test_twenty_joins_and_leaves_leave_nothing() -> None:
         assert threading.active_count() <= threads
         await until(lambda: len(a.of(PeerLeft)) == 21, what="the last leave")
         assert len(a.of(PeerJoined)) == 21
+
+
+@pytest.mark.row("U41", "U66", "U69")
+async def test_what_its_maker_reports_of_the_devices_is_heard_in_a_room_and_out_of_one() -> None:
+    async with house() as home:
+        guest = home.guest()
+        guest.client.report(CameraChanged(device_id="usb", state="REMOVE", label="Camera"))
+        assert guest.of(CameraChanged)[0].state == "REMOVE"
+        heard: list[str] = []
+        guest.client.on("audio-track-ended", lambda event: heard.append(event.stream))
+        await guest.client.join("lobby", "a")
+        guest.client.report(AudioTrackEnded(device_id="usb", stream="main"))
+        assert heard == ["main"]

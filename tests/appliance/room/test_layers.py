@@ -68,6 +68,16 @@ def test_a_squeezed_downlink_is_given_way_to_step_by_step_and_taken_back_slowly(
     ]  # fmt: skip
 
 
+def test_an_important_video_that_is_short_takes_two_steps_at_most_and_does_not_stay_in_the_second() -> None:
+    squeeze, now_s, steps = Squeeze(), 0.0, []
+    for seconds, short in ((2, True), (3, True), (3, True), (10, True), (40, False)):
+        for _ in range(seconds):
+            now_s += 1.0
+            squeeze.report(0.0, 0.03, 3, now_s, short=short)
+        steps.append(squeeze.step)
+    assert steps == [0, 1, 2, 1, 0]
+
+
 def test_far_away_is_not_squeezed_but_a_full_queue_is() -> None:
     assert run(Squeeze(), [(60, 0.0, 0.6)]) == [0]
     assert run(Squeeze(), [(60, 0.0, 0.1), (5, 0.0, 0.4)]) == [0, 1]

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
 import pytest
 
 from appliance.errors import ApiOrderError, InvalidArgumentError
-from appliance.room.events import MediaPriorityChanged
+from appliance.media import aiortc_hooks
+from appliance.media.uplink import Uplink, UplinkSettings
+from appliance.media.video_settings import VideoSettings
+from appliance.room import LocalStream
+from appliance.room.events import MediaPriorityChanged, StreamSubscribed
 from appliance.room.streams import MediaPriority
-from tests.appliance.room.house import Guest, House, house
-from tests.appliance.room.media import until
+from hw.synthetic import SyntheticCamera
+from tests.appliance.room.house import CALM, Guest, House, house
+from tests.appliance.room.media import playout, until
+from tests.appliance.room.routed import route
+from tests.wire import Wire
 
 
 async def important(home: House, user_id: str, *, preemptive: bool = False) -> Guest:
@@ -83,3 +94,47 @@ async def test_a_priority_after_join_or_one_that_there_is_not_is_refused() -> No
         with pytest.raises(ApiOrderError):
             a.client.set_local_media_priority(100)
         assert a.client.media_priority == 50
+
+
+@pytest.mark.row("U42")
+async def test_a_squeezed_downlink_gives_up_the_others_pictures_and_keeps_the_important_ones() -> None:
+    aiortc_hooks.install(["127.0.0.1"], loopback=True)
+    settings = VideoSettings(640, 360, fps=15, codec="vp8", min_bitrate_bps=100_000, max_bitrate_bps=300_000)
+    watching = replace(CALM, quality_interval_s=0.5, layer_down_s=1.0, layer_up_s=2.0)
+    async with AsyncExitStack() as stack:
+        uplinks = [Uplink(UplinkSettings(settings)) for _ in range(2)]
+        for uplink in uplinks:
+            stack.push_async_callback(uplink.close)
+            uplink.start(None, SyntheticCamera(640, 360, 15))
+        player = await stack.enter_async_context(playout())
+        home = await stack.enter_async_context(house(lost_after_s=8.0))
+        wire = stack.enter_context(Wire())
+        important, other = (home.guest(CALM, uplink=uplink) for uplink in uplinks)
+        viewer = home.guest(watching, playout=player, auto_subscribe=True)
+        route(viewer.client, wire)
+        important.client.set_local_media_priority(MediaPriority.HIGH)
+        for guest, name in ((viewer, "v"), (important, "i"), (other, "o")):
+            await guest.client.join("lobby", name)
+        for guest in (important, other):
+            await guest.client.publish(LocalStream(audio=False, width=640, height=360))
+        await viewer.heard(StreamSubscribed, 2, 10)
+        streams = {stream.user_id: stream for stream in viewer.client.streams}
+        layers: list[tuple[str, str]] = []
+
+        def now() -> tuple[str, str]:
+            layers.append((viewer.client.received_layer(streams["i"]), viewer.client.received_layer(streams["o"])))
+            return layers[-1]
+
+        assert now() == ("high", "high")
+        wire.shared, wire.rate_bps = True, 250_000
+        await until(lambda: now()[1] != "high", 15, "the other's picture is made smaller")
+        await asyncio.sleep(3.0)  # what was queued and what the senders had to learn
+        video = {user: kinds["video"] for user, kinds in (await viewer.client.get_remote_video_stats()).items()}
+        assert now()[0] == "high"
+        assert video["i"].bitrate_kbps > 1.5 * video["o"].bitrate_kbps
+        assert video["i"].frame_rate > 5
+        assert all(layer == "high" for layer, _ in layers), "never given up"
+        wire.rate_bps = None
+        await until(lambda: now() == ("high", "high"), 30, "room for both again")
+        for guest in (viewer, important, other):
+            await guest.client.leave()

@@ -1,0 +1,23 @@
+"""Regular times."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+
+class Ticks:
+    """Monotonic times, `period_s` apart without drift; ticks that were missed are left out."""
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._next_s = time.monotonic()
+
+    def __aiter__(self) -> Ticks:
+        return self
+
+    async def __anext__(self) -> float:
+        now_s = time.monotonic()
+        self._next_s = max(self._next_s + self._period_s, now_s)
+        await asyncio.sleep(self._next_s - now_s)
+        return time.monotonic()
