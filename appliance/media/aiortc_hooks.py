@@ -352,11 +352,17 @@ def _open(port: RtpPort, dtls: Any) -> None:
     agent = dtls.transport._connection
     connected = type(dtls._state).CONNECTED
 
+    known: Any = None
+    way: Route | None = None
+
     def route() -> Route | None:
+        nonlocal known, way
         pair = agent._nominated.get(1)
         if pair is None or dtls._state is not connected:
             return None
-        return pair.protocol.transport, pair.remote_addr
+        if pair is not known:
+            known, way = pair, (pair.protocol.transport, pair.remote_addr)
+        return way
 
     port.open(dtls._tx_srtp, route)
 
@@ -489,8 +495,8 @@ def receive_video(receiver: RTCRtpReceiver, target: VideoReceiver) -> None:
 
 
 async def _estimate_bandwidth(inner: Any, packet: RtpPacket, arrival_time_ms: int) -> None:
-    if packet.extensions.abs_send_time is None:
-        return
+    if packet.extensions.abs_send_time is None or packet.extensions.transport_sequence_number is not None:
+        return  # who numbers its packets estimates for itself: see ArrivalReports
     remb = inner._RTCRtpReceiver__remote_bitrate_estimator.add(
         abs_send_time=packet.extensions.abs_send_time,
         arrival_time_ms=arrival_time_ms,

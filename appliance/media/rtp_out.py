@@ -10,7 +10,7 @@ import struct
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from appliance.media.frames import EncodedFrame
 
@@ -111,8 +111,7 @@ class _Header:
         return self.data
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
+class _Sent(NamedTuple):
     """Packets that went out at once, with their header as it was: what is kept for retransmission."""
 
     number: int  # sequence number of the first
@@ -185,23 +184,26 @@ class RtpStream:
 
     def send(self, frame: EncodedFrame, start: int, stop: int, now_s: float) -> None:
         """The packets from `start` up to `stop` of a frame."""
-        header, port, numbers, payloads = self._header, self._port, self._numbers, frame.payloads
+        header, numbers, payloads = self._header, self._numbers, frame.payloads
         timestamp = self.timestamp_of(frame)
         self._newest = timestamp, frame.captured_s
         header.stamp(timestamp, frame.audio_level, now_s)
+        data, payload_type, put = header.data, header.payload_type, self._port.put
         first = number = self._number
-        first_transport = transport = 0
-        overhead, last, size = len(header.data), len(payloads) - 1, 0
+        first_transport = transport = size = 0
+        last = len(payloads) - 1
         for index in range(start, stop):
             payload = payloads[index]
+            size += len(payload)
+            _pack_number(data, 1, payload_type | 0x80 if index == last else payload_type, number)
             if numbers is not None:
-                transport = numbers.sent(overhead + len(payload), now_s)
+                transport = numbers.sent(len(data) + len(payload), now_s)
+                _pack_short(data, header.number_at, transport)
                 if index == start:
                     first_transport = transport
-            port.put(header.number(number, transport, marker=index == last), payload)
+            put(data, payload)
             number = (number + 1) & 0xFFFF
-            size += len(payload)
-        port.flush()
+        self._port.flush()
         self._number = number
         self._packets += stop - start
         self._bytes += size
@@ -209,7 +211,7 @@ class RtpStream:
             self._frames += 1
             self._keyframes += frame.keyframe
         history = self._history
-        history.append(_Sent(first, first_transport, bytes(header.data), frame, start, stop, now_s))
+        history.append(_Sent(first, first_transport, bytes(data), frame, start, stop, now_s))
         while history[0].at_s < now_s - HISTORY_S:
             history.popleft()
 
@@ -270,6 +272,8 @@ class RtpStream:
 
 def segments(sizes: Sequence[int]) -> list[tuple[int, int]]:
     """Datagrams in runs (count, size) that the kernel can cut up: all of one size, the last may be less."""
+    if len(sizes) > 1 and sizes[-1] <= sizes[0] and sizes.count(sizes[0]) == len(sizes) - (sizes[-1] < sizes[0]):
+        return [(len(sizes), sizes[0])]  # a picture, as a rule
     runs: list[tuple[int, int]] = []
     count = size = 0
     for each in sizes:

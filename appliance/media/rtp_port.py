@@ -10,7 +10,7 @@ import errno
 import logging
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pylibsrtp import Session
@@ -81,33 +81,42 @@ class RtpPort:
         route = self._route()
         if route is None:
             self.refused += len(packets)
+            packets.clear()
+            return
+        sizes = [len(packet) for packet in packets]
+        self.packets += len(sizes)
+        self.bytes += sum(sizes)
+        transport, address = route
+        # Only asyncio's own sockets take it at once, and only while nothing waits before them.
+        sock: socket.socket | None = getattr(transport, "_sock", None)
+        if sock is None or transport.get_write_buffer_size():
+            self._hand_over(packets, route)
+        elif len(sizes) == 1:
+            try:
+                sock.sendto(packets[0], address)
+            except OSError:
+                self._hand_over(packets, route)
         else:
-            self.packets += len(packets)
-            self.bytes += sum(map(len, packets))
-            transport, address = route
-            if len(packets) == 1 or not self._send_together(transport, address):
-                for packet in packets:
-                    transport.sendto(bytes(packet), address)  # a relay sends later, from its own task
+            self._send_together(sock, sizes, route)
         packets.clear()
 
-    def _send_together(self, transport: Any, address: tuple[str, int]) -> bool:
-        """False: nothing has been sent. Only asyncio's own sockets can do it, and only while none of them is full."""
-        sock: socket.socket | None = getattr(transport, "_sock", None)
-        if sock is None or not self.cuts or transport.get_write_buffer_size():
-            return False
-        packets, at = self._packets, 0
-        for count, size in segments([len(packet) for packet in packets]):
-            together = packets[at : at + count]
+    def _send_together(self, sock: socket.socket, sizes: list[int], route: Route) -> None:
+        at = 0
+        for count, size in segments(sizes) if self.cuts else ((1, size) for size in sizes):
+            together = self._packets[at : at + count]
             at += count
+            options = [(socket.IPPROTO_UDP, _UDP_SEGMENT, struct.pack("H", size))] if count > 1 else []
             try:
-                if count == 1:
-                    transport.sendto(bytes(together[0]), address)
-                else:
-                    sock.sendmsg(together, [(socket.IPPROTO_UDP, _UDP_SEGMENT, struct.pack("H", size))], 0, address)
+                sock.sendmsg(together, options, 0, route[1])
             except OSError as exc:
-                if exc.errno in _NOT_CUT:
+                if exc.errno in _NOT_CUT and self.cuts:
                     logger.debug("packets leave one by one from here: %s", exc)
                     self.cuts = False
-                for packet in together:
-                    transport.sendto(bytes(packet), address)
-        return True
+                self._hand_over(self._packets[at - count :], route)
+                return
+
+    def _hand_over(self, packets: Sequence[memoryview], route: Route) -> None:
+        """To whoever keeps what cannot go now."""
+        transport, address = route
+        for packet in packets:
+            transport.sendto(bytes(packet), address)

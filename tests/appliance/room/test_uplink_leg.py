@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 
 from appliance.media import aiortc_hooks
-from appliance.media.feedback import Feedback, PacketFate, TransportReport
+from appliance.media.feedback import BitrateEstimate, Feedback, PacketFate, TransportReport
 from appliance.media.opus_decoder import OpusDecoder
 from hw.level import dbov
 from tests.appliance.room.leg_pair import TONE_HZ, Call, audio_of, codes, is_rtcp, pitch_hz, until
@@ -146,11 +146,14 @@ async def test_a_leg_hears_the_fate_of_each_packet_of_both_kinds() -> None:
         await until(lambda: video.tap is not None)
         assert video.tap is not None
         fates: list[PacketFate] = []
+        estimates: list[BitrateEstimate] = []
         report = video.tap.report
 
         def hear(feedback: Feedback) -> None:
             if isinstance(feedback, TransportReport):
                 fates.extend(feedback.packets)
+            elif isinstance(feedback, BitrateEstimate):
+                estimates.append(feedback)
             report(feedback)
 
         video.tap.report = hear  # type: ignore[method-assign]
@@ -163,6 +166,7 @@ async def test_a_leg_hears_the_fate_of_each_packet_of_both_kinds() -> None:
         await until(lambda: len(fates) > 500)
         assert 0.1 < sum(fate.arrived_s is None for fate in fates[150:500]) / 350 < 0.3
         assert len([fate for fate in fates if fate.size_bytes < 150]) > 100  # sound is among them
+        assert estimates == []  # a sender that gets this estimates for itself
 
 
 async def test_sound_alone_asks_for_no_feedback_on_each_packet() -> None:
