@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from appliance.display_layout import Layout, Shown, arrange
 from appliance.display_night import is_night, seconds_to_next_minute
+from appliance.errors import RtcError
 from appliance.events import Bus, Subscription
 from appliance.intercom import CallPhase
 from appliance.media.video_in import RemoteVideo, VideoClosedError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+NOT_SHOWN = (1, 1)  # others may watch it: the home page
 LOOK_AGAIN_S = 30.0  # for a screen that is not there
 
 
@@ -91,6 +93,7 @@ class DisplayLink:
         self._now = now
         self._size = (0, 0)
         self._watched: dict[str, _Watched] = {}
+        self._sizes: dict[str, tuple[RemoteStream, tuple[int, int]]] = {}  # as the room client was told
         self._speaker: str | None = None
         self._changed = asyncio.Event()
         self._lost: asyncio.Future[HardwareError]
@@ -153,6 +156,7 @@ class DisplayLink:
             for watched in list(self._watched.values()):
                 await watched.close()
             self._watched.clear()
+            self._tell_sizes(None)
             await asyncio.gather(opening, return_exceptions=True)
             await asyncio.to_thread(self._display.close)
 
@@ -183,12 +187,15 @@ class DisplayLink:
         call = self._intercom.call_info
         if call.phase is CallPhase.RINGING_IN:
             await self._watch({})
+            self._tell_sizes(None)
             return Scene(title=call.peer_name or call.peer_id, subtitle="\N{BLACK TELEPHONE}")
         streams = self._streams()
         names = {user_id: user.user_name or user_id for user_id, user in self._session.peers.items()}
         width, height = self._size
         shown = [Shown(key, stream.name == "screen") for key, stream in streams.items()]
         placed = arrange(width, height, shown, f"{self._speaker}/main", self._settings.layout)
+        areas = {each.key: (each.area.width, each.area.height) for each in placed}
+        self._tell_sizes({key: (stream, areas.get(key, NOT_SHOWN)) for key, stream in streams.items()})
         await self._watch({each.key: streams[each.key].video for each in placed})
         if not placed:
             return self._idle()
@@ -226,6 +233,22 @@ class DisplayLink:
         if settings.idle == "dark" or is_night(settings.night, now.time()):
             return Scene()
         return Scene(title=now.strftime("%H:%M"), subtitle=f"{settings.name} \N{MIDDLE DOT} {self._session.room}")
+
+    def _tell_sizes(self, sizes: dict[str, tuple[RemoteStream, tuple[int, int]]] | None) -> None:
+        """How large each video is shown: small ones come in the low layer. None: nothing is shown here."""
+        client = self._session.client
+        if client is None:
+            return
+        for key, told in list(self._sizes.items()):
+            if sizes is None or sizes.get(key) != told:
+                del self._sizes[key]
+                with suppress(RtcError):
+                    client.set_shown_size(told[0], None)
+        for key, (stream, size) in (sizes or {}).items():
+            if key not in self._sizes:
+                self._sizes[key] = stream, size
+                with suppress(RtcError):
+                    client.set_shown_size(stream, size)
 
     async def _watch(self, wanted: dict[str, RemoteVideo | None]) -> None:
         """Decode these streams' pictures, and no others."""

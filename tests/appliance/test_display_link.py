@@ -95,9 +95,14 @@ async def test_pictures_are_decoded_only_of_who_is_shown() -> None:
         unit = await stack.enter_async_context(unit_at(url))
         await stack.enter_async_context(unit_at(url, "anna"))
         await unit.until(lambda scene: scene.tiles and scene.tiles[0].frame is not None)
-        video = unit.session.peers["anna"].streams["main"].video
+        stream = unit.session.peers["anna"].streams["main"]
+        client, video = unit.session.client, stream.video
+        assert client is not None
         assert video is not None
         assert video.wanted
+        assert client.received_layer(stream) == "high"
+        unit.display.resize(320, 180)
+        await until(lambda: client.received_layer(stream) == "low", "a small picture for a small screen")
         unit.display.unplug()
         await until(lambda: not unit.display.is_open)
         assert not video.wanted
