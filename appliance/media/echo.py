@@ -13,6 +13,7 @@ canceller knows of the room is there when it opens.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -28,7 +29,7 @@ from appliance.media.trace import Trace
 from appliance.media.voice_switch import VoiceSwitch
 from appliance.media.webrtc_audio import WebrtcAudioError
 from hw import BLOCK_FRAMES, AudioBlock, Measured, Microphone, Samples
-from hw.level import FULL_SCALE, dbov
+from hw.level import FULL_SCALE, dbov, dbov_of, mean_square
 
 if TYPE_CHECKING:
     from pywebrtc_audio import EchoCanceller, GainController, NoiseSuppressor, VoiceDetector
@@ -76,6 +77,7 @@ class NearEnd:
     def __init__(self, settings: NearEndSettings, far_end: FarEnd, trace: Trace) -> None:
         self.is_open = True  # the mute gate
         self._wanted = settings
+        self._lock = threading.Lock()  # a microphone that is slow to close may deliver once more beside the next one
         self._far_end = far_end
         self._trace = trace
         self._microphone: Measured | None = None
@@ -131,7 +133,10 @@ class NearEnd:
     def process(self, block: AudioBlock) -> AudioBlock:
         """The block that the far end is to hear; its time is earlier by the delay of what was done."""
         self._trace.since("audio-capture", block.captured_s)
-        self._trace.since("audio-capture", block.captured_s)
+        with self._lock:
+            return self._processed(block)
+
+    def _processed(self, block: AudioBlock) -> AudioBlock:
         started_s = time.monotonic()
         if self._wanted is not self._settings:
             self._settle(self._wanted)
@@ -207,8 +212,10 @@ class NearEnd:
         elif self._detector is not None:
             voice = self._detector.process(samples)
         if canceller is not None and voice is not None:
-            self._talk.feed(dbov(far), dbov(heard), dbov(left), voice)
-            self._erle.feed(heard, left, counts=self._talk.far_active and not self._talk.is_double)
+            heard_power, left_power = mean_square(heard), mean_square(left)
+            self._talk.feed(dbov(far), dbov_of(heard_power), dbov_of(left_power), voice)
+            if self._talk.far_active and not self._talk.is_double:
+                self._erle.feed(heard_power, left_power)
         if self._controller is not None:
             samples = self._controller.process(samples, voice)
         return samples, delay_s

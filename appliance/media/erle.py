@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import math
 
-from hw import Samples
-from hw.level import mean_square
-
 SETTLE_BLOCKS = 100  # of echo, before it says anything
 _FORGET = 0.998  # a block: five seconds of echo count
 
@@ -24,9 +21,8 @@ class ErleMeter:
             return None
         return round(10 * math.log10(self._heard / max(self._left, self._heard * 1e-8)), 1)
 
-    def feed(self, heard: Samples, left: Samples, *, counts: bool) -> None:
-        """One block of the microphone and of the canceller; `counts`: only the far end talks."""
-        if counts:
-            self._heard = _FORGET * self._heard + mean_square(heard)
-            self._left = _FORGET * self._left + mean_square(left)
-            self._blocks += 1
+    def feed(self, heard: float, left: float) -> None:
+        """Mean squares of one block of the microphone and of the canceller, while only the far end talks."""
+        self._heard = _FORGET * self._heard + heard
+        self._left = _FORGET * self._left + left
+        self._blocks += 1

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+
+import pytest
 
 from appliance.media.echo import NearEndSettings
 from appliance.media.uplink import UplinkSettings
@@ -88,3 +91,14 @@ async def test_a_session_with_push_to_talk_starts_muted_and_one_that_ends_is_hel
         assert session.is_muted("audio")
         session.change(replace(session.settings, uplink=UplinkSettings()), session._drivers, ())
         await until(lambda: not session.is_muted("audio"), "push to talk ends")
+
+
+async def test_a_unit_without_its_canceller_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pywebrtc_audio", None)
+    session, _ = new_session("ws://127.0.0.1:9", MockDevices(), auto_join=False)
+    session.settings = replace(
+        session.settings, uplink=UplinkSettings(near_end=NearEndSettings(echo_cancellation=True))
+    )
+    async with running(session):
+        await until(lambda: session.health.startswith("degraded: echo is not cancelled: pywebrtc-audio"))
+        assert session.has("audio")

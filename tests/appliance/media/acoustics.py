@@ -4,6 +4,8 @@
 
 `Room.turn` is one 10 ms step of a card's lock-step thread: a block is written, and one is read. The speaker stands
 15 cm from the microphone; its echo comes `delay_ms` after the block was written.
+
+The talk in `speech/` was made by eSpeak NG for this repository, in three languages: it is nobody's voice.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from appliance.media import webrtc_audio
 from appliance.media.echo import Duplex, NearEnd, NearEndSettings
@@ -69,8 +71,8 @@ def test_control_an_xrun_that_nobody_tells_leaves_echo() -> None:
 
 
 def test_control_without_a_canceller_the_echo_stays() -> None:
-    settings = NearEndSettings(noise_suppression=1)
-    assert scene(seconds("far1", 6), None, Room(delay_ms=40), settings=settings).erle_db(2, 6) < 3
+    bypass = NearEndSettings(noise_suppression=1)
+    assert scene(seconds("far1", 6), None, Room(delay_ms=40), settings=bypass).erle_db(2, 6) < 3
 
 
 def test_control_a_reference_that_comes_after_its_echo_is_no_use() -> None:
@@ -156,10 +158,10 @@ def block(samples: Samples | None = None, at_s: float = 1.0) -> AudioBlock:
     return AudioBlock(np.zeros(BLOCK_FRAMES, np.int16) if samples is None else samples, at_s)
 
 
-def near_end(settings: NearEndSettings, *, speaker: bool = True) -> tuple[NearEnd, FarEnd]:
+def near_end(wanted: NearEndSettings, *, speaker: bool = True) -> tuple[NearEnd, FarEnd]:
     far_end = FarEnd()
     far_end.restart(Card() if speaker else None)
-    return NearEnd(settings, far_end, Trace()), far_end
+    return NearEnd(wanted, far_end, Trace()), far_end
 
 
 LOUD = (8_000 * np.sin(2 * np.pi * 400 * np.arange(BLOCK_FRAMES) / SAMPLE_RATE_HZ)).astype(np.int16)
@@ -234,6 +236,41 @@ def test_a_microphone_that_counts_its_xruns_begins_anew() -> None:
     assert near.stats().resets == 2
 
 
+steps = st.one_of(
+    st.builds(NearEndSettings, st.sampled_from(["full", "half", "push-to-talk"]), st.booleans(), st.integers(0, 3)),
+    st.sampled_from(["hear", "play", "mute", "unmute", "speaker", "no speaker", "microphone", "xrun", "switched off"]),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(steps, max_size=60))
+def test_whatever_happens_a_block_in_is_a_block_out(happens: list[NearEndSettings | str]) -> None:
+    near, far = near_end(ALL)
+    card, heard, now_s = Card(), LOUD, 1.0
+    for step in happens:
+        match step:
+            case NearEndSettings():
+                near.change(step)
+            case "play":
+                assert far.play(LOUD).shape == (BLOCK_FRAMES,)
+            case "mute" | "unmute":
+                near.is_open = step == "unmute"
+            case "speaker" | "no speaker":
+                far.restart(card if step == "speaker" else None)
+            case "microphone":
+                near.restart(None)
+            case "xrun":
+                card.xruns += 1
+            case "switched off":
+                heard = np.zeros_like(LOUD)
+        now_s += 0.01
+        out = near.process(block(heard, now_s))
+        assert out.samples.shape == (BLOCK_FRAMES,)
+        assert out.samples.dtype == np.int16
+        assert now_s - 0.02 < out.captured_s <= now_s
+        assert 0.0 <= far.gain <= 1.0
+
+
 @pytest.mark.parametrize(("wanted", "got"), [("full", "half"), ("half", "half"), ("push-to-talk", "push-to-talk")])
 def test_without_the_library_one_end_talks_at_a_time(
     wanted: Duplex, got: Duplex, monkeypatch: pytest.MonkeyPatch
@@ -276,8 +313,8 @@ def test_the_speaker_is_silent_while_push_to_talk_is_held() -> None:
 
 
 def test_half_duplex_by_choice_shuts_the_microphone_while_the_far_end_talks() -> None:
-    settings = NearEndSettings("half", echo_cancellation=True, noise_suppression=1)
-    heard = scene(seconds("far1", 5), seconds("near1", 5, from_s=3), Room(delay_ms=80), settings=settings)
+    half = NearEndSettings("half", echo_cancellation=True, noise_suppression=1)
+    heard = scene(seconds("far1", 5), seconds("near1", 5, from_s=3), Room(delay_ms=80), settings=half)
     assert heard.erle_db(1, 3) > 40
     assert heard.gain[50:250].min() == 1.0
     assert heard.gain[300:].min() < 0.02, "who is in the room may break in"
