@@ -20,10 +20,12 @@ GROWTH = 1.25  # a second, far from any known limit
 NEAR_GROWTH, MIN_NEAR_GROWTH_BPS = 0.08, 40_000  # of the limit a second, near it
 PROVEN = 1.5  # times what arrives: more is not asked of a link that has shown its limit, for it may not be there
 PROVEN_BPS = 30_000  # beside it, for pictures that need next to nothing
+PROVEN_RISE_S = 8.0  # a link that shows no sign of its limit for so long gets once more what arrives
 BACK_OFF, DEEP_BACK_OFF = 0.85, 0.6  # of what arrives, with a short and with a long queue
 LONG_QUEUE_S = 0.3
+MIN_QUEUE_S = 0.02  # a machine that stalls makes a trend too, but leaves no queue
 CAPACITY_GAIN = 0.4
-CAPACITY_LIFE_S = 60.0  # a limit that was not met for so long is forgotten
+CAPACITY_LIFE_S = 30.0  # a limit that was not met for so long is forgotten
 ABOVE_CAPACITY = 1.15  # more than that of it arrives: it was another link's
 ABOVE_BLIND = 1.3  # the same of what is sent, where nobody tells what arrives
 HOLD_LOSS, DECREASE_LOSS, HEAVY_LOSS, MOST_LOSS = 0.02, 0.10, 0.25, 0.5
@@ -104,13 +106,13 @@ class LegControl:
         ):
             self._capacity_bps = None
         loss = self._lost / len(self._fates) if len(self._fates) >= MIN_LOSS_PACKETS else 0.0
-        if self._trend.usage == "over":
+        if self._trend.usage == "over" and self._trend.queue_s >= MIN_QUEUE_S:
             self._overused(now_s)
         elif loss > DECREASE_LOSS:
             self.congested_s = self._grown_s = now_s
             if self._may_decrease(now_s):
                 self._set(self.target_bps * (1 - 0.5 * loss), now_s)
-        elif self._trend.usage == "normal" and loss <= HOLD_LOSS:
+        elif self._trend.usage != "under" and loss <= HOLD_LOSS:
             self._grow(now_s, arriving_bps)
         else:
             self._grown_s = now_s
@@ -147,7 +149,8 @@ class LegControl:
             else:
                 wanted_bps = self.target_bps + max(NEAR_GROWTH * self._capacity_bps, MIN_NEAR_GROWTH_BPS) * passed_s
                 if arriving_bps is not None:
-                    wanted_bps = min(wanted_bps, max(self.target_bps, PROVEN * arriving_bps + PROVEN_BPS))
+                    proven = PROVEN + (now_s - self._capacity_s) / PROVEN_RISE_S
+                    wanted_bps = min(wanted_bps, max(self.target_bps, proven * arriving_bps + PROVEN_BPS))
             self.target_bps = self._limited(wanted_bps)
         self._grown_s = now_s
 

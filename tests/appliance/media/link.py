@@ -26,6 +26,7 @@ class Link:
     queue_s: float = 0.5
     loss: float = 0.0
     jitter_s: float = 0.0
+    stalls: bool = False  # once in four seconds nothing gets on for 0.3 s, as on a machine that has no time
     seed: int = 1
     _free_s: float = 0.0
     _random: random.Random = field(init=False)
@@ -41,7 +42,9 @@ class Link:
         self._free_s = sent_s + waits_s + 8 * size_bytes / self.rate_bps(sent_s + waits_s)
         if self._random.random() < self.loss:
             return None
-        return self._free_s + self.delay_s + self._random.random() * self.jitter_s
+        arrival_s = self._free_s + self.delay_s + self._random.random() * self.jitter_s
+        stalled_s = 0.3 - arrival_s % 4.0
+        return arrival_s + max(0.0, stalled_s) if self.stalls else arrival_s
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,22 @@ def test_random_loss_is_no_full_link(loss: float) -> None:
     assert min(moment.target_bps for moment in moments) > 0.9 * START_BPS
 
 
+def test_machines_that_stall_now_and_then_do_not_hold_it_down() -> None:
+    leg = control()
+    moments = list(Call(Link(lambda at_s: 20e6, stalls=True), leg.look, leg.report, share=0.4).run(40))
+    late = [moment.target_bps for moment in moments if moment.at_s > 10]
+    assert sum(late) / len(late) > 0.75 * MAX_BPS
+
+
+def test_pictures_that_need_little_do_not_hold_it_down_for_good() -> None:
+    """After a narrow time nearly nothing is sent, so nothing proves that there is room again."""
+    leg = control()
+    link = Link(narrow_for_a_while)
+    moments = list(Call(link, leg.look, leg.report, share=0.4).run(90))
+    assert moments[-1].target_bps > 0.65 * WIDE_BPS
+    assert max(moment.gap_s for moment in moments) < 1.0
+
+
 def test_a_policer_that_drops_without_a_queue_is_found_by_its_loss() -> None:
     moments = run(Link(lambda at_s: 6e5, queue_s=0.005), 20)
     assert max(moment.target_bps for moment in moments if moment.at_s > 10) < 9e5
