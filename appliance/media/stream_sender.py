@@ -10,11 +10,14 @@ from typing import cast
 from appliance.media.feedback import Feedback, ReceiverReport
 from appliance.media.frames import EncodedFrame, Kind, Layer, Selection, StreamName, VideoCodec
 from appliance.media.pacer import Pacer
+from appliance.media.payload import MAX_PAYLOAD_BYTES
 from appliance.media.rtp_out import RtpStream, SentCounts
 from appliance.media.sei import SeiPayload
 from appliance.media.tap import Tap
 from appliance.media.uplink import Uplink
 
+CONGESTED_S = 1.0  # after the last sign of a full link
+RESEND_SHARE, RESEND_BURST_S = 0.5, 0.25  # of what may be sent, while it is
 IDLE_TARGET_BPS = 1_000_000  # of an encoder that has just ended: its last pictures are on their way
 
 
@@ -34,6 +37,7 @@ class StreamSender:
         self._uplink = uplink
         self._rtp: RtpStream | None = None
         self._pacer: Pacer[EncodedFrame] | None = Pacer() if kind == "video" else None
+        self._resend_bits, self._resend_s = 0.0, float("-inf")
         self._timer: asyncio.TimerHandle | None = None
 
     def counts(self) -> SentCounts:
@@ -77,7 +81,10 @@ class StreamSender:
         self.nacks += len(lost)
         if self._rtp is not None:
             now_s = time.monotonic()
+            if self._is_congested(now_s):
+                lost = lost[: self._resendable(now_s)]
             size = self._rtp.retransmit(lost, now_s)
+            self._resend_bits -= 8 * size
             if size and self._pacer is not None:
                 self._pacer.charge(size, now_s, self._target_bps())
 
@@ -98,6 +105,8 @@ class StreamSender:
             self.on_sei(self._rtp.timestamp_of(frame), message)
         payloads, now_s = frame.payloads, time.monotonic()
         pacer = self._pacer
+        if pacer is not None and frame.keyframe and self._is_congested(now_s):
+            self.flush()  # a receiver can go on with this one: what is older would only hold it up
         if pacer is None or pacer.admit(len(payloads), sum(map(len, payloads)), now_s, self._target_bps()):
             self._rtp.send(frame, 0, len(payloads), now_s)
             return True
@@ -126,6 +135,17 @@ class StreamSender:
         next_s = self._pacer.next_s(now_s)
         loop = asyncio.get_running_loop()
         self._timer = None if next_s is None else loop.call_later(next_s - now_s, self._run)
+
+    def _is_congested(self, now_s: float) -> bool:
+        control = self.tap.control if self.tap is not None else None
+        return control is not None and now_s - control.congested_s < CONGESTED_S
+
+    def _resendable(self, now_s: float) -> int:
+        """How many packets a full link may be given again now: they push out new ones."""
+        gained_s, self._resend_s = now_s - self._resend_s, now_s
+        rate_bps = RESEND_SHARE * self._target_bps()
+        self._resend_bits = min(rate_bps * RESEND_BURST_S, max(0.0, self._resend_bits) + rate_bps * min(1.0, gained_s))
+        return int(self._resend_bits / (8 * MAX_PAYLOAD_BYTES))
 
     def _target_bps(self) -> int:
         if self.tap is None:
