@@ -20,9 +20,11 @@ SOUND = EncodedFrame((b"sound",), 960, True, 30, 0.0)
 class Port:
     def __init__(self) -> None:
         self.payloads: list[bytes] = []
+        self.numbers: list[int] = []  # sequence numbers
 
     def put(self, header: bytes | bytearray, payload: bytes) -> None:
         self.payloads.append(payload)
+        self.numbers.append(int.from_bytes(header[2:4], "big"))
 
     def flush(self) -> None:
         """Nothing waits here."""
@@ -109,5 +111,42 @@ async def test_what_the_receiver_says_reaches_tap_and_counters() -> None:
     video.on_keyframe_request()
     assert (video.nacks, video.keyframe_requests, video.counts().retransmitted_packets) == (1 << 16, 1, 2)
     assert sorted(port.payloads) == [b"a", b"a", b"b", b"b"]
+    video.close()
+    await uplink.close()
+
+
+def fill_link(sender: StreamSender) -> None:
+    """The receiver's word that its link is full."""
+    sender.on_feedback(ReceiverReport(0.3, 3, 9, 0.08, time.monotonic()))
+
+
+async def test_a_key_frame_on_a_full_link_takes_the_place_of_what_waits() -> None:
+    uplink, port = Uplink(), Port()
+    (video,) = start(uplink, port, "vp8")
+    assert video.tap is not None
+    video.tap.put(KEY)
+    fill_link(video)
+    sent = len(port.payloads)
+    assert sent < len(KEY.payloads)
+    video.tap.put(EncodedFrame((b"another",), 6000, True, None, 0.2))
+    while port.payloads[-1] != b"another":  # noqa: ASYNC110  # a timer tells nobody
+        await asyncio.sleep(0.005)
+    assert len(port.payloads) == sent + 1
+    video.on_nack(list(range(1 << 16)))
+    assert set(port.payloads[sent:]) == {b"another"}, "what is older is not sent again"
+    video.close()
+    await uplink.close()
+
+
+async def test_what_is_sent_again_has_its_share_of_a_full_link() -> None:
+    uplink, port = Uplink(), Port()
+    (video,) = start(uplink, port, "vp8")
+    assert video.tap is not None
+    video.tap.put(KEY)
+    while len(port.payloads) < len(KEY.payloads):  # noqa: ASYNC110  # a timer tells nobody
+        await asyncio.sleep(0.005)
+    fill_link(video)
+    video.on_nack(list(port.numbers))
+    assert 0 < video.counts().retransmitted_packets < len(KEY.payloads)
     video.close()
     await uplink.close()
