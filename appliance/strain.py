@@ -23,6 +23,7 @@ LOOK_S = 2.0
 HOT_C, COOL_C = 78.0, 72.0  # a Pi slows down from 80 on, step by step; a 3B+ says so by its flag
 BUSY, AT_EASE = 0.92, 0.75  # of all cores
 LATE, IN_TIME = 0.85, 0.5  # of the time from picture to picture, in the encoder
+WORTH = 0.3  # the same: with less, it is not video that keeps the processor busy
 THROTTLED_FLAGS = ("throttled", "frequency_capped", "soft_temperature_limit")
 HOLD_S = 6.0  # a load that does not last that long costs nobody a picture
 HEAT_INTERVAL_S = 20.0  # a heat sink needs that long to feel the last step
@@ -48,7 +49,9 @@ class Reading:
             return "heat"
         if self.encoding is not None and self.encoding >= LATE:
             return "encoder"
-        return "load" if self.busy is not None and self.busy >= BUSY else ""
+        if self.busy is not None and self.busy >= BUSY and (self.encoding or 0.0) >= WORTH:
+            return "load"
+        return ""
 
     @property
     def at_ease(self) -> bool:

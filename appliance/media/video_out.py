@@ -19,7 +19,7 @@ from hw import AccessUnit, Picture
 
 logger = logging.getLogger(__name__)
 
-TOOK_GAIN = 0.05
+TOOK_GAIN, TOOK_LIFE_S = 0.05, 2.0
 RATE_SLACK = 1.1  # a camera of 30.3 pictures a second is one of 30
 MAX_WAIT_S = 1.0  # for the next picture: a capture time that jumped back further begins anew
 
@@ -69,7 +69,8 @@ class EncoderThread:
     ) -> None:
         self.codec, self.layer = codec, layer
         self.bitrate_bps = bitrate_bps
-        self.took_s = 0.0  # one picture, smoothed
+        self._took_s = 0.0  # one picture, smoothed
+        self._began_s = float("-inf")  # the last one
         self._rung = rung
         self._frame_lock = frame_lock  # encoders share a picture, and encoding sets attributes of it
         self._trace = trace or Trace()
@@ -82,6 +83,11 @@ class EncoderThread:
         self._pace: PicturePace | None = None
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.thread.start()
+
+    @property
+    def took_s(self) -> float:
+        """One picture, smoothed; 0 while none is encoded."""
+        return self._took_s if time.monotonic() - self._began_s < TOOK_LIFE_S else 0.0
 
     @property
     def rung(self) -> Rung:
@@ -166,7 +172,8 @@ class EncoderThread:
                 picture.frame, timestamp, keyframe=keyframe, bitrate_bps=self.bitrate_bps, now_s=now_s
             )
         self._trace.since("video-encode", now_s)
-        self.took_s += TOOK_GAIN * (time.monotonic() - now_s - self.took_s)
+        self._took_s += TOOK_GAIN * (time.monotonic() - now_s - self._took_s)
+        self._began_s = now_s
         if encoded is None:
             return None
         if encoded.keyframe:

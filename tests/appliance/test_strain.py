@@ -36,7 +36,7 @@ from tests.appliance.media.devices import HandCamera
 EASE = Reading(temperature_c=50.0, busy=0.3, encoding=0.2)
 HOT = Reading(temperature_c=82.0, busy=0.3, encoding=0.2)
 LATE = Reading(temperature_c=50.0, busy=0.3, encoding=1.2)
-BUSY = Reading(temperature_c=50.0, busy=0.99, encoding=0.3)
+BUSY = Reading(temperature_c=50.0, busy=0.99, encoding=0.4)
 
 
 class Machine:
@@ -92,6 +92,10 @@ def test_a_throttled_board_counts_as_hot_whatever_its_sensor_says() -> None:
     machine = Machine()
     assert machine.stays(Reading(temperature_c=40.0, throttled=("throttled",)), LOOK_S) == 1
     assert machine.policy.reason == "throttled"
+
+
+def test_load_that_is_not_of_video_takes_nothing_from_it() -> None:
+    assert Machine().stays(Reading(temperature_c=50.0, busy=1.0, encoding=0.1), 1000) == 0
 
 
 def test_a_machine_that_tells_nothing_is_never_strained() -> None:
