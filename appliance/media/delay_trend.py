@@ -111,10 +111,15 @@ class DelayTrend:
             self._threshold_ms = max(MIN_THRESHOLD_MS, min(MAX_THRESHOLD_MS, moved_ms))
 
 
-def _slope(points: Iterable[tuple[float, float]]) -> float:
+def _slope(points: deque[tuple[float, float]]) -> float:
     """Of the line through the points with the least squares; 0 when they lie at one time."""
-    listed = list(points)
-    mean_x = sum(x for x, _ in listed) / len(listed)
-    mean_y = sum(y for _, y in listed) / len(listed)
-    below = sum((x - mean_x) ** 2 for x, _ in listed)
-    return sum((x - mean_x) * (y - mean_y) for x, y in listed) / below if below > 0 else 0.0
+    first_x, first_y = points[0]
+    sum_x = sum_y = sum_xx = sum_xy = 0.0
+    for x, y in points:
+        dx, dy = x - first_x, y - first_y
+        sum_x += dx
+        sum_y += dy
+        sum_xx += dx * dx
+        sum_xy += dx * dy
+    below = len(points) * sum_xx - sum_x * sum_x
+    return (len(points) * sum_xy - sum_x * sum_y) / below if below > 0 else 0.0

@@ -49,6 +49,7 @@ class LegControl:
         self._min_bps, self._max_bps = min_bps, max_bps
         self._trend = DelayTrend()
         self._arrivals: deque[tuple[float, int]] = deque()  # the receiver's time, bits
+        self._arrived_bits = 0  # of `_arrivals`
         self._fates: deque[tuple[float, bool]] = deque()  # our time, lost
         self._lost = 0
         self._capacity_bps: float | None = None
@@ -96,11 +97,12 @@ class LegControl:
             self._lost += lost
             if packet.arrived_s is not None:
                 self._arrivals.append((packet.arrived_s, 8 * packet.size_bytes))
+                self._arrived_bits += 8 * packet.size_bytes
         while self._fates and now_s - self._fates[0][0] > LOSS_WINDOW_S:
             self._lost -= self._fates.popleft()[1]
         while self._arrivals and self._arrivals[-1][0] - self._arrivals[0][0] > ARRIVAL_WINDOW_S:
-            self._arrivals.popleft()
-        arriving_bps = self._arriving_bps(ARRIVAL_WINDOW_S)
+            self._arrived_bits -= self._arrivals.popleft()[1]
+        arriving_bps = self._arrived_bits / ARRIVAL_WINDOW_S
         if self._capacity_bps is not None and (
             arriving_bps > ABOVE_CAPACITY * self._capacity_bps or now_s - self._capacity_s > CAPACITY_LIFE_S
         ):
@@ -117,17 +119,12 @@ class LegControl:
         else:
             self._grown_s = now_s
 
-    def _arriving_bps(self, window_s: float) -> float:
-        if not self._arrivals:
-            return 0.0
-        newest_s = self._arrivals[-1][0]
-        return sum(bits for at_s, bits in self._arrivals if newest_s - at_s <= window_s) / window_s
-
     def _overused(self, now_s: float) -> None:
         self.congested_s = self._grown_s = now_s
-        arriving_bps = self._arriving_bps(SHORT_WINDOW_S)
-        if not arriving_bps or not self._may_decrease(now_s):
+        if not self._arrivals or not self._may_decrease(now_s):
             return
+        since_s = self._arrivals[-1][0] - SHORT_WINDOW_S
+        arriving_bps = sum(bits for at_s, bits in self._arrivals if at_s >= since_s) / SHORT_WINDOW_S
         if self._capacity_bps is None or not 0.7 < arriving_bps / self._capacity_bps < 1.3:
             self._capacity_bps = arriving_bps
         else:
