@@ -18,6 +18,7 @@ from appliance.media.feedback import BitrateEstimate, Feedback, ReceiverReport, 
 
 GROWTH = 1.25  # a second, far from any known limit
 NEAR_GROWTH, MIN_NEAR_GROWTH_BPS = 0.08, 40_000  # of the limit a second, near it
+NEAR_GROWTH_RISE_S = 4.0  # once more of it for each such time without a sign of the limit
 PROVEN = 1.5  # times what arrives: more is not asked of a link that has shown its limit, for it may not be there
 PROVEN_BPS = 30_000  # beside it, for pictures that need next to nothing
 PROVEN_RISE_S = 8.0  # a link that shows no sign of its limit for so long gets once more what arrives
@@ -144,7 +145,9 @@ class LegControl:
             if self._capacity_bps is None:
                 wanted_bps = self.target_bps * GROWTH**passed_s
             else:
-                wanted_bps = self.target_bps + max(NEAR_GROWTH * self._capacity_bps, MIN_NEAR_GROWTH_BPS) * passed_s
+                quiet = 1 + (now_s - self._capacity_s) / NEAR_GROWTH_RISE_S
+                growth_bps = quiet * max(NEAR_GROWTH * self._capacity_bps, MIN_NEAR_GROWTH_BPS)
+                wanted_bps = self.target_bps + growth_bps * passed_s
                 if arriving_bps is not None:
                     proven = PROVEN + (now_s - self._capacity_s) / PROVEN_RISE_S
                     wanted_bps = min(wanted_bps, max(self.target_bps, proven * arriving_bps + PROVEN_BPS))

@@ -20,7 +20,7 @@ from appliance.media.payload import vp8_is_keyframe
 from hw.annexb import h264_is_keyframe
 
 PIXEL_FORMAT = "yuv420p"
-BUFFER_S = 0.4  # of the VBV: a key frame takes at most this long on a link that just carries the bit rate
+BUFFER_S = 0.3  # of the VBV: a key frame takes at most this long on a link that just carries the bit rate
 RISE_INTERVAL_S = 6.0  # between new encoders for more
 STEEP_RISE_INTERVAL_S = 2.0  # for much more
 FALL_INTERVAL_S = 2.0  # between new encoders for less
