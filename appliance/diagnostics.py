@@ -13,7 +13,6 @@ from msgspec import Meta
 from appliance.history import History, Sample
 from appliance.media.echo import NearEndStats
 from appliance.media.playout import AudioInStats
-from appliance.media.trace import Stage, Summary
 from appliance.media.video_source import EncodingStats
 from appliance.room.statistics import RtcStatsRow
 from appliance.session import Session
@@ -58,7 +57,7 @@ class LegInfo(msgspec.Struct, frozen=True, kw_only=True):
 class DiagnosticsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """`now_s` is the clock of every `monotonic_s`. `tracks`: bit rate, frame rate and loss of each track; `sounds`:
     what is heard of each member; `near_end`: what is done to the microphone's sound; `encodings`: each video encoder
-    that runs; `stages`: how long media took, of the last minute or two. `history`: samples after the number asked for,
+    that runs. `history`: samples after the number asked for,
     one each `sample_s`."""
 
     now_s: float
@@ -70,7 +69,6 @@ class DiagnosticsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     sounds: dict[str, AudioInStats]
     near_end: NearEndStats | None
     encodings: tuple[EncodingStats, ...]
-    stages: dict[Stage, Summary]
     system: SystemStats | None
     sample_s: float
     history: list[Sample]
@@ -110,10 +108,6 @@ class Diagnostics:
     def look(self, after: int = 0) -> DiagnosticsAnswer:
         """The unit as it is now."""
         session, now_s = self._session, time.monotonic()
-        stages: dict[Stage, Summary] = {}
-        for part in (session.uplink, session.playout):
-            if part is not None:
-                stages |= part.trace.summaries()
         return DiagnosticsAnswer(
             now_s=round(now_s, 3),
             up_s=round(now_s - self._started_s, 1),
@@ -124,7 +118,6 @@ class Diagnostics:
             sounds=session.playout.stats() if session.playout is not None else {},
             near_end=session.uplink.near_end.stats() if session.uplink is not None else None,
             encodings=session.uplink.encodings() if session.uplink is not None else (),
-            stages=stages,
             system=self._history.system,
             sample_s=self._history.sample_s,
             history=self._history.since(after),

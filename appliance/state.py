@@ -13,6 +13,7 @@ from appliance.events import Bus
 from appliance.intercom import CallEnd, CallPhase
 from appliance.intercom_link import IntercomLink
 from appliance.media.echo import Duplex, EchoState
+from appliance.media.trace import Stage, Summary
 from appliance.room.events import ConnectionState, NetworkQualityChanged
 from appliance.room.streams import RemoteUser
 from appliance.session import Session
@@ -130,6 +131,7 @@ class UnitState(msgspec.Struct, frozen=True, kw_only=True):
     network_quality: QualityInfo
     peers: tuple[PeerInfo, ...]
     leds: dict[str, str]
+    stages: dict[Stage, Summary] = {}  # how long media took at each stage of its way, of the last minute or two
     taken_back: str | None = None  # why settings were taken back, until somebody has read it
     health: dict[str, Any]  # `supervisor.Health`, which JSON schemas cannot say: words, or children and theirs
 
@@ -162,9 +164,16 @@ def describe(
         network_quality=_quality(session, bus),
         peers=tuple(_peer(user) for user in session.peers.values()),
         leds=dict(leds),
+        stages=stages(session),
         health=dict(health),
         taken_back=taken_back,
     )
+
+
+def stages(session: Session) -> dict[Stage, Summary]:
+    """What the media that comes and goes has taken, stage by stage."""
+    parts = (session.uplink, session.playout)
+    return {stage: each for part in parts if part is not None for stage, each in part.trace.summaries().items()}
 
 
 def connection_info(session: Session) -> ConnectionInfo:

@@ -17,6 +17,7 @@ import numpy as np
 from appliance.media.jitter import CLOCK_HZ
 from appliance.media.mixer import Mixer, Sound
 from appliance.media.playout import PullClock, RemoteAudio
+from appliance.media.trace import Trace
 from hw import BLOCK_FRAMES, HardwareError, Samples
 from hw.pacing import Pacer
 
@@ -51,6 +52,7 @@ class RelaySound:
     """In place of a `Playout`: nobody hears it but the tasks. `add` and `close` belong to the event loop."""
 
     def __init__(self) -> None:
+        self.trace = Trace()
         self._peers: tuple[RemoteAudio, ...] = ()
         self._outlets: tuple[Outlet, ...] = ()
         self._lock = threading.Lock()  # held only to replace the tuples
@@ -66,6 +68,10 @@ class RelaySound:
         with self._lock:
             self._peers = (*self._peers, audio)
         return audio
+
+    def heard(self, audio: RemoteAudio) -> tuple[int, float] | None:
+        """When what was played last of a stream was mixed: pictures of that moment go with it."""
+        return audio.played
 
     def open(self, users: frozenset[str]) -> Outlet:
         outlet = Outlet(users)

@@ -465,25 +465,29 @@ def receive_video(receiver: RTCRtpReceiver, target: VideoReceiver) -> None:
     target.attach(port)
     inner._RTCRtpReceiver__decoder_queue = _DecoderThread(target)
 
+    names: dict[int, str] = {}  # of the codecs by payload type, "rtx" among them
+
     async def handle_rtp_packet(packet: RtpPacket, arrival_time_ms: int) -> None:
         await _estimate_bandwidth(inner, packet, arrival_time_ms)
-        codec = codecs.get(packet.payload_type)
-        if codec is None:
-            return
-        ssrc = packet.ssrc
+        payload_type, ssrc = packet.payload_type, packet.ssrc
+        name = names.get(payload_type)
+        if name is None:
+            if payload_type not in codecs:
+                return
+            name = names[payload_type] = codecs[payload_type].name
         stream = streams.get(ssrc)
         if stream is None:
-            stream = streams[ssrc] = StreamStatistics(codec.clockRate)
+            stream = streams[ssrc] = StreamStatistics(codecs[payload_type].clockRate)
         stream.add(packet)
-        retransmitted = is_rtx(codec)
+        retransmitted = name == "rtx"
         if retransmitted:
-            ssrc, media = retransmissions.get(ssrc), codecs.get(codec.parameters.get("apt"))
+            ssrc, media = retransmissions.get(ssrc), codecs.get(codecs[payload_type].parameters.get("apt"))
             if ssrc is None or media is None or len(packet.payload) < 2:
                 return  # of nobody, or padding
-            packet, codec = unwrap_rtx(packet, payload_type=media.payloadType, ssrc=ssrc), media
+            packet, name = unwrap_rtx(packet, payload_type=media.payloadType, ssrc=ssrc), media.name
         port.ssrc = ssrc
         target.on_packet(
-            codec.name,
+            name,
             packet.sequence_number,
             packet.timestamp,
             bool(packet.marker),
@@ -598,6 +602,20 @@ def _decoder_worker(loop: asyncio.AbstractEventLoop, input_q: Any, output_q: Any
     input_q.run(loop)
     with suppress(RuntimeError):  # the loop is closed
         asyncio.run_coroutine_threadsafe(output_q.put(None), loop)  # the track has ended
+
+
+def on_sender_report(receiver: RTCRtpReceiver, heard: Callable[[float, int], None]) -> None:
+    """`heard(ntp_s, rtp_timestamp)` of each report about the stream that this receiver gets."""
+    inner: Any = receiver
+    handle = inner._handle_rtcp_packet
+
+    async def handle_rtcp_packet(packet: Any) -> None:
+        await handle(packet)
+        if isinstance(packet, RtcpSrPacket) and packet.ssrc not in inner._RTCRtpReceiver__rtx_ssrc:
+            info = packet.sender_info
+            heard(info.ntp_timestamp / (1 << 32), info.rtp_timestamp)
+
+    inner._handle_rtcp_packet = handle_rtcp_packet
 
 
 def stop_decoding(receiver: RTCRtpReceiver) -> bool:

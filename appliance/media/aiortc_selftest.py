@@ -387,6 +387,8 @@ async def _receiving_video() -> None:
     video = RemoteVideo()
     target = VideoReceiver(video)
     hooks.receive_video(receiver, target)
+    reports: list[tuple[float, int]] = []
+    hooks.on_sender_report(receiver, lambda ntp_s, timestamp: reports.append((ntp_s, timestamp)))
     codec = CODECS["video"][0]
     payload_type = codec.payloadType or 0
     await receiver.receive(RTCRtpReceiveParameters(codecs=[codec]))
@@ -417,6 +419,9 @@ async def _receiving_video() -> None:
             await feed(keyframe=False, skip=1)
             nack = RtcpPacket.parse(await transport.rtcp.get())[0]
             _check(getattr(nack, "lost", None) == [3], f"a lost packet is asked for with {nack}")
+            info = RtcpSenderInfo(ntp_timestamp=7 << 31, rtp_timestamp=9, packet_count=0, octet_count=0)
+            await inner._handle_rtcp_packet(RtcpSrPacket(ssrc=_SSRC, sender_info=info))
+            _check(reports == [(3.5, 9)], f"a sender report says {reports}")
     finally:
         await target.close()
         await receiver.stop()

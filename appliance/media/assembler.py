@@ -64,6 +64,9 @@ class Assembled:
     pli: bool = False
 
 
+NOTHING = Assembled()  # of most packets
+
+
 class VideoAssembler:
     """One stream. `add` what comes, and `tick` at `due_s`.
 
@@ -91,10 +94,11 @@ class VideoAssembler:
         """When to call `tick`, as it looks now; None: never."""
         if not self._watched or self._next is None:
             return None
-        dues = [due_s for due_s in (self._nacks.due_s, self._wish.due_s, self._tail.due_s) if due_s is not None]
-        if (patience_s := self._impatient_s()) is not None:
-            dues.append(patience_s)
-        return min(dues, default=None)
+        due_s = self._tail.due_s
+        if self._nacks or self._wish.due_s is not None:
+            others = (due_s, self._nacks.due_s, self._wish.due_s, self._impatient_s())
+            due_s = min((other for other in others if other is not None), default=None)
+        return due_s
 
     def set_rtt(self, rtt_s: float) -> None:
         self._nacks.rtt_s = self._wish.rtt_s = rtt_s
@@ -119,6 +123,29 @@ class VideoAssembler:
 
     def add(self, packet: VideoPacket, now_s: float) -> Assembled:
         """Takes a packet in any order; double and late ones are dropped."""
+        if self._continues(packet):
+            self._highest = self._reach
+            self._packets[self._reach] = packet, now_s
+            self._reach += 1
+            self._tail.came(packet, now_s, in_order=not packet.retransmitted)
+            self._nacks.earn()
+            return NOTHING
+        return self._add(packet, now_s)
+
+    def _continues(self, packet: VideoPacket) -> bool:
+        """Whether a packet is the next one, of a picture under way that does not end with it, and nothing is amiss."""
+        first = self._packets.get(self._next) if self._next is not None else None
+        return (
+            first is not None
+            and self._highest == self._reach - 1
+            and (packet.sequence_number - self._reach) & 0xFFFF == 0
+            and packet.timestamp == first[0].timestamp
+            and not packet.marker
+            and bool(packet.part.data)
+            and self._wish.due_s is None
+        )
+
+    def _add(self, packet: VideoPacket, now_s: float) -> Assembled:
         result = Assembled()
         if self._next is None:
             self._next = self._reach = packet.sequence_number
@@ -146,6 +173,8 @@ class VideoAssembler:
         self._packets[extended] = packet, now_s
         if packet.part.opens_keyframe and extended > self._reach:
             self._keyframe_at = extended
+            if self._watched and self._needs_keyframe and not self._in_keyframe():
+                self._go_to(extended)  # nothing before it can be decoded
         self._advance(result, now_s)
         if self._packets:
             self._mind_the_gap(packet, extended, result, now_s)
@@ -167,7 +196,7 @@ class VideoAssembler:
             self._wish.wish(now_s)
         if not self._needs_keyframe and not self._nacks:
             self._wish.fulfilled()  # what was missing came first
-        lost = self._nacks.take(now_s)
+        lost = self._nacks.take(now_s, urgent=self._needs_keyframe)
         if self._tail.take(now_s, self._nacks.round_s):
             lost.append(self._highest + 1)
         result.nack = sorted(number & 0xFFFF for number in lost)
@@ -257,6 +286,11 @@ class VideoAssembler:
             self._go_to(start)
             return True
         return False
+
+    def _in_keyframe(self) -> bool:
+        """Whether the next picture is a key frame of which something is missing."""
+        first = self._packets.get(self._next) if self._next is not None else None
+        return first is not None and first[0].part.opens_keyframe
 
     def _one_disposable(self, end: int) -> bool:
         """Whether all from `_next` to before `end` is one picture, and no other one refers to it."""

@@ -68,8 +68,13 @@ class NackList:
         for number in range(first, end):
             self._missing[number] = _Missing(now_s, now_s + self._reorder_s)
 
+    def earn(self) -> None:
+        """A packet came that was not missing."""
+        if self._allowance < MAX_ALLOWANCE:
+            self._allowance += ALLOWANCE
+
     def came(self, number: int, now_s: float, *, retransmitted: bool) -> None:
-        self._allowance = min(MAX_ALLOWANCE, self._allowance + ALLOWANCE)
+        self.earn()
         missing = self._missing.pop(number, None)
         if missing is None or retransmitted:
             return
@@ -82,8 +87,8 @@ class NackList:
         for lost in [lost for lost in self._missing if lost < number]:
             del self._missing[lost]
 
-    def take(self, now_s: float) -> list[int]:
-        """What to ask for now."""
+    def take(self, now_s: float, *, urgent: bool = False) -> list[int]:
+        """What to ask for now; `urgent`: without it nothing is seen at all, whatever it costs."""
         asked: list[int] = []
         for number, missing in self._missing.items():
             if missing.next_s > now_s + TOGETHER_S:
@@ -93,8 +98,8 @@ class NackList:
             if missing.asked_s is None or now_s + TOGETHER_S >= missing.asked_s + self.round_s:
                 missing.asked_s = now_s
                 asked.append(number)
-            elif self._allowance >= 1:
-                self._allowance -= 1
+            elif urgent or self._allowance >= 1:
+                self._allowance = max(0.0, self._allowance - 1)
                 asked.append(number)
             early_s = now_s + max(MIN_SPACING_S, EARLY_SHARE * self.rtt_s)
             missing.next_s = min(missing.asked_s + self.round_s, early_s)

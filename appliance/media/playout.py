@@ -25,7 +25,7 @@ from appliance.media.jitter import CLOCK_HZ
 from appliance.media.mixer import Mixer, Sound
 from appliance.media.remote_audio import AudioInStats, RemoteAudio
 from appliance.media.trace import Trace
-from hw import BLOCK_FRAMES, HardwareError, Samples, Speaker
+from hw import BLOCK_FRAMES, HardwareError, Measured, Samples, Speaker
 from hw.level import SILENCE_DBOV, Meter, dbov
 from hw.pacing import Pacer
 
@@ -96,6 +96,14 @@ class Playout:
     def stats(self) -> dict[str, AudioInStats]:
         """Of each stream, by its user."""
         return {peer.user_id: peer.stats() for peer in self._peers if not peer.closed}
+
+    def heard(self, audio: RemoteAudio) -> tuple[int, float] | None:
+        """RTP timestamp of a stream's newest packet that was played, and when it leaves the speaker (monotonic)."""
+        played, speaker = audio.played, self._speaker
+        if played is None:
+            return None
+        stats = speaker.stats if isinstance(speaker, Measured) else None
+        return played[0], played[1] + (stats.latency_ms / 1000 if stats is not None else 0.0)
 
     async def close(self) -> None:
         """Stops, closes the speaker and every stream; no thread is left. May be started again."""

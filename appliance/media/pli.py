@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 FIRST_REPEAT_S = 0.3  # beside a round trip: a sender encodes, and may have made one less than 500 ms ago
-MAX_REPEAT_S = 2.0
+MAX_REPEAT_S = 1.0
 
 
 class KeyframeWish:

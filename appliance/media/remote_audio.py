@@ -47,8 +47,13 @@ class AudioInStats:
 class AudioReceiver(Protocol):
     """Who has use for received sound: a playout, a relay."""
 
+    trace: Trace
+
     def add(self, user_id: str) -> RemoteAudio:
         """A new stream, until its `close`."""
+
+    def heard(self, audio: RemoteAudio) -> tuple[int, float] | None:
+        """RTP timestamp of a stream's newest packet that was played, and when it is heard (monotonic)."""
 
 
 class RemoteAudio:
@@ -58,6 +63,7 @@ class RemoteAudio:
         self.user_id = user_id
         self.gain = 1.0  # a change takes 10 ms
         self.closed = False
+        self.played: tuple[int, float] | None = None  # RTP timestamp of the newest packet, and when it begins to play
         self._inbox: deque[tuple[int, int, bytes, float]] = deque(maxlen=_INBOX_PACKETS)
         self._trace = trace or Trace()
         self._meter = Meter()
@@ -128,6 +134,7 @@ class RemoteAudio:
                 return self._decoder.conceal(-(-needed // STEP_FRAMES) * STEP_FRAMES)
 
     def _decoded(self, packet: Packet, play_s: float) -> Sound:
+        self.played = packet.timestamp, play_s
         started_s = time.monotonic()
         try:
             sound = self._decoder.decode(packet.payload)

@@ -16,6 +16,7 @@ from appliance.media.frames import EncodedFrame
 
 HISTORY_S = 1.0  # a packet older than this is of no use to a receiver any more
 RESEND_S = 0.005  # a packet is not sent again sooner
+RESEND_SHARE = 0.25  # of a round trip: nor sooner than that
 _ONE_BYTE_HEADERS = 0xBEDE  # RFC 8285 section 4.2
 _ABS_SEND_TIME_HZ = 1 << 18  # draft-alvestrand-rmcat-remb-03: 6.18 fixed point
 
@@ -218,9 +219,10 @@ class RtpStream:
     def retransmit(self, lost: Iterable[int], now_s: float) -> int:
         """Sends again what is asked for and still known, by sequence numbers. Returns the bytes of payloads sent.
 
-        Not what went out again less than most of a round trip time ago: that is on its way.
+        Not what went out again just now. A receiver that asks again before the answer can be there knows why: on a
+        lossy link the first copy may be lost as well, and it keeps count of what that costs (`nack.py`).
         """
-        pause_s = max(RESEND_S, 0.7 * (self.rtt_s or 0.0))
+        pause_s = max(RESEND_S, RESEND_SHARE * (self.rtt_s or 0.0))
         size = 0
         for number in lost:
             sent = self._find(number)

@@ -5,10 +5,12 @@
           encode     one frame's encoder
           send       from the capture time to the hands of the legs
     in    network    half a round trip
-          buffer     jitter buffer: from arrival to playing
-          decode     one packet's decoder
+          buffer     of sound: from arrival to playing; of a picture: from its first packet to its last
+          decode     one packet's decoder; of a picture: from its last packet on, with the wait for the decoder
           mix        all peers of one 10 ms block, their decoders included
           play       what waits in the sound card
+          present    what a picture is held for: its sound, or smoothness
+          camera-to-screen   from the sender's capture time, as its reports tell its clock, to the watchers
 
 A value costs about a microsecond; each stage is fed from one thread.
 """
@@ -34,6 +36,10 @@ Stage = Literal[
     "audio-decode",
     "audio-mix",
     "audio-play",
+    "video-buffer",
+    "video-decode",
+    "video-present",
+    "camera-to-screen",
 ]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections import deque
@@ -17,6 +18,8 @@ from av.video.codeccontext import VideoCodecContext
 
 from appliance.media.assembler import CodedPicture
 from appliance.media.video_stats import Counters
+
+logger = logging.getLogger(__name__)
 
 MAX_LAG_S = 0.25  # from a complete picture to the decoder: one that is later than that goes on with a key frame
 MAX_WAITING = 90  # pictures
@@ -116,12 +119,17 @@ class VideoDecoder:
         try:
             frames = self._codec.decode(packet) if picture.data else []  # without data it would be the stream's end
             whole = bool(picture.data) and not any(frame.is_corrupt for frame in frames)
-        except av.FFmpegError:
-            frames, whole = [], False
+            fault = "it is not whole"
+        except Exception as exc:  # whatever a picture does to a decoder, the next key frame must be shown
+            frames, whole, fault = [], False, str(exc)
         now_s = time.monotonic()
         self._needs_keyframe = not whole
         if not whole:
+            self._codec = None
             self._counters.corrupted += 1
+            count = self._counters.corrupted
+            if count & (count - 1) == 0:  # the 1st, 2nd, 4th, 8th, ...
+                logger.warning("%d pictures not decoded, the last one because %s", count, fault)
             loop.call_soon_threadsafe(self._on_lost)
             return []
         self._counters.decode.add(now_s - started_s)

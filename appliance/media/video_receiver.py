@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from appliance.media.assembler import Assembled, CodedPicture, VideoAssembler, VideoPacket
+from appliance.media.assembler import NOTHING, Assembled, CodedPicture, VideoAssembler, VideoPacket
 from appliance.media.depacketize import DEPACKETIZERS, Part, PayloadError
 from appliance.media.video_decoder import VideoDecoder
 from appliance.media.video_in import RemoteVideo
@@ -61,8 +61,11 @@ class VideoReceiver:
         now_s = time.monotonic()
         if codec != self._codec:
             self._change_codec(codec, now_s)
-        packet = VideoPacket(sequence_number, timestamp, marker, part, retransmitted)
-        self._act(self._assembler.add(packet, now_s))
+        result = self._assembler.add(VideoPacket(sequence_number, timestamp, marker, part, retransmitted), now_s)
+        if result is NOTHING:
+            self._arm()
+        else:
+            self._act(result)
 
     def request_keyframe(self) -> None:
         """Pictures cannot be decoded without one. Many requests become one."""

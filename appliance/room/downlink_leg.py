@@ -90,6 +90,7 @@ class DownlinkLeg(Leg):
                     self._take_audio(receiver)
                 else:
                     self._take_video(receiver)
+        self._bring_together()
         if self.audio is None and self.video is None:
             raise SdpError("the offer sends nothing", operation=self.leg_id)
         self._arrival_reports = aiortc_hooks.ArrivalReports(self.pc)
@@ -140,10 +141,11 @@ class DownlinkLeg(Leg):
                 audio.push(sequence_number, timestamp, opened, arrival_s)
 
         aiortc_hooks.take_audio_packets(receiver, push)
+        aiortc_hooks.on_sender_report(receiver, self._on_audio_report)
         self._inbound["audio"] = aiortc_hooks.Inbound(receiver, lambda: self._on_media("audio"))
 
     def _take_video(self, receiver: RTCRtpReceiver) -> None:
-        self.video = RemoteVideo()
+        video = self.video = RemoteVideo(self._playout.trace)
         decryptor = self._decryptor()
         self._sei_decryptor = self._decryptor()
         self.pc.on("datachannel", self._take_channel)
@@ -155,8 +157,11 @@ class DownlinkLeg(Leg):
                 self._tell_sei(user_messages(opened) if coding == "h264" else self._sei.picture(timestamp))
             return opened
 
-        self._video_receiver = VideoReceiver(self.video, open_picture)
+        self._video_receiver = VideoReceiver(video, open_picture)
         aiortc_hooks.receive_video(receiver, self._video_receiver)
+        aiortc_hooks.on_sender_report(
+            receiver, lambda ntp_s, timestamp: video.on_sender_report(ntp_s, timestamp, aiortc_hooks.ice_rtt_s(self.pc))
+        )
         self._inbound["video"] = aiortc_hooks.Inbound(receiver, lambda: self._on_media("video"))
 
     def _take_channel(self, channel: RTCDataChannel) -> None:
@@ -187,6 +192,16 @@ class DownlinkLeg(Leg):
             data = payload.data if decryptor is None else self._open(decryptor, "message", payload.data)
             if data is not None and payload.payload_type in PAYLOAD_TYPES:
                 self._on_sei(SeiPayload(payload.payload_type, data))
+
+    def _on_audio_report(self, ntp_s: float, timestamp: int) -> None:
+        if self.video is not None:
+            self.video.lip_sync.audio.report(ntp_s, timestamp)
+
+    def _bring_together(self) -> None:
+        """Pictures go with the sound of the same leg: of one sender's stream, with one CNAME."""
+        audio = self.audio
+        if audio is not None and self.video is not None:
+            self.video.heard = lambda: self._playout.heard(audio)
 
     def _decryptor(self) -> FrameDecryptor | None:
         if self._decryption is None:

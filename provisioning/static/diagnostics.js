@@ -117,9 +117,9 @@ function showCalls({ legs, state }) {
   );
 }
 
-function showStages({ stages }) {
+function showStages({ state }) {
   $("stages").replaceChildren(
-    ...Object.entries(stages).map(([stage, { p50_ms: p50, p95_ms: p95, max_ms: max }]) => {
+    ...Object.entries(state.stages).map(([stage, { p50_ms: p50, p95_ms: p95, max_ms: max }]) => {
       const row = element("tr", "");
       row.append(element("th", word(`stage_${stage}`, stage), { scope: "row" }), ...[p50, p95, max].map((value) => element("td", ms(value))));
       return row;

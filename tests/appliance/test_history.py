@@ -62,9 +62,9 @@ async def test_a_call_seen_from_inside() -> None:
                 answer = Diagnostics(session, history, state).look()  # type: ignore[arg-type]
                 assert {(leg.direction, leg.user_id) for leg in answer.legs} == {("up", "other"), ("down", "other")}
                 assert {"video-encode", "video-send", "audio-send", "audio-decode", "audio-mix", "audio-buffer"} <= set(
-                    answer.stages
+                    answer.state.stages
                 )
-                assert answer.stages["video-send"].p50_ms >= answer.stages["video-capture"].p50_ms
+                assert answer.state.stages["video-send"].p50_ms >= answer.state.stages["video-capture"].p50_ms
                 assert answer.sounds["other"].packets > 0
                 assert [device.works for device in answer.devices] == [True, True, True]
                 sample = answer.history[-1]

@@ -308,7 +308,7 @@ async def test_the_state(site: Site) -> None:
         state = await response.json()
     assert set(state) == {
         "device", "connection", "room", "user_id", "call", "mute", "screen", "sound", "network_quality", "peers",
-        "leds", "health", "taken_back",
+        "leds", "health", "stages", "taken_back",
     }  # fmt: skip
     assert state["device"] == {"name": "Door", "version": "9", "microphone": True, "camera": True, "panel": True}
     assert state["connection"]["state"] == "DISCONNECTED"

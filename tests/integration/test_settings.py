@@ -225,9 +225,9 @@ async def test_diagnostics_and_logs_of_a_call(tmp_path: Path) -> None:
     async with demo(tmp_path) as unit:
         await unit.connected()
         await unit.until(lambda state: state["device"]["microphone"] and state["device"]["camera"])
-        found = await until(unit, "/api/diagnostics", lambda answer: "video-capture" in answer["stages"])
+        found = await until(unit, "/api/diagnostics", lambda answer: "video-capture" in answer["state"]["stages"])
         assert {device["kind"] for device in found["devices"]} == {"microphone", "camera", "speaker"}
-        stage = found["stages"]["audio-mix"]
+        stage = found["state"]["stages"]["audio-mix"]
         assert 0 < stage["p50_ms"] <= stage["p95_ms"] <= stage["max_ms"]
         newest = found["history"][-1]["number"]
         assert (await unit.get(f"/api/diagnostics?after={newest}"))["history"] == []

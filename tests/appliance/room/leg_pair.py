@@ -39,6 +39,13 @@ class Taker(RemoteAudio):
         self.payloads.append(payload)
         self._audio.push(sequence_number, timestamp, payload, arrival_s)
 
+    @property
+    def played(self) -> tuple[int, float] | None:
+        return self._audio.played
+
+    @played.setter
+    def played(self, value: tuple[int, float] | None) -> None: ...
+
     def close(self) -> None:
         self._audio.close()
 
