@@ -17,8 +17,9 @@ AUTH_TAG_BYTES = 16  # AES-GCM (RFC 7714)
 
 
 def route(client: RoomClient, wire: Wire) -> None:
-    """What others send to it, and it to them, goes through `wire` from the next join on: each leg only once, if they
-    do not go through it themselves."""
+    """Its own descriptions lead through `wire` from the next join on. Everybody in the room has to be routed: a leg of
+    which only one end is may find the way past it.
+    """
     inner: Any = client
     new_stay = inner._new_stay
 

@@ -73,6 +73,7 @@ async def scene() -> AsyncIterator[Scene]:
         async with playout() as player, house(lost_after_s=8.0) as home:
             with Wire() as wire:
                 a, b = home.guest(CALM, uplink=sender), home.guest(CALM, playout=player, auto_subscribe=True)
+                route(a.client, wire)
                 route(b.client, wire)
                 await a.client.join("lobby", "a")
                 await b.client.join("lobby", "b")
