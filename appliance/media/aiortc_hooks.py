@@ -58,6 +58,8 @@ _TRANSPORT_NUMBER_ID = 4  # of the header extension; aiortc's own are 1 to 3
 FEEDBACK_S = 0.07  # from the first packet to the feedback about it and those after it
 _stock_parse_rtpfb = RtcpRtpfbPacket.parse
 
+_LAST_STUN_BYTE = 3
+_stock_datagram_received = aioice.ice.StunProtocol.datagram_received
 _get_host_addresses = aioice.ice.get_host_addresses
 _epoch = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=time.monotonic())
 _NTP_AT_ZERO_S = (_epoch - aiortc.clock.NTP_EPOCH).total_seconds()
@@ -142,9 +144,18 @@ def _install_ice(addresses: tuple[str, ...], *, loopback: bool) -> None:
     ice: Any = aioice.ice
     ice.get_host_addresses = host_addresses
     ice.Connection.query_consent = _query_consent
+    ice.StunProtocol.datagram_received = _datagram_received
     ice.Connection.get_component_candidates.__defaults__ = (STUN_TIMEOUT_S,)
     gatherer: Any = aiortc.rtcicetransport.RTCIceGatherer
     gatherer.getDefaultIceServers = classmethod(lambda cls: [])
+
+
+def _datagram_received(protocol: Any, data: bytes, address: tuple[Any, ...]) -> None:
+    """Media pass by the parser of STUN, which would refuse each packet with an exception (RFC 7983 section 7)."""
+    if data and data[0] > _LAST_STUN_BYTE:
+        protocol.receiver.data_received(data, protocol.local_candidate.component)
+    else:
+        _stock_datagram_received(protocol, data, address)
 
 
 async def _query_consent(connection: Any) -> None:

@@ -141,6 +141,21 @@ async def _ice_agent() -> None:
     _check(gatherer._connection.stun_server is None, "a public STUN server is asked")
 
 
+async def _datagrams() -> None:
+    ice: Any = aioice.ice
+    connection = ice.Connection(ice_controlling=True)
+    protocol = ice.StunProtocol(connection)
+    protocol.local_candidate = aioice.Candidate("1", 1, "udp", 1, "127.0.0.1", 9, "host")
+    connection._nominated[1] = None
+    protocol.datagram_received(b"\x80media", ("127.0.0.1", 9))
+    _check(await connection.recv() == b"\x80media", "media are taken for STUN")
+    asked: list[Any] = []
+    connection.request_received = lambda message, address, protocol: asked.append(message)
+    request = aioice.stun.Message(aioice.stun.Method.BINDING, aioice.stun.Class.REQUEST)
+    protocol.datagram_received(bytes(request), ("127.0.0.1", 9))
+    _check(len(asked) == 1, "STUN is taken for media")
+
+
 async def _consent_checks() -> None:
     _uses(aioice.ice.Connection.connect, "query_consent")
     asked = asyncio.Event()
@@ -431,6 +446,7 @@ async def _receiving_video() -> None:
 _TESTS: tuple[Callable[[], Awaitable[None]], ...] = (
     _monotonic_clock,
     _ice_agent,
+    _datagrams,
     _consent_checks,
     _peer_connection,
     _sending,

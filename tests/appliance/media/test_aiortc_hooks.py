@@ -44,6 +44,7 @@ async def test_the_self_test_passes_quickly() -> None:
         (StreamStatistics, "packets_expected", "receiving audio"),
         (aioice.ice.Connection, "get_component_candidates", "ice agent"),
         (aioice.ice.Connection, "build_request", "consent checks"),
+        (aioice.ice.Connection, "data_received", "datagrams"),
         (RTCIceGatherer, "getDefaultIceServers", "ice agent"),
     ],
 )
