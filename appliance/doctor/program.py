@@ -21,7 +21,7 @@ from provisioning.claim import ClaimSecrets
 from provisioning.password import FILE_NAME as OWNER_FILE
 from provisioning.password import OwnerPassword, PasswordError
 
-PINNED = {"aiortc": "1.16.", "aioice": "0.13."}  # as in pyproject.toml: aiortc_hooks touches private names of both
+PINNED = {"aiortc": "1.16.", "aioice": "0.13.", "pylibsrtp": "1.0."}  # as in pyproject.toml, which says why
 
 
 def check_python(version: tuple[int, int, int]) -> Finding:

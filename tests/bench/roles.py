@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from appliance import process
 from tests.bench import chromium, gstreamer, ours, stock
 from tests.bench.end import End
 
@@ -100,5 +101,12 @@ async def serve(contender: str, end: End) -> None:
     await end.close()
 
 
+def main(contender: str, name: str) -> None:
+    if contender == "ours":
+        process.run(lambda: serve(contender, CONTENDERS[contender, name]()))  # as the product does
+    else:
+        asyncio.run(serve(contender, CONTENDERS[contender, name]()))
+
+
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1], CONTENDERS[sys.argv[1], sys.argv[2]]()))
+    main(sys.argv[1], sys.argv[2])

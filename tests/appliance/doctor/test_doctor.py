@@ -37,7 +37,8 @@ def test_a_unit_that_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert status == 0, lines
     checks = {line.split(":")[0].split(maxsplit=1)[1] for line in lines if not line.startswith(" ")}
     assert checks - {"temperature", "throttling"} == {
-        *("python", "aiortc", "aioice", "aiortc hooks", "clock", "state directory", "configuration", "web", "disk"),
+        *("python", "aiortc", "aioice", "pylibsrtp", "aiortc hooks"),
+        *("clock", "state directory", "configuration", "web", "disk"),
         *("certificate", "memory", "claim", "address", "gateway", "names", "udp", "hub", "permissions"),
         *("microphone", "camera", "speaker", "front panel"),
     }

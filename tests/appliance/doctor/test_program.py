@@ -38,6 +38,7 @@ def test_versions_that_the_hooks_do_not_know() -> None:
     assert [(finding.check, finding.message) for finding in program.check_packages(version_of)] == [
         ("aiortc", "1.17.0 is not 1.16.x"),
         ("aioice", "not installed"),
+        ("pylibsrtp", "1.17.0 is not 1.0.x"),
     ]
 
 
