@@ -63,7 +63,7 @@ class Sender(Recording):
 class FilmSender(Sender):
     """Encodes the film at its own rate."""
 
-    settings = UplinkSettings(VideoSettings(max_bitrate_bps=BITRATE_BPS))
+    settings = UplinkSettings(VideoSettings(min_bitrate_bps=BITRATE_BPS, max_bitrate_bps=BITRATE_BPS, low_layer=False))
     camera = FilmCamera
 
 
