@@ -301,6 +301,8 @@ class _Unit(Server):
             user_name=name,
             token=room.token or mint if is_own else room.token,
             profile=room.profile,
+            encryption=room.encryption,
+            encryption_secret=room.encryption_secret,
             auto_join=room.auto_join,
             uplink=UplinkSettings(
                 VideoSettings(*picture_size(video), fps=video.fps, codec=video.codec, low_layer=video.low_layer),

@@ -111,6 +111,9 @@ def _conflicts(config: Config) -> Iterator[tuple[Problem, set[tuple[str, ...]]]]
         yield conflict("web.tls", needed, "web.certificate", "web.key")
     if config.room.url == "hub:" and not config.hub.enabled:
         yield conflict("hub.enabled", '= false; room.url "hub:" needs it: set it to true or room.url', "room.url")
+    if config.room.encryption != "none" and not config.room.encryption_secret:
+        needed = f'= "{config.room.encryption}"; it needs room.encryption_secret'
+        yield conflict("room.encryption", needed, "room.encryption_secret")
     if config.audio.driver == "file" and not config.audio.microphone_file:
         yield conflict("audio.driver", '= "file"; it needs audio.microphone_file', "audio.microphone_file")
     if config.video.driver == "file" and not config.video.camera_file:

@@ -99,6 +99,22 @@ class Room(Section, frozen=True):
             extra={"allowed": 'a SHA-256 fingerprint, 32 pairs of hex digits with ":" between them, or empty'},
         ),
     ] = ""
+    encryption: Annotated[
+        Literal["none", "aes-128-gcm", "sm4-128-ecb"],
+        Meta(
+            description="Of sound and pictures from end to end; everybody in the room needs the same one and the same "
+            "`encryption_secret`. sm4-128-ecb is weak, and browsers cannot join it."
+        ),
+    ] = "none"
+    encryption_secret: Annotated[
+        str,
+        Meta(
+            max_length=128,
+            pattern=r"^[ -~]*\Z",
+            description="Who knows it hears and sees the room: take a long one. The hub never gets it.",
+            extra={"secret": True, "allowed": "at most 128 characters of ASCII"},
+        ),
+    ] = ""
     auto_join: Annotated[bool, Meta(description="Join at start.")] = True
     profile: Annotated[Literal["rtc", "live"], Meta(description="live: only hosts are heard and seen.")] = "rtc"
 

@@ -45,7 +45,7 @@ class Invitations:
                 "/api/invitation",
                 self._invite,
                 scope="control",
-                summary="A link into the unit's own room, with its QR code: whoever has it may enter.",
+                summary="A link into the unit's own room, QR code and room key: whoever has it may enter.",
                 body=NoFields,
                 body_optional=True,
                 answer=InvitationAnswer,
@@ -61,6 +61,8 @@ class Invitations:
         ttl_s = config.hub.token_ttl
         token = self._signer.sign("", config.room.room, "host", "", ttl_s, now_s)  # any number of guests
         url = f"{request.scheme}://{request.host}/join/{quote(config.room.room)}#token={token}"
+        if config.room.encryption == "aes-128-gcm":  # what browsers can
+            url += f"&key={quote(config.room.encryption_secret, safe='')}"
         expires_at = datetime.fromtimestamp(now_s + ttl_s, UTC).isoformat(timespec="seconds")
         qr = await asyncio.to_thread(qr_svg, url)
         return answer(InvitationAnswer(url=url, qr=qr, expires_at=expires_at))

@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -92,7 +93,8 @@ class Server:
 
     def hide_secrets(self) -> None:
         """Of the settings that are in effect now: from the log."""
-        hide(self.config.room.token, self.config.hub.turn_secret)
+        room = self.config.room
+        hide(room.token, room.encryption_secret, quote(room.encryption_secret, safe=""), self.config.hub.turn_secret)
 
     def new_hub(self) -> Hub:
         hub = self.config.hub

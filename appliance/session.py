@@ -354,6 +354,9 @@ class Session:
         try:
             if client.login_state is LoginState.ABORTED or settings.user_id not in ("", client.login_user_id):
                 await client.logout()
+            client.set_encryption_mode(settings.encryption)
+            if settings.encryption != "none":
+                client.set_encryption_secret(settings.encryption_secret)
             await client.join(
                 target.room,
                 settings.user_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from appliance.media.e2ee import EncryptionMode
 from appliance.media.uplink import UplinkSettings
 from appliance.room.entry import Token
 from appliance.room.options import RoomOptions
@@ -20,6 +21,8 @@ class SessionSettings:
     user_name: str = ""
     token: Token = ""
     profile: Profile = "rtc"
+    encryption: EncryptionMode = "none"  # with it of each room that the unit joins, a call's too
+    encryption_secret: str = field(default="", repr=False)
     auto_join: bool = True
     uplink: UplinkSettings = field(default_factory=UplinkSettings)
     options: RoomOptions = field(default_factory=lambda: RoomOptions(leave_timeout_s=1.0))

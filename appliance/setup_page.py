@@ -67,14 +67,16 @@ class RoomRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RoomAnswer(msgspec.Struct, frozen=True):
-    """What goes into the section [room]. `certificate`: of the hub, "trusted" by everybody, "own" (shown by its
-    fingerprint: compare it), "pinned" by the link, "other" than the pinned one; or "none" without TLS, "unreachable".
+    """What goes into the section [room]; `key` is its encryption secret. `certificate`: of the hub, "trusted" by
+    everybody, "own" (shown by its fingerprint: compare it), "pinned" by the link, "other" than the pinned one; or
+    "none" without TLS, "unreachable".
     """
 
     url: str
     room: str
     token: str
     fingerprint: str
+    key: str
     certificate: HubCertificate
 
 
@@ -178,7 +180,7 @@ class SetupPage:
         except RoomLinkError as exc:
             raise ApiError(400, exc.code, str(exc), exc.field) from exc
         seen = await look_at(link.url, link.fingerprint)
-        return answer(RoomAnswer(link.url, link.room, link.token, seen.fingerprint, seen.certificate))
+        return answer(RoomAnswer(link.url, link.room, link.token, seen.fingerprint, link.key, seen.certificate))
 
     async def _finish(self, request: web.Request) -> web.Response:
         await read_body(request, NoFields, "nothing or {}", may_be_empty=True)

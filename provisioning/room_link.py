@@ -1,6 +1,6 @@
 """Where a person wants the unit to go, out of whatever they paste or scan. Pure.
 
-    https://HOST:8080/join/ROOM#token=TOKEN    the link that a hub shows to invite (also with &fingerprint=AB:CD:...)
+    https://HOST:8080/join/ROOM#token=TOKEN    the link that a hub shows (and &fingerprint=AB:CD:...&key=SECRET)
     wss://HOST:8080, ws://HOST, HOST:8080      a hub's address; the room, and the token it asks for, stand beside it
     TOKEN                                      alone: it says the room, and the address stands beside it
 
@@ -25,6 +25,7 @@ _ROOM = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _HOST = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _FINGERPRINT = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){31}")
+_KEY = re.compile(r"[ -~]{0,128}")
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
@@ -44,6 +45,7 @@ class RoomLink(msgspec.Struct, frozen=True, kw_only=True):
     room: str
     token: str = ""
     fingerprint: str = ""
+    key: str = ""  # of a room that is encrypted from end to end
 
 
 def parse_room_link(text: str, *, room: str = "", token: str = "") -> RoomLink:
@@ -75,7 +77,10 @@ def parse_room_link(text: str, *, room: str = "", token: str = "") -> RoomLink:
     fingerprint = values.get("fingerprint", [""])[0].upper()
     if fingerprint and not _FINGERPRINT.fullmatch(fingerprint):
         raise RoomLinkError("bad-fingerprint", "the fingerprint in this link is damaged", "address")
-    return RoomLink(url=url, room=room, token=token, fingerprint=fingerprint)
+    key = values.get("key", [""])[0]
+    if not _KEY.fullmatch(key):
+        raise RoomLinkError("bad-key", "the key in this link is damaged", "address")
+    return RoomLink(url=url, room=room, token=token, fingerprint=fingerprint, key=key)
 
 
 def room_of(token: str) -> str:

@@ -71,7 +71,7 @@ async function choice() {
   const room = $("room").value.trim();
   if (where() === "own") {
     if (!room) throw blameField($("room"), _("common.required"));
-    return { url: "hub:", room, token: "", fingerprint: "" };
+    return { url: "hub:", room, token: "", fingerprint: "", key: "" };
   }
   const address = where() === "link" ? $("address").value : where();
   if (!address.trim()) throw blameField($("address"), _("common.required"));
@@ -112,8 +112,9 @@ function ask(wanted) {
 }
 
 // Whether it is another room than before.
-async function save({ url, room, token, fingerprint }) {
-  const settings = { "room.url": url, "room.room": room, "room.token": token, "room.fingerprint": fingerprint };
+async function save({ url, room, token, fingerprint, key }) {
+  const encryption = key ? { "room.encryption": "aes-128-gcm", "room.encryption_secret": key } : { "room.encryption": "none" };
+  const settings = { "room.url": url, "room.room": room, "room.token": token, "room.fingerprint": fingerprint, ...encryption };
   const { applied } = await call("/api/config", settings, { method: "PUT" });
   return applied.some((key) => key.startsWith("room."));
 }

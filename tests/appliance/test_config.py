@@ -264,6 +264,7 @@ def test_every_key_has_help_and_says_what_is_allowed() -> None:
 def test_secrets_are_marked() -> None:
     assert {f"{key.section}.{key.name}" for key in keys(Config) if key.secret} == {
         "room.token",
+        "room.encryption_secret",
         "hub.turn_secret",
         "mqtt.url",
     }

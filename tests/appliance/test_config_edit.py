@@ -45,7 +45,7 @@ def test_dotted_and_inline_tables_are_changed_too() -> None:
 
 
 def test_secrets_are_taken_out_and_carried_over() -> None:
-    assert set(SECRETS) >= {"room.token", "hub.turn_secret", "mqtt.url"}
+    assert set(SECRETS) >= {"room.token", "room.encryption_secret", "hub.turn_secret", "mqtt.url"}
     exported = without(TEXT, SECRETS)
     assert "secret-token" not in exported
     assert "# our door" in exported

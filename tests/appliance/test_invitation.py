@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -40,6 +41,15 @@ async def test_a_link_that_the_own_hub_and_another_units_set_up_take() -> None:
     left_s = (datetime.fromisoformat(told["expires_at"]) - datetime.now(UTC)).total_seconds()
     assert 3590 < left_s <= 3600
     assert told["qr"].startswith("<svg")
+
+
+@pytest.mark.parametrize("secret", ["correct horse", "&=#%+/?"])
+async def test_a_link_into_an_encrypted_room_has_its_key_behind_the_hash(secret: str) -> None:
+    config = Config(room=Room(encryption="aes-128-gcm", encryption_secret=secret))
+    async with serving(config) as http, http.post("/api/invitation") as response:
+        url = (await response.json())["url"]
+    assert parse_room_link(url).key == secret
+    assert "key" not in url.partition("#")[0]
 
 
 async def test_another_units_room_invites_nobody_from_here() -> None:

@@ -174,6 +174,18 @@ async def test_a_mute_outlives_a_restart_of_the_session() -> None:
         assert session.is_muted("audio")
 
 
+async def test_it_encrypts_its_room_and_again_after_a_leave() -> None:
+    async with hub_at() as (hub, url):
+        session, _ = new_session(url, MockDevices())
+        session.settings = replace(session.settings, encryption="aes-128-gcm", encryption_secret="a secret")
+        async with running(session):
+            for _ in range(2):
+                await until(lambda: session.state is S.CONNECTED)
+                assert hub.rooms.rooms["lobby"].seats["unit"].encryption[0] == "aes-128-gcm"
+                await session.leave()
+                session.join()
+
+
 async def test_leave_and_join_by_a_person() -> None:
     async with hub_at() as (_, url):
         session, _ = new_session(url, MockDevices())

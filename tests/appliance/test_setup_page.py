@@ -117,13 +117,14 @@ async def test_an_invitation_is_read_and_its_hub_looked_at(tmp_path: Path) -> No
     auth, port = await claimed(new_auth()), free_port()
     token = "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"
     async with serving(tmp_path, auth, network()) as http:
-        body = {"address": f"http://127.0.0.1:{http.port}/join/attic#token={token}"}
+        body = {"address": f"http://127.0.0.1:{http.port}/join/attic#token={token}&key=a%20secret%26"}
         async with http.post("/api/setup/room", json=body) as response:
             assert await response.json() == {
                 "url": f"ws://127.0.0.1:{http.port}",
                 "room": "attic",
                 "token": token,
                 "fingerprint": "",
+                "key": "a secret&",
                 "certificate": "none",
             }
         body = {"address": f"https://127.0.0.1:{port}/join/attic"}

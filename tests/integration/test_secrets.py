@@ -7,6 +7,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -21,6 +22,7 @@ from tests.integration.test_call import run_command
 PASSWORD = "a horse of another color"
 WRONG_PASSWORD = "correct battery staple"
 TURN_SECRET = "turnips-are-not-radishes"
+ROOM_SECRET = "rhubarb & is no = fruit"
 PSK = "it rains on tuesdays"
 CONFIG = """
 [room]
@@ -40,6 +42,9 @@ driver = "none"
 [hub]
 turn_urls = ["turn:127.0.0.1:9"]
 turn_secret = "{turn}"
+[room]
+encryption = "aes-128-gcm"
+encryption_secret = "{key}"
 """
 
 
@@ -88,15 +93,16 @@ async def visited(unit: Unit, token: str) -> None:
 async def test_nothing_secret_is_in_the_logs(tmp_path: Path) -> None:
     port = free_port()
     file = tmp_path / "config.toml"
-    file.write_text(CONFIG.format(port=port, turn=TURN_SECRET))
+    file.write_text(CONFIG.format(port=port, turn=TURN_SECRET, key=ROOM_SECRET))
     async with program(tmp_path, port, "run", "--verbose", "--config", str(file)) as unit:
         await unit.connected()
         secrets = await signed_in(unit, msgspec.json.decode((tmp_path / "claim.json").read_bytes(), type=ClaimSecrets))
         token = (await run_command(tmp_path, "token", "--room", "lobby", "--user", "anna"))[0]
-        invitation = (await unit.post("/api/invitation"))["url"].partition("#token=")[2]
+        invitation = (await unit.post("/api/invitation"))["url"].partition("#token=")[2].partition("&")[0]
         await visited(unit, token)
         await unit.stop()
-    secrets += [token, invitation, API_TOKEN, TURN_SECRET, (tmp_path / "token-secret").read_text().strip()]
+    secrets += [token, invitation, API_TOKEN, TURN_SECRET, ROOM_SECRET, quote(ROOM_SECRET, safe="")]
+    secrets.append((tmp_path / "token-secret").read_text().strip())
     log = unit.log.read_text()
     assert re.search(r"DEBUG .* leg \w+: connected", log)  # a call was in it
     assert len(secrets) > 12

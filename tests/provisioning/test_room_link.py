@@ -74,6 +74,7 @@ def test_what_people_paste(text: str, beside: dict[str, str], link: RoomLink) ->
         ("https://hub.example/join/a%2Fb", {}, "bad-room", "room"),
         ("hub.example", {"room": "r", "token": "secret"}, "bad-token", "token"),
         (f"https://hub.example/join/r#token={T}&fingerprint=AB:CD", {}, "bad-fingerprint", "address"),
+        (f"https://hub.example/join/r#token={T}&key=%00", {}, "bad-key", "address"),
         ("ftp://hub.example/join/r", {}, "not-an-address", "address"),
         ("javascript://x/join/r", {}, "not-an-address", "address"),
         ("https://hub.example/other/r", {}, "not-an-address", "address"),

@@ -12,6 +12,7 @@ from typing import Any, cast, get_args
 
 import pytest
 
+from appliance.media.e2ee import FrameDecryptor, FrameKey
 from appliance.media.feedback import BitrateEstimate, ReceiverReport
 from appliance.media.frames import EncodedFrame, Kind, Layer, SourceName
 from appliance.media.ladder import Rung
@@ -427,6 +428,31 @@ async def test_the_screen_is_a_stream_of_its_own(unit: Unit) -> None:
     assert [unit.uplink.has(source) for source in get_args(SourceName)] == [True, True, False]
     with pytest.raises(ValueError, match="no sound"):
         unit.uplink.tap("audio", "opus", stream="screen")
+
+
+async def test_after_protect_nothing_goes_out_that_was_encoded_in_the_clear(unit: Unit) -> None:
+    sound, picture = unit.uplink.tap("audio", "opus"), unit.uplink.tap("video", "h264")
+    unit.camera.deliver(AccessUnit(KEY, True, time.monotonic()))
+    unit.microphone.speak(2)
+    assert {(await take(tap)).key for tap in (sound, picture)} == {None}
+    unit.microphone.speak(4)
+    await asyncio.sleep(0)  # these wait in the tap, the next ones on their way to it
+    unit.microphone.speak(4)
+    unit.camera.deliver(AccessUnit(DELTA, False, time.monotonic()))
+    key = FrameKey("aes-128-gcm", bytes(16))
+    unit.uplink.protect(key)
+    unit.camera.deliver(AccessUnit(DELTA, False, time.monotonic()))  # of no use without a key frame
+    unit.camera.deliver(AccessUnit(KEY, True, time.monotonic()))
+    unit.microphone.speak(2)
+    for tap, coding in ((sound, "opus"), (picture, "h264")):
+        frame = await take(tap)
+        assert frame.key is key
+        assert frame.keyframe
+        if coding == "opus":
+            assert OpusDecoder().decode(FrameDecryptor(key).open("opus", frame.payloads[0])).size == 960
+    unit.uplink.protect(None)
+    unit.microphone.speak(2)
+    assert (await take(sound)).key is None
 
 
 async def shown(unit: Unit, tap: Tap, number: int) -> EncodedFrame:
