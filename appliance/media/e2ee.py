@@ -24,6 +24,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args
 
@@ -33,7 +34,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from appliance.media.rbsp import escape, exp_golomb, unescape
-from hw.annexb import NAL_IDR, NAL_SLICE, START_CODE, nal_units
+from appliance.media.sps import in_order
+from hw.annexb import NAL_IDR, NAL_SLICE, NAL_SPS, START_CODE, kind, nal_units
 
 EncryptionMode = Literal["none", "sm4-128-ecb", "aes-128-gcm"]
 ENCRYPTION_MODES: tuple[EncryptionMode, ...] = get_args(EncryptionMode)
@@ -105,11 +107,20 @@ def _first_slice(annex_b: bytes) -> int:
     raise ValueError("an access unit without a slice")
 
 
-def _with_long_start_codes(annex_b: bytes) -> bytes:
-    """Up to the first slice: RTP does not carry start codes, and those that receivers put back are authenticated."""
+def _as_it_arrives(annex_b: bytes) -> bytes:
+    """Up to the first slice, which is authenticated: RTP does not carry start codes, and receivers put long ones back;
+    browsers write into an SPS.
+    """
     first = _first_slice(annex_b)
-    before = b"".join(START_CODE + unit for unit in nal_units(annex_b[: first - 3]))
+    before = b"".join(START_CODE + _left_alone(unit) for unit in nal_units(annex_b[: first - 3]))
     return before + START_CODE + annex_b[first:]
+
+
+def _left_alone(unit: bytes) -> bytes:
+    if kind(unit) == NAL_SPS:
+        with suppress(ValueError):
+            return in_order(unit)
+    return unit
 
 
 def sealed_nal_units(sealed: bytes) -> tuple[bytes, ...]:
@@ -144,7 +155,7 @@ class GcmEncryptor:
 
     def seal(self, coding: Coding, data: bytes) -> bytes:
         if coding == "h264":
-            data = _with_long_start_codes(data)
+            data = _as_it_arrives(data)
         clear = clear_bytes(coding, data)
         head, rest = data[:clear], data[clear:]
         iv = self._next_iv(_told_bits(head, rest) if coding == "h264" else 0)
@@ -190,7 +201,7 @@ class EcbEncryptor:
 
     def seal(self, coding: Coding, data: bytes) -> bytes:
         if coding == "h264":
-            data = _with_long_start_codes(data)
+            data = _as_it_arrives(data)
         clear = clear_bytes(coding, data)
         padder = PKCS7(8 * _BLOCK_BYTES).padder()
         padded = padder.update(data[clear:]) + padder.finalize()

@@ -152,7 +152,7 @@ def test_a_room_that_is_good_here_is_good_on_the_wire(room: str) -> None:
         ("[vidoe]", "unit.toml:1: vidoe is unknown; did you mean video?"),
         ("[video]\nfsp = 1", "unit.toml:2: video.fsp is unknown; did you mean fps?"),
         ("[video]\nport = 1", "unit.toml:2: video.port is unknown; it belongs into [panel] or [web]"),
-        ("fps = 1", "unit.toml:1: fps is unknown; it belongs into [video]"),
+        ("fps = 1", "unit.toml:1: fps is unknown; it belongs into [video] or [screen]"),
         ("[wifi]\nzzz = 1", "unit.toml:2: wifi.zzz is unknown; allowed keys are setup_network, country, improv_port"),
         ("room = 5", "unit.toml:1: room is a number; allowed is a table: a line [room] and its keys below it"),
         ("[[web]]", "unit.toml:1: web is a list of tables; allowed is a table: a line [web] and its keys below it"),

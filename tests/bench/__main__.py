@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench import buttons, cost, echo, hub_rows, quality, rate, relay, sending
+from tests.bench import buttons, cost, echo, encryption, hub_rows, quality, rate, relay, sending
 from tests.bench.table import Row, chart, markdown, text
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +31,7 @@ GROUPS: Mapping[str, tuple[str, Callable[[], Coroutine[Any, Any, list[Row]]]]] =
     "buttons": ("Buttons", buttons.rows),
     "hub": ("The hub", hub_rows.rows),
     "relay": ("Relay and recording", relay.rows),
+    "encryption": ("Encryption from end to end", encryption.rows),
 }
 
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -15,13 +16,14 @@ from playwright.async_api import Browser, Page
 from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import TokenSigner
 from appliance.media.e2ee import FrameKey, derive_key
-from appliance.media.frames import VideoCodec
+from appliance.media.frames import CodedFrame, EncodedFrame, VideoCodec
+from appliance.media.packetizer import Packetizer
 from appliance.room import LocalStream, RemoteStream
 from appliance.room.client import RoomClient
 from appliance.room.decryption import Decryption
 from appliance.room.events import SeiMessage
 from hw.frame_code import read_code
-from tests.appliance.media.pictures import code
+from tests.appliance.media.pictures import code, without_vui
 from tests.appliance.room.media import playout, until, uplink
 from tests.integration import browser
 from tests.integration.browser import close, hears, join, open_page
@@ -164,6 +166,25 @@ async def test_messages_cross_without_encryption_too(served: Served, chromium: B
         await one.sees()
         await messages_cross(one, page)
         assert await page.evaluate("room.encryption") is None
+        await close(page)
+
+
+async def test_a_camera_that_does_not_speak_of_order_is_seen(
+    served: Served, chromium: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chromium writes into its SPS, which is authenticated."""
+    packetize = Packetizer.__call__
+
+    def bare(packetizer: Packetizer, coded: CodedFrame) -> EncodedFrame:
+        if packetizer.codec == "h264" and coded.keyframe:
+            coded = replace(coded, data=without_vui(coded.data))
+        return packetize(packetizer, coded)
+
+    monkeypatch.setattr(Packetizer, "__call__", bare)
+    async with unit(served, "h264"):
+        page = await join(chromium, keyed(served), name="Anna")
+        await seen_codes(page)
+        assert (await page.evaluate("room.encryption"))["forged"] == 0
         await close(page)
 
 

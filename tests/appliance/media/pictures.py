@@ -8,6 +8,8 @@ import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
+from appliance.media.rbsp import escape, exp_golomb, unescape
+from hw.annexb import NAL_SPS, START_CODE, kind, nal_units
 from hw.frame_code import draw_code, read_code
 
 
@@ -56,3 +58,24 @@ def decoded(codec: str, data: bytes, context: VideoCodecContext | None = None) -
     decoder = context or video_decoder(codec)
     frames = decoder.decode(av.Packet(data))
     return frames if context is not None else [*frames, *decoder.decode(None)]
+
+
+def without_vui(unit: bytes) -> bytes:
+    """An access unit of x264 whose SPS says nothing about the order of pictures, as those of many cameras."""
+    return b"".join(START_CODE + (_bare(nal) if kind(nal) == NAL_SPS else nal) for nal in nal_units(unit))
+
+
+def _bare(sps: bytes) -> bytes:
+    data = unescape(sps)
+    bits = f"{int.from_bytes(data, 'big'):0{8 * len(data)}b}"
+    assert data[1] == 66  # Baseline: no chroma format
+    at = 32
+    for skipped in (0, 0, 0, 0, 1, 0, 0, 2):  # ids, picture order (type 2), references, a flag, size, two flags
+        at = at + skipped if skipped else exp_golomb(data, at)[1]
+    if bits[at] == "1":
+        for _ in range(4):
+            at = exp_golomb(data, at + (1 if _ == 0 else 0))[1]
+    else:
+        at += 1
+    said = bits[:at] + "01"
+    return escape(int(said + "0" * (-len(said) % 8), 2).to_bytes(-(-len(said) // 8), "big"))
