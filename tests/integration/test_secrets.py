@@ -27,6 +27,8 @@ PSK = "it rains on tuesdays"
 CONFIG = """
 [room]
 user = "unit"
+encryption = "aes-128-gcm"
+encryption_secret = "{key}"
 [network]
 ice_addresses = ["127.0.0.1"]
 [web]
@@ -42,9 +44,6 @@ driver = "none"
 [hub]
 turn_urls = ["turn:127.0.0.1:9"]
 turn_secret = "{turn}"
-[room]
-encryption = "aes-128-gcm"
-encryption_secret = "{key}"
 """
 
 
@@ -78,6 +77,8 @@ async def visited(unit: Unit, token: str) -> None:
     async with uplink(camera=False) as sound:
         client = RoomClient(f"ws://127.0.0.1:{unit.port}", uplink=sound)
         try:
+            client.set_encryption_mode("aes-128-gcm")
+            client.set_encryption_secret(ROOM_SECRET)
             await client.join("lobby", "anna", token)
             await client.publish(LocalStream(video=False))
             await unit.until(lambda now: any((peer["audio"] or {}).get("level") for peer in now["peers"]))
