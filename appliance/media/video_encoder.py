@@ -14,6 +14,7 @@ from typing import Literal
 import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
+from av.video.reformatter import VideoReformatter
 
 from appliance.media.frames import VIDEO_CLOCK_HZ, VideoCodec
 from appliance.media.payload import vp8_is_keyframe
@@ -71,6 +72,7 @@ class VideoEncoder:
         self.encoded = 0  # pictures so far
         self._max_size = (max_width, max_height)
         self._fps = fps
+        self._reformatter = VideoReformatter()
         self._context: VideoCodecContext | None = None
         self._opened_fps = 0
         self._opened_bps = 0
@@ -80,17 +82,23 @@ class VideoEncoder:
         """Of the pictures from now on."""
         self._max_size, self._fps = (max_width, max_height), fps
 
+    def scaled(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """`frame` itself, or a copy in the size and format that is encoded."""
+        width, height = fit(frame.width, frame.height, *self._max_size)
+        if (frame.width, frame.height, frame.format.name) == (width, height, PIXEL_FORMAT):
+            return frame
+        # A frame's own reformatter is made for it alone, at three times the cost.
+        return self._reformatter.reformat(frame, width, height, PIXEL_FORMAT, interpolation="AREA")
+
     def encode(
         self, frame: av.VideoFrame, timestamp: int, *, keyframe: bool, bitrate_bps: int, now_s: float
     ) -> CodedPicture | None:
         """One picture at `timestamp` (90 kHz, growing). None if the encoder dropped it to keep the rate.
 
-        Sets `pts` and `pict_type` of `frame`. Raises av.FFmpegError.
+        Sets `pts` and `pict_type` of `scaled(frame)`. Raises av.FFmpegError.
         """
-        width, height = fit(frame.width, frame.height, *self._max_size)
-        if (frame.width, frame.height, frame.format.name) != (width, height, PIXEL_FORMAT):
-            frame = frame.reformat(width, height, PIXEL_FORMAT)
-        context = self._ready(width, height, bitrate_bps, now_s)
+        frame = self.scaled(frame)
+        context = self._ready(frame.width, frame.height, bitrate_bps, now_s)
         frame.pts, frame.time_base = timestamp, _TIME_BASE
         frame.pict_type = PictureType.I if keyframe else PictureType.NONE
         data = b"".join(bytes(packet) for packet in context.encode(frame))

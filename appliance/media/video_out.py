@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from appliance.media.frames import VIDEO_CLOCK_HZ, CodedFrame, Layer, VideoCodec
 from appliance.media.gate import Gate
@@ -167,10 +168,9 @@ class EncoderThread:
         timestamp = clock.stamp(picture.captured_s)
         rung = self._rung
         encoder.limit(rung.width, rung.height, rung.fps)
-        with self._frame_lock:
-            encoded = encoder.encode(
-                picture.frame, timestamp, keyframe=keyframe, bitrate_bps=self.bitrate_bps, now_s=now_s
-            )
+        frame = encoder.scaled(picture.frame)
+        with self._frame_lock if frame is picture.frame else nullcontext():
+            encoded = encoder.encode(frame, timestamp, keyframe=keyframe, bitrate_bps=self.bitrate_bps, now_s=now_s)
         self._trace.since("video-encode", now_s)
         self._took_s += TOOK_GAIN * (time.monotonic() - now_s - self._took_s)
         self._began_s = now_s
