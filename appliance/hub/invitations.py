@@ -35,6 +35,7 @@ from appliance.room.signaling_login import (
     InvitationState,
     Ok,
     SendInvitation,
+    check_size,
 )
 
 ACK_S = 30.0  # X39: until the callee's client has it
@@ -83,7 +84,7 @@ class Invitations(Feature):
 
     def _send(self, seat: Seat, request: SendInvitation, now_s: float) -> list[Output]:
         key = (seat.user_id, request.invitation)
-        _check_size(request.content)
+        check_size(request.content, MAX_INVITATION_BYTES, "an invitation")
         if request.to in ("", seat.user_id):
             raise InvalidArgumentError(f"an invitation to {request.to!r}: name another user")
         if key in self._open or key in self._ended:
@@ -116,7 +117,7 @@ class Invitations(Feature):
 
     def _answer(self, seat: Seat, request: AnswerInvitation) -> list[Output]:
         key = (request.sender, request.invitation)
-        _check_size(request.response)
+        check_size(request.response, MAX_INVITATION_BYTES, "an answer")
         one = self._find(key)
         if one.callee is not seat:
             raise InvalidArgumentError(f"invitation {request.invitation!r} of {request.sender!r} is not for you")
@@ -127,7 +128,7 @@ class Invitations(Feature):
 
     def _cancel(self, seat: Seat, request: CancelInvitation) -> list[Output]:
         key = (seat.user_id, request.invitation)
-        _check_size(request.content)
+        check_size(request.content, MAX_INVITATION_BYTES, "an invitation")
         one = self._find(key)
         if not request.answered:
             self._miss(one)
@@ -219,9 +220,3 @@ def _changed(
     return InvitationChanged(
         invitation=key[1], peer=peer, state=state, outgoing=outgoing, content=content, failure=failure
     )
-
-
-def _check_size(text: str) -> None:
-    size = len(text.encode("utf-8", "surrogatepass"))
-    if size > MAX_INVITATION_BYTES:
-        raise InvalidArgumentError(f"an invitation of {size} bytes; at most {MAX_INVITATION_BYTES} are allowed")

@@ -34,7 +34,7 @@ from appliance.hub.exclusions import Exclusions
 from appliance.hub.seat import Close, Output, Seat, Send
 from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import Claims
-from appliance.room.signaling_login import PROTOCOL_VERSION, Error, LoggedIn, Login
+from appliance.room.signaling_login import PROTOCOL_VERSION, Error, LoggedIn, Login, check_user_id
 from appliance.room.signaling_room import Kicked
 
 CLOSE_NORMAL = 1000  # RFC 6455 7.4.1
@@ -102,6 +102,7 @@ class Logins:
         claims = self._verify(request.token) if request.token or self._settings.secure else None
         user_id = self._user_id(request.user_id, claims)
         user_name = request.user_name or (claims.name if claims is not None else "")
+        check_user_id(user_id)
         check_text("user id", user_id)
         check_text("user name", user_name)
         old = self.seats.get(user_id)

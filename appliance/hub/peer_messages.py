@@ -24,6 +24,7 @@ from appliance.room.signaling_login import (
     PeerMessageReceived,
     PeerMessageSent,
     SendPeerMessage,
+    check_size,
 )
 
 ACK_S = 5.0
@@ -90,9 +91,7 @@ class PeerMessages(Feature):
         return self._send(seat, message, now_s)
 
     def _send(self, seat: Seat, request: SendPeerMessage, now_s: float) -> list[Output]:
-        size = len(request.text.encode("utf-8", "surrogatepass"))
-        if size > MAX_TEXT_BYTES:
-            raise InvalidArgumentError(f"a message of {size} bytes; at most {MAX_TEXT_BYTES} are allowed")
+        check_size(request.text, MAX_TEXT_BYTES, "a message")
         if request.to in ("", seat.user_id):
             raise InvalidArgumentError(f"a message to {request.to!r}: name another user")
         if not self._allowances.take(seat.user_id, now_s):

@@ -14,12 +14,11 @@ from appliance.room.encryption import Encryption
 from appliance.room.link import Link
 from appliance.room.options import RoomOptions
 from appliance.room.signaling_base import Priority, Profile, Role, VideoCodec
-from appliance.room.signaling_login import LoggedIn, Login
+from appliance.room.signaling_login import LoggedIn, Login, check_user_id
 from appliance.room.signaling_room import Join, Joined, Kicked, RoomClosed
 
 Token = str | Callable[[], str | Awaitable[str]]  # a provider is asked for a fresh one at each join and rejoin
 
-MAX_ID_LENGTH = 64
 MAX_NAME_LENGTH = 256
 MAX_DATA_LENGTH = 1024
 RESYNC_TIMEOUT_S = 2.0  # what is told of a resumed session's room follows at once
@@ -39,8 +38,8 @@ class Credentials:
 
     def check(self, operation: str) -> None:
         """Raises `InvalidArgumentError` (IL29)."""
-        if len(self.user_id.encode("utf-8", "surrogatepass")) > MAX_ID_LENGTH:
-            raise _bad(f"user id {self.user_id!r}: at most {MAX_ID_LENGTH} bytes", operation)
+        if self.user_id:  # else the hub gives one
+            check_user_id(self.user_id, operation)
         check_name(self.user_name, operation)
 
 

@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable
 from typing import Literal
 
-from appliance.errors import InvalidArgumentError, InvitationEndedError, RtcError
+from appliance.errors import InvitationEndedError, RtcError
 from appliance.events import Event
 from appliance.room.events import (
     InvitationAccepted,
@@ -39,6 +39,8 @@ from appliance.room.signaling_login import (
     MissedInvitations,
     Ok,
     SendInvitation,
+    check_size,
+    check_user_id,
 )
 from appliance.room.signaling_login import InvitationReceived as ReceivedMessage
 
@@ -143,9 +145,8 @@ class Invitations:
         login.on_logout(lambda: self._fail("not-logged-in"))
 
     def create(self, callee_id: str, content: str) -> LocalInvitation:
-        _check(content, "create_invitation")
-        if not 0 < len(callee_id.encode("utf-8", "surrogatepass")) <= 64:
-            raise InvalidArgumentError("a callee's id has 1 to 64 bytes", operation="create_invitation")
+        check_user_id(callee_id, "create_invitation")
+        check_size(content, MAX_INVITATION_BYTES, "an invitation", "create_invitation")
         return LocalInvitation(self, callee_id, content)
 
     async def send(self, invitation: LocalInvitation) -> None:
@@ -173,7 +174,7 @@ class Invitations:
     async def cancel(self, invitation: LocalInvitation, content: str, *, answered: bool) -> None:
         if invitation.invitation_id not in self._local:
             raise InvitationEndedError(f"it is {invitation.state}", operation="cancel")
-        _check(content, "cancel")
+        check_size(content, MAX_INVITATION_BYTES, "a cancel", "cancel")
         await self._login.request(
             "cancel",
             lambda request_id: CancelInvitation(
@@ -195,7 +196,7 @@ class Invitations:
         operation = "accept" if accept else "refuse"
         if invitation.state != "INVITATION_RECEIVED":
             raise InvitationEndedError(f"it is {invitation.state}", operation=operation)
-        _check(response, operation)
+        check_size(response, MAX_INVITATION_BYTES, "an answer", operation)
         self._login.check_in(operation)
         if accept:
             invitation.state = "ACCEPT_SENT_TO_LOCAL"
@@ -272,11 +273,3 @@ class Invitations:
         for invitation in failed:
             invitation.state, invitation.failure_reason = "FAILURE", reason
             self._emit(InvitationFailed(invitation=invitation, failure_reason=reason))
-
-
-def _check(text: str, operation: str) -> None:
-    size = len(text.encode("utf-8", "surrogatepass"))
-    if size > MAX_INVITATION_BYTES:
-        raise InvalidArgumentError(
-            f"a text of {size} bytes; at most {MAX_INVITATION_BYTES} are allowed", operation=operation
-        )

@@ -128,21 +128,21 @@ class LoginClient:
 
     # --- messages
 
-    async def send_peer_message(self, peer_id: str, message: str, offline: bool = False) -> Delivery:
+    async def send_peer_message(self, peer_id: str | int, message: str, offline: bool = False) -> Delivery:
         """One message of at most 32 KiB; true when the other's client has it (U77). `offline`: keep it for its next
         login.
 
         Raises `NotLoggedInError`, `InvalidArgumentError`, `RateLimitError` over 60 a second (IL25).
         """
         self._check_alive("send_peer_message")
-        return await self._messages.send(peer_id, message, offline=offline)
+        return await self._messages.send(str(peer_id), message, offline=offline)
 
     # --- invitations
 
-    def create_invitation(self, callee_id: str, content: str = "") -> LocalInvitation:
+    def create_invitation(self, callee_id: str | int, content: str = "") -> LocalInvitation:
         """An invitation that its `send` sends (U79). Raises `InvalidArgumentError` for content over 8 KiB."""
         self._check_alive("create_invitation")
-        return self._invitations.create(callee_id, content)
+        return self._invitations.create(str(callee_id), content)
 
     async def get_missed_calls(self) -> tuple[MissedInvitation, ...]:
         """Invitations that this user did not answer, oldest first; the hub keeps them until `clear_missed_calls`."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from appliance.errors import InvalidArgumentError, RateLimitError
+from appliance.errors import RateLimitError
 from appliance.events import Event
 from appliance.room.bucket import TokenBucket
 from appliance.room.events import PeerMessage, PeerMessageProps, PeerMessageText
@@ -20,6 +20,8 @@ from appliance.room.signaling_login import (
     PeerMessageReceived,
     PeerMessageSent,
     SendPeerMessage,
+    check_size,
+    check_user_id,
 )
 
 TIMEOUT_S = 10.0  # D69
@@ -46,11 +48,8 @@ class PeerMessages:
     async def send(self, peer_id: str, text: str, *, offline: bool) -> Delivery:
         operation = "send_peer_message"
         self._login.check_in(operation)
-        size = len(text.encode("utf-8", "surrogatepass"))
-        if size > MAX_TEXT_BYTES:
-            raise InvalidArgumentError(
-                f"a message of {size} bytes; at most {MAX_TEXT_BYTES} are allowed", operation=operation
-            )
+        check_user_id(peer_id, operation)
+        check_size(text, MAX_TEXT_BYTES, "a message", operation)
         if not self._bucket.take(1, time.monotonic()):
             raise RateLimitError(f"over {MESSAGES_PER_S:g} messages a second", operation=operation)
         sent = await self._login.request(

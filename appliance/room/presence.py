@@ -15,6 +15,7 @@ from appliance.room.signaling_login import (
     PresenceState,
     SubscribePresence,
     UnsubscribePresence,
+    check_user_id,
 )
 
 
@@ -81,6 +82,8 @@ class Presence:
 
 def _checked(user_ids: Iterable[str], operation: str) -> list[str]:
     wanted = list(dict.fromkeys(str(user_id) for user_id in user_ids))
-    if not wanted or any(not 0 < len(user_id.encode("utf-8", "surrogatepass")) <= 64 for user_id in wanted):
-        raise InvalidArgumentError("user ids of 1 to 64 bytes, at least one of them", operation=operation)
+    if not wanted:
+        raise InvalidArgumentError("no user id at all", operation=operation)
+    for user_id in wanted:
+        check_user_id(user_id, operation)
     return wanted

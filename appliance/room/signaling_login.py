@@ -22,21 +22,42 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from appliance.errors import InvalidArgumentError
 from appliance.room.signaling_base import Message, RequestId, Token, UserId, UserName
 
 PROTOCOL_VERSION = 1
 
 MESSAGES_PER_S, MESSAGE_BURST = 60.0, 60  # of one user to others (D69)
-MAX_TEXT_BYTES = 32 * 1024  # in UTF-8 (X38), which the hub checks
+MAX_TEXT_BYTES = 32 * 1024  # in UTF-8 (X38): `check_size`
 Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_BYTES)]
-MAX_INVITATION_BYTES = 8 * 1024  # in UTF-8 (D68), which the hub checks
+MAX_INVITATION_BYTES = 8 * 1024  # in UTF-8 (D68): `check_size`
 InvitationText = Annotated[str, msgspec.Meta(max_length=MAX_INVITATION_BYTES)]
 InvitationId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+MAX_USER_ID_BYTES = 64  # in UTF-8 (X04): `check_user_id`
 MAX_PRESENCE_IDS = 512  # D69
 UserIds = Annotated[tuple[UserId, ...], msgspec.Meta(min_length=1, max_length=MAX_PRESENCE_IDS)]
 PresenceState = Literal["ONLINE", "UNREACHABLE", "OFFLINE"]  # D67
 InvitationState = Literal["received", "accepted", "refused", "canceled", "failed"]
 InvitationFailure = Literal["", "peer-offline", "peer-no-response", "expired", "accept-failure", "not-logged-in"]
+
+
+def check_size(text: str, most: int, what: str, operation: str = "") -> None:
+    """Its size in UTF-8, which no schema says. Raises `InvalidArgumentError`."""
+    size = _utf8_bytes(text)
+    if size > most:
+        raise InvalidArgumentError(f"{what} of {size} bytes; at most {most} are allowed", operation=operation)
+
+
+def check_user_id(user_id: str, operation: str = "") -> None:
+    """The id of somebody else, never empty. Raises `InvalidArgumentError`."""
+    if not 0 < _utf8_bytes(user_id) <= MAX_USER_ID_BYTES:
+        raise InvalidArgumentError(
+            f"user id {user_id!r}: 1 to {MAX_USER_ID_BYTES} bytes are allowed", operation=operation
+        )
+
+
+def _utf8_bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 class Login(Message, frozen=True, tag="login"):

@@ -128,9 +128,11 @@ async def test_what_is_refused_changes_nothing() -> None:
         with pytest.raises(NotLoggedInError):
             await invitation.send()
         assert invitation.state == "IDLE"
-        with pytest.raises(InvalidArgumentError):
-            a.client.create_invitation("b", "x" * 8193)
-        with pytest.raises(InvalidArgumentError):
-            a.client.create_invitation("")
+        with pytest.raises(InvalidArgumentError, match="8194 bytes"):
+            a.client.create_invitation("b", "ü" * 4097)
+        for nobody in ("", "ü" * 33):
+            with pytest.raises(InvalidArgumentError, match="1 to 64 bytes"):
+                a.client.create_invitation(nobody)
+        assert a.client.create_invitation(42).callee_id == "42"
         with pytest.raises(InvitationEndedError):
             await invitation.cancel()
