@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.errors import InvalidArgumentError, InvitationEndedError, NotLoggedInError
+from appliance.errors import InvalidArgumentError, InvitationEndedError, NotLoggedInError, RtcError
+from appliance.room import invitations
 from appliance.room.events import (
     InvitationAccepted,
     InvitationCanceled,
@@ -15,6 +16,7 @@ from appliance.room.events import (
     LoginStateChanged,
 )
 from appliance.room.invitations import LocalInvitation, RemoteInvitation
+from appliance.room.options import RoomOptions
 from tests.appliance.room.house import Guest, House, house
 
 
@@ -119,6 +121,24 @@ async def test_a_callee_comes_back_to_an_invitation_and_hears_it_once() -> None:
         await remote.accept()
         await a.heard(InvitationAccepted)
         assert local.state == "ACCEPTED_BY_REMOTE"
+
+
+@pytest.mark.row("U80")
+async def test_an_answer_that_the_hub_does_not_confirm_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:  # X39
+    assert invitations.ACCEPT_TIMEOUT_S == 5.0
+    monkeypatch.setattr(invitations, "ACCEPT_TIMEOUT_S", 0.3)
+    async with house() as home:
+        a, b = home.guest(port=home.port), home.guest(RoomOptions(lost_after_s=30.0))
+        await a.client.login("a")
+        await b.client.login("b")
+        _, remote = await ring(a, b)
+        home.proxy.black_hole()
+        with pytest.raises(RtcError, match="no answer of the hub"):
+            await remote.accept()
+        assert (await b.heard(InvitationFailed)).failure_reason == "accept-failure"
+        assert (remote.state, remote.failure_reason) == ("FAILURE", "accept-failure")
+        with pytest.raises(InvitationEndedError):
+            await remote.accept()
 
 
 async def test_what_is_refused_changes_nothing() -> None:
