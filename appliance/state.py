@@ -105,7 +105,8 @@ class PeerInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 class CallInfo(msgspec.Struct, frozen=True, kw_only=True):
     """`phase`: idle, ringing-out, ringing-in or in-call, `since` when. `peer`: who rings or is spoken to; idle, of the
-    last call, whose end is `reason`. `calling`: who is still rung. `missed`: calls that nobody answered.
+    last call, whose end is `reason`. `calling`: who is still rung. `missed`: calls that nobody answered. `peers`: whom
+    the call button rings.
     """
 
     phase: CallPhase
@@ -116,6 +117,7 @@ class CallInfo(msgspec.Struct, frozen=True, kw_only=True):
     room: str | None = None
     reason: CallEnd | None = None
     missed: int = 0
+    peers: tuple[str, ...] = ()
 
 
 class UnitState(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,6 +202,7 @@ def call_info(intercom: IntercomLink) -> CallInfo:
         room=call.room or None,
         reason=call.end,
         missed=intercom.missed,
+        peers=tuple(intercom.settings.peers),
     )
 
 

@@ -1,6 +1,7 @@
 // The home page: what the unit does now, its gates and its room, and the invitation for others.
 
 import { call, toast, words } from "./api.js";
+import { showCall, wireCall } from "./home-call.js";
 import { connection, displayName, network } from "./state.js";
 import { _, language } from "./words.js";
 
@@ -76,6 +77,7 @@ function show() {
   else gate("mute", "microphone", state.device.microphone, state.mute.audio);
   gate("camera", "camera", state.device.camera, state.mute.video);
   screenControl();
+  showCall(state.call);
   const isIn = IN.has(state.connection.state);
   control("room-switch", {
     label: _(isIn ? "home.leave" : "home.join"),
@@ -154,5 +156,6 @@ $("copy").addEventListener("click", async () => {
   }
 });
 
+wireCall(look);
 look();
 invite();
