@@ -31,6 +31,7 @@ class StreamSender:
         self.codec = ""  # of the answer; empty: not wanted
         self.tap: Tap | None = None  # from the connection on, while a layer is wanted
         self.report: ReceiverReport | None = None
+        self.reported = 0  # packets sent when that came
         self.on_sei: Callable[[int, SeiPayload], None] = lambda timestamp, payload: None  # on this wire
         self.keyframe_requests = 0
         self.nacks = 0  # packets that the receiver asked for again
@@ -90,7 +91,7 @@ class StreamSender:
 
     def on_feedback(self, feedback: Feedback) -> None:
         if isinstance(feedback, ReceiverReport):
-            self.report = feedback
+            self.report, self.reported = feedback, self.counts().packets
             if self._rtp is not None:
                 self._rtp.rtt_s = feedback.rtt_s
         if self.tap is not None:

@@ -43,8 +43,8 @@ SETUP_S = 12.0  # from our SDP to a connection; ICE alone would try for a minute
 class LegStats:
     """Counters are cumulative and of all kinds together; times are monotonic seconds.
 
-    Of an UplinkLeg: what was sent, and of that lost as far as the receiver has reported. Of a DownlinkLeg: what came,
-    and lost before any retransmission.
+    Of an UplinkLeg: what was sent, and of that expected and lost as far as the receiver has reported. Of a DownlinkLeg:
+    what came, and lost before any retransmission.
     """
 
     packets: int = 0

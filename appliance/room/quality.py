@@ -11,13 +11,14 @@ the direction is DOWN. A lost link to the hub says nothing about them: media goe
 | BAD 4       | 20 %           | 500 ms    |
 | VERY_BAD 5  | anything worse |           |
 
-Both are smoothed over two reports; it gets worse at once and better when two reports in a row say so.
+Both are smoothed over two reports; it gets worse at once and better when two reports in a row say so. Receivers of
+sound alone report every 5 s or so (RFC 3550 section 6.2): what they said last counts until they say something else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from appliance.room.events import NetworkQuality, NetworkQualityChanged
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from appliance.room.leg import LegStats
 
 DOWN_AFTER_S = 4.0
+LOSS_LIFE_S = 10.0  # of a loss that nobody has confirmed
 LIMITS: tuple[tuple[NetworkQuality, float, float], ...] = (
     (NetworkQuality.EXCELLENT, 0.02, 0.100),  # level, loss below, RTT (s) below
     (NetworkQuality.GOOD, 0.05, 0.200),
@@ -60,6 +62,7 @@ class DirectionQuality:
         self.rtt_s: float | None = None
         self._counted: dict[str, tuple[int, int]] = {}  # (lost, expected) of each leg so far
         self._before: _Report | None = None
+        self._loss_s = float("-inf")  # when `loss` was measured
         self._level_before = NetworkQuality.UNKNOWN  # what the last report said, before hysteresis
 
     def report(self, legs: Mapping[str, LegStats], now_s: float) -> None:
@@ -71,7 +74,7 @@ class DirectionQuality:
         elif not heard:
             self._reset(NetworkQuality.UNKNOWN)
         else:
-            self._smooth(now)
+            self._smooth(now, now_s)
 
     def _pool(self, legs: Mapping[str, LegStats], now_s: float) -> _Report:
         lost = expected = 0
@@ -93,13 +96,17 @@ class DirectionQuality:
         self.loss = 1.0 if level is NetworkQuality.DOWN else None
         self.rtt_s = self._before = None
 
-    def _smooth(self, now: _Report) -> None:
+    def _smooth(self, now: _Report, now_s: float) -> None:
         before = self._before or _Report()
-        expected = before.expected + now.expected
         rtts = [rtt_s for rtt_s in (before.rtt_s, now.rtt_s) if rtt_s is not None]
-        self.loss = min(1.0, (before.lost + now.lost) / expected) if expected else None
         self.rtt_s = sum(rtts) / len(rtts) if rtts else None
-        self._before = now
+        if now.expected:
+            self.loss = min(1.0, (before.lost + now.lost) / (before.expected + now.expected))
+            self._before, self._loss_s = now, now_s
+        else:
+            self._before = replace(before, rtt_s=now.rtt_s)
+            if now_s - self._loss_s > LOSS_LIFE_S:
+                self.loss = None
         found, found_before = level_of(self.loss, self.rtt_s), self._level_before
         self._level_before = found
         fresh = self.level in (NetworkQuality.UNKNOWN, NetworkQuality.DOWN)

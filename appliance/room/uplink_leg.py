@@ -129,7 +129,7 @@ class UplinkLeg(Leg):
         )
 
     def stats(self) -> LegStats:
-        packets = lost = size = 0
+        packets = lost = reported = size = 0
         jitter_s = rtt_s = last_s = None
         for sender in self._senders:
             counts = sender.counts()
@@ -139,13 +139,14 @@ class UplinkLeg(Leg):
             if report is not None:
                 clock_hz = AUDIO_CLOCK_HZ if sender.kind == "audio" else VIDEO_CLOCK_HZ
                 lost += max(0, report.packets_lost)
+                reported += sender.reported
                 jitter_s = max(jitter_s or 0.0, report.jitter / clock_hz)
                 rtt_s = report.rtt_s
                 last_s = max(last_s or 0.0, report.at_s)
         if last_s is not None:
             last_s = max(last_s, aiortc_hooks.consent_answered_s(self.pc) or 0.0)
         ice_rtt_s = aiortc_hooks.ice_rtt_s(self.pc)
-        return LegStats(packets, lost, packets, size, rtt_s if ice_rtt_s is None else ice_rtt_s, jitter_s, last_s)
+        return LegStats(packets, lost, reported, size, rtt_s if ice_rtt_s is None else ice_rtt_s, jitter_s, last_s)
 
     async def _end(self) -> None:
         try:

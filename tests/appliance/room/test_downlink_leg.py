@@ -82,7 +82,6 @@ async def test_round_trip_time_and_loss_are_measured() -> None:
 def check_stats(stats: LegStats) -> None:
     assert stats.packets > 20
     assert stats.bytes > 20 * stats.packets
-    assert stats.packets_expected >= stats.packets
     assert 0.02 < stats.packets_lost / stats.packets_expected < 0.6
     assert stats.jitter_s is not None
     assert 0 < stats.jitter_s < 0.1

@@ -110,6 +110,18 @@ def test_down_after_4_s_without_a_packet_and_back_at_once() -> None:
     assert wire.report() == NetworkQuality.EXCELLENT
 
 
+def test_a_receiver_that_reports_seldom_is_believed_until_it_says_something_else() -> None:
+    direction, levels = DirectionQuality(), []
+    for tick in range(12):  # a report every third time, with 8 % loss; from the seventh on none at all
+        told = min(tick // 3, 2)
+        direction.report({"a": stats(20 * told, 250 * told, 10.0 + 2 * tick)}, 10.0 + 2 * tick)
+        levels.append(direction.level)
+    assert levels == [1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3, 3]
+    assert direction.loss == pytest.approx(0.08)
+    direction.report({"a": stats(40, 500, 34.0)}, 34.0)
+    assert direction.loss is None, "too long ago"
+
+
 def test_legs_are_pooled_and_a_dead_one_does_not_count() -> None:
     direction = DirectionQuality()
     direction.report({"a": stats(0, 1_000, 9.9, 0.05), "b": stats(60, 1_000, 9.9, 0.15)}, 10.0)
