@@ -14,6 +14,7 @@ from appliance.history import History, Sample
 from appliance.media.echo import NearEndStats
 from appliance.media.playout import AudioInStats
 from appliance.media.video_source import EncodingStats
+from appliance.room.signaling_base import StreamName
 from appliance.room.statistics import RtcStatsRow
 from appliance.session import Session
 from appliance.state import UnitState
@@ -45,6 +46,7 @@ class LegInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     leg_id: str
     user_id: str
+    stream: StreamName
     direction: Literal["up", "down"]
     packets: int
     packets_lost: int
@@ -148,6 +150,7 @@ class Diagnostics:
             LegInfo(
                 leg_id=report.leg_id,
                 user_id=report.user_id,
+                stream=report.stream,
                 direction=report.direction,
                 packets=report.stats.packets,
                 packets_lost=report.stats.packets_lost,

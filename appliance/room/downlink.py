@@ -113,7 +113,7 @@ class Downlink:
         """This layer from its next key frame on. Told again when it is the same: a message may be lost."""
         self.layer = layer
         for leg in (self._candidate, self._current):
-            if leg is not None and leg.lost is None and leg.offer is not None:
+            if leg is not None and leg.lost is None:
                 try:
                     self._send(self.stream.user_id, LegSelect(leg=leg.leg_id, layer=layer))
                 except LinkLostError:

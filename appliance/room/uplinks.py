@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 MAX_LEGS_PER_PEER = 4  # old and new of two streams
 MAX_LEGS = 64
-MAX_REQUESTS = 20  # of one peer within REQUEST_WINDOW_S: a leg costs 30 ms of a core
+MAX_REQUESTS = 20  # and changes of layer, of one peer within REQUEST_WINDOW_S: a leg costs 30 ms of a core
 REQUEST_WINDOW_S = 10.0
 ANSWER_TIMEOUT_S = 10.0  # gathering with a dead STUN server takes the receiver 5 s
 
@@ -87,11 +87,13 @@ class Uplinks:
         served.task.add_done_callback(self._tasks.discard)
 
     def select(self, sender: str, message: LegSelect) -> None:
+        """More than `MAX_REQUESTS` are ignored: each may start an encoder. An honest receiver repeats its wish."""
         served = self._served.get((sender, message.leg))
-        if served is not None:
-            served.layer = message.layer
-            if served.leg is not None:
-                served.leg.select(message.layer)
+        if served is None or served.layer == message.layer or self._asks_too_often(sender):
+            return
+        served.layer = message.layer
+        if served.leg is not None:
+            served.leg.select(message.layer)
 
     def tell_short(self, name: StreamName, short: bool) -> None:
         """To everybody who receives this stream's video."""
@@ -144,11 +146,8 @@ class Uplinks:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _refusal(self, sender: str, name: StreamName, kinds: frozenset[Kind]) -> str | None:
-        now_s = time.monotonic()
-        recent = self._requests[sender]
-        if len(recent) == MAX_REQUESTS and now_s - recent[0] < REQUEST_WINDOW_S:
+        if self._asks_too_often(sender):
             return f"more than {MAX_REQUESTS} requests in {REQUEST_WINDOW_S:g} s"
-        recent.append(now_s)
         if self._uplink is None or not kinds:
             return "nothing of that is published"
         if sum(key[0] == sender for key in self._served) >= MAX_LEGS_PER_PEER:
@@ -156,6 +155,14 @@ class Uplinks:
         if len(self._served) >= MAX_LEGS:
             return f"at most {MAX_LEGS} legs"
         return None
+
+    def _asks_too_often(self, sender: str) -> bool:
+        now_s = time.monotonic()
+        recent = self._requests[sender]
+        if len(recent) == MAX_REQUESTS and now_s - recent[0] < REQUEST_WINDOW_S:
+            return True
+        recent.append(now_s)
+        return False
 
     async def _serve(self, key: Key, served: _Served) -> None:
         assert self._uplink is not None  # `_refusal`

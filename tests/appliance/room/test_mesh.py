@@ -10,10 +10,20 @@ from dataclasses import replace
 import pytest
 
 from appliance.room.backend import LegFailedError, MediaCalls
+from appliance.room.counters import OutTrack
 from appliance.room.link import LinkLostError
 from appliance.room.mesh import Mesh
 from appliance.room.signaling_base import Kind
-from appliance.room.signaling_room import LegAnswer, LegClose, LegMessage, LegOffer, LegRequest, StreamInfo, TrackInfo
+from appliance.room.signaling_room import (
+    LegAnswer,
+    LegClose,
+    LegMessage,
+    LegOffer,
+    LegRequest,
+    LegSelect,
+    StreamInfo,
+    TrackInfo,
+)
 from appliance.room.streams import RemoteStream
 from appliance.room.uplinks import MAX_LEGS_PER_PEER, MAX_REQUESTS
 from tests.appliance.room.media import playout, until, uplink
@@ -221,6 +231,28 @@ async def test_a_hundred_requests_are_four_legs() -> None:
         assert len(refused) == 100 - MAX_LEGS_PER_PEER
         assert any("legs a peer" in message.reason for message in refused)
         assert any(f"{MAX_REQUESTS} requests" in message.reason for message in refused)
+
+
+async def test_a_layer_that_is_selected_at_once_holds_and_a_flood_of_them_does_not() -> None:
+    async with pair() as two:
+        two.b.want(two.stream, BOTH)
+        await until(lambda: two.post.of(LegRequest, "b"))
+        two.b.select(two.stream, "low")
+        async with asyncio.timeout(10):
+            await two.b.wait_subscribed(two.stream, BOTH)
+        (leg,) = {message.leg for message in two.post.of(LegRequest, "b")}
+
+        def layer() -> str:
+            (report,) = two.a.reports()
+            (video,) = [track for track in report.tracks if track.kind == "video"]
+            assert isinstance(video, OutTrack)
+            return video.layer
+
+        await until(lambda: layer() == "low", what="selected before there was an offer")
+        for turn in range(100):
+            two.a.signal("b", LegSelect(leg=leg, layer="none" if turn % 2 else "high"))
+        two.a.signal("b", LegSelect(leg=leg, layer="low"))
+        assert two.a._uplinks._served["b", leg].layer != "low", "no longer listened to"
 
 
 @pytest.mark.parametrize("request_", [LegRequest(leg="x", stream="screen"), LegRequest(leg="x", kinds=("video",))])
