@@ -215,6 +215,30 @@ async def test_the_slowest_leg_sets_the_bit_rate_until_it_leaves(unit: Unit) -> 
     assert unit.uplink.target_bitrate_bps("h264") is None
 
 
+async def test_a_slow_receiver_among_quick_ones_gets_the_low_layer_and_drags_nobody_down(unit: Unit) -> None:
+    unit.uplink.change(UplinkSettings(VideoSettings(width=320, height=192)))
+    quick, slow = unit.uplink.tap("video", "vp8"), unit.uplink.tap("video", "vp8")
+    number = 0
+    async with asyncio.timeout(10):
+        while slow.layer == "high":
+            number += 1
+            if number % 20 == 1:
+                quick.report(ReceiverReport(0.0, 0, 0, 0.02, time.monotonic()))
+                report_bitrate(slow, 200_000)
+            unit.camera.show(number)
+            await asyncio.sleep(0.03)
+    report_bitrate(slow, 200_000)
+    await asyncio.sleep(2 * REPORT_LOOK_S)
+    assert (unit.uplink.target_bitrate_bps("vp8") or 0) > 1_000_000
+    assert (unit.uplink.target_bitrate_bps("vp8", layer="low") or 0) <= LOW_MAX_BPS
+    assert quick.layer == "high"
+    quick.close()  # alone, it has the high layer to itself, as slow as it is
+    while slow.layer == "low":
+        number += 1
+        unit.camera.show(number)
+        await asyncio.sleep(0.03)
+
+
 async def test_a_camera_that_encodes_is_asked_for_key_frames_and_the_bit_rate_of_the_slowest_leg(unit: Unit) -> None:
     unit.uplink.change(UplinkSettings(VideoSettings(codec="vp8")))
     assert unit.uplink.video_codecs() == ("vp8", "h264")
