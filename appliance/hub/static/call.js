@@ -26,24 +26,26 @@ export class Call extends EventTarget {
   #uplinks;
   #remotes = new Map(); // "user_id/stream" -> Remote
   #iceServers = [];
-  #published = "";
+  #published = {}; // stream name -> what the hub was told, as JSON
+  #screen;
   #meter = null;
   #sending = { audio: null, video: null };
   #timers;
 
   /** `frames`: what coded frames go through, until the call has ended. */
-  constructor({ url, room, profile, credentials, media, codec, frames }) {
+  constructor({ url, room, profile, credentials, media, screen, codec, frames }) {
     super();
     this.frames = frames;
     this.room = room;
     this.#media = media;
+    this.#screen = screen;
     this.link = new Link({ url, room, profile, credentials, introduction: (name) => frames.introduction(name) });
     this.standing = new Standing(this.link);
     this.standing.addEventListener("role", () => this.#roleChanged());
     this.standing.addEventListener("change", () => this.#changed());
     this.#uplinks = new Uplinks({
       send: (peer, leg) => this.#signal(peer, leg),
-      offered: () => (this.standing.listens ? {} : media.offered()),
+      offered: (stream) => (this.standing.listens ? {} : stream === "screen" ? screen.tracks : media.offered()),
       codec,
       frames,
     });
@@ -52,6 +54,7 @@ export class Call extends EventTarget {
     this.link.addEventListener("message", ({ detail }) => this.#receive(detail));
     this.link.addEventListener("ended", ({ detail }) => this.#ended(detail));
     media.addEventListener("change", this.#mediaChanged);
+    screen.addEventListener("change", this.#screenChanged);
     this.#timers = [
       setInterval(() => void this.#measure(), STATS_MS),
       setInterval(() => this.#listen(), LEVEL_MS),
@@ -117,7 +120,7 @@ export class Call extends EventTarget {
     if (joined.room !== this.room) this.members = roster.empty;
     this.room = joined.room;
     this.#iceServers = this.#uplinks.iceServers = joined.ice_servers ?? [];
-    this.#published = "";
+    this.#published = {};
     this.#publish();
     const before = this.remotes;
     this.#roster(roster.reset(this.members, joined.members ?? []));
@@ -196,30 +199,43 @@ export class Call extends EventTarget {
     this.#changed();
   };
 
-  /** Tells the hub what we send; a mute alone goes as SetMute. */
+  #screenChanged = () => {
+    if (!this.#screen.isShared) this.#uplinks.withdraw("screen");
+    this.#publish();
+    this.#changed();
+  };
+
+  /** Tells the hub what we send. */
   #publish() {
     if (this.link.state !== "connected" || this.standing.listens) return;
-    const stream = published(this.#media);
+    this.#publishOne("main", published(this.#media));
+    this.#publishOne("screen", this.#screen.published());
+  }
+
+  /** A mute alone goes as SetMute. */
+  #publishOne(name, stream) {
     const now = JSON.stringify(stream);
-    const before = this.#published;
+    const before = this.#published[name];
     if (now === before) return;
-    this.#published = now;
+    this.#published[name] = now;
     let message;
-    if (!stream) message = before && before !== "null" ? { type: "unpublish" } : null;
+    if (!stream) message = before && before !== "null" ? { type: "unpublish", name } : null;
     else message = onlyMuteDiffers(before && JSON.parse(before), stream) ?? { type: "publish", stream };
     if (message) this.link.request(message).catch((error) => this.#publishFailed(error));
   }
 
   #publishFailed(error) {
-    this.#published = ""; // told again with the next change or join
+    this.#published = {}; // told again with the next change or join
     if (error.code !== "not-connected") this.#notice(_("room.not_published", { why: error.message }));
   }
 
   /** The hub took our streams back, or takes them again. */
   #roleChanged() {
-    this.#published = "";
-    if (this.standing.listens) this.#uplinks.close();
-    else this.#publish();
+    this.#published = {};
+    if (this.standing.listens) {
+      this.#uplinks.close();
+      this.#screen.stop();
+    } else this.#publish();
     this.#changed();
   }
 
@@ -249,6 +265,8 @@ export class Call extends EventTarget {
   #ended(detail) {
     this.#timers.forEach(clearInterval);
     this.#media.removeEventListener("change", this.#mediaChanged);
+    this.#screen.removeEventListener("change", this.#screenChanged);
+    this.#screen.stop();
     this.#uplinks.close();
     this.remotes.forEach((remote) => remote.close());
     this.#remotes.clear();

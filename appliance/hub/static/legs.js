@@ -227,7 +227,9 @@ export function encoding(layer, budget, height) {
   return { active: true, maxBitrate: LOW.maxBitrate, scaleResolutionDownBy: Math.max(budget.scaleResolutionDownBy, height / LOW.height) };
 }
 
-/** Our one stream, served to every peer that asks. `offered()` answers {audio, video}: a track, null (published but
+const SCREEN_BUDGET = { maxBitrate: 2_500_000, scaleResolutionDownBy: 1 }; // text is to be read
+
+/** Our streams, served to every peer that asks. `offered(stream)` answers {audio, video}: a track, null (published but
  *  off for now) or undefined (not published). */
 export class Uplinks {
   iceServers = [];
@@ -235,7 +237,7 @@ export class Uplinks {
   #offered;
   #codec;
   #frames;
-  #legs = new Map(); // "peer leg" -> {peer, id, pc, senders, layer}
+  #legs = new Map(); // "peer leg" -> {peer, id, stream, pc, senders, layer}
 
   constructor({ send, offered, frames, codec = "" }) {
     this.#frames = frames;
@@ -267,8 +269,14 @@ export class Uplinks {
   }
 
   setTrack(kind, track) {
-    const replaced = [...this.#legs.values()].map(({ senders }) => senders[kind]?.replaceTrack(track).catch(() => {}));
+    const served = [...this.#legs.values()].filter(({ stream }) => stream === "main");
+    const replaced = served.map(({ senders }) => senders[kind]?.replaceTrack(track).catch(() => {}));
     if (kind === "video" && track) void Promise.all(replaced).then(() => this.#tune()); // another size, perhaps
+  }
+
+  /** Ends the legs of a stream that is no longer published. */
+  withdraw(stream) {
+    for (const leg of [...this.#legs.values()]) if (leg.stream === stream) this.#refuse(leg.peer, leg.id, "not published");
   }
 
   /** Ends the legs of these peers. */
@@ -282,14 +290,14 @@ export class Uplinks {
 
   async #offer(peer, { leg: id, stream, kinds, layer }) {
     const key = `${peer} ${id}`;
-    const offered = this.#offered();
-    const carried = kinds.filter((kind) => stream === "main" && offered[kind] !== undefined);
+    const offered = this.#offered(stream);
+    const carried = kinds.filter((kind) => offered[kind] !== undefined);
     if (!carried.length) return this.#refuse(peer, id, "not published");
     this.#close(key);
     const theirs = [...this.#legs].filter(([, leg]) => leg.peer === peer);
     if (theirs.length >= MAX_LEGS_A_PEER) this.#close(theirs[0][0]);
     const pc = new RTCPeerConnection(configuration(this.iceServers, this.#frames));
-    const leg = { peer, id, pc, senders: {}, layer };
+    const leg = { peer, id, stream, pc, senders: {}, layer };
     this.#legs.set(key, leg);
     watch(pc, () => {}, () => this.#legs.get(key) === leg && this.#refuse(peer, id, "connection lost"));
     try {
@@ -316,12 +324,13 @@ export class Uplinks {
   }
 
   #tune() {
-    const budget = videoBudget(this.#legs.size);
-    for (const { senders, layer } of this.#legs.values()) {
+    const budget = videoBudget([...this.#legs.values()].filter(({ stream }) => stream === "main").length);
+    for (const { stream, senders, layer } of this.#legs.values()) {
       const parameters = senders.video?.getParameters();
       if (!parameters?.encodings?.length) continue;
       const height = senders.video.track?.getSettings().height ?? LOW.height;
-      Object.assign(parameters.encodings[0], encoding(layer ?? "high", budget, height));
+      const most = stream === "screen" ? SCREEN_BUDGET : budget;
+      Object.assign(parameters.encodings[0], encoding(layer ?? "high", most, height));
       senders.video.setParameters(parameters).catch(() => {});
     }
   }

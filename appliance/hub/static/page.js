@@ -19,6 +19,7 @@ import { audioContext } from "./meter.js";
 import { inbound, outbound } from "./quality.js";
 import { nameOf } from "./roster.js";
 import * as settings from "./settings.js";
+import { SharedScreen } from "./shared-screen.js";
 import { ending } from "./sentences.js";
 import { toast } from "./toasts.js";
 import { View } from "./view.js";
@@ -33,6 +34,7 @@ let { token, secret } = settings.takeInvitation(room);
 let call = null;
 let view = null;
 let media = null;
+const screen = new SharedScreen();
 let control = null;
 let me = ""; // our name
 
@@ -75,12 +77,12 @@ async function join(seen) {
   const profile = query.get("profile") === "live" ? "live" : "rtc";
   const frames = new Frames(secret);
   frames.addEventListener("sei", ({ detail: { stream, ...message } }) => heardSei(stream, message));
-  call = new Call({ url, room, profile, credentials: credentials(), media, codec: query.get("codec") ?? "", frames });
+  call = new Call({ url, room, profile, credentials: credentials(), media, screen, codec: query.get("codec") ?? "", frames });
   $("encrypted").hidden = !frames.isEncrypted;
   call.addEventListener("ended", ({ detail }) => ended(detail.code, detail.message));
   $("ended").hidden = true;
   $("room").hidden = false;
-  view = new View(call, media, { speaker: settings.load().speaker, userName: me, seen });
+  view = new View(call, media, screen, { speaker: settings.load().speaker, userName: me, seen });
   control = new Control(call, media, {
     name: me,
     named: (name) => {
@@ -178,6 +180,17 @@ async function toggleAndKeep(kind) {
   settings.save({ [`${kind}Muted`]: media.muted[kind] });
 }
 
+async function shareScreen() {
+  if (screen.isShared) return screen.stop();
+  try {
+    await screen.start();
+  } catch (error) {
+    toast(_("screen.failed", { why: error.message }));
+  }
+}
+
+screen.addEventListener("stopped", () => toast(_("screen.stopped")));
+
 async function leave() {
   await Promise.race([control?.leave(), new Promise((resolve) => setTimeout(resolve, FAREWELL_MS))]);
   await call?.leave();
@@ -211,7 +224,7 @@ const inspector = Object.freeze({
   },
   get local() {
     const { audio, video } = media?.muted ?? {};
-    return { audioMuted: audio, videoMuted: video, problems: { ...media?.problems }, level: call?.level, quality: call?.uplink.level };
+    return { audioMuted: audio, videoMuted: video, screen: screen.isShared, problems: { ...media?.problems }, level: call?.level, quality: call?.uplink.level };
   },
   get peers() {
     return (call?.remotes ?? []).map((remote) => ({
@@ -253,6 +266,7 @@ Object.defineProperty(window, "room", { value: inspector });
 
 $("mic").addEventListener("click", () => void toggleAndKeep("audio"));
 $("camera").addEventListener("click", () => void toggleAndKeep("video"));
+$("screen").addEventListener("click", () => void shareScreen());
 $("devices").addEventListener("click", openDevices);
 $("leave").addEventListener("click", () => void leave());
 $("again").addEventListener("click", () => void start({ direct: true }));

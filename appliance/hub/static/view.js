@@ -4,6 +4,7 @@ import { $, attribute, put } from "./dom.js";
 import { presentation, shape } from "./layout.js";
 import { nameOf } from "./roster.js";
 import { deviceProblem, stateWords } from "./sentences.js";
+import { SharedScreen } from "./shared-screen.js";
 import { Tile } from "./tile.js";
 import { toast } from "./toasts.js";
 import { _, counted } from "./words.js";
@@ -64,15 +65,17 @@ export class View {
   #tiles = new Map();
   #call;
   #media;
+  #screen;
   #speaker;
   #userName;
   #abort = new AbortController();
   #resize;
 
   /** `seen`: the lobby has told of the devices' problems already. */
-  constructor(call, media, { speaker, userName, seen }) {
+  constructor(call, media, screen, { speaker, userName, seen }) {
     this.#call = call;
     this.#media = media;
+    this.#screen = screen;
     this.#speaker = speaker;
     this.#userName = userName;
     $("room-problems").replaceChildren();
@@ -137,6 +140,9 @@ export class View {
     const { listens, forced } = call.standing;
     put($("listening"), "hidden", !listens);
     put($("devices"), "hidden", listens);
+    put($("screen"), "hidden", listens || !SharedScreen.isPossible);
+    attribute($("screen"), "aria-pressed", String(this.#screen.isShared));
+    put($("screen").querySelector("span"), "textContent", _(this.#screen.isShared ? "screen.stop" : "screen.share"));
     for (const [id, kind] of [["mic", "audio"], ["camera", "video"]]) {
       put($(id), "hidden", listens);
       const why = forced[kind] ? _(`forced.${kind}_kept`) : "";
