@@ -64,7 +64,8 @@ def page_headers(host: str) -> dict[str, str]:
     )
     return {
         "Content-Security-Policy": policy,
-        "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), autoplay=(self), geolocation=(), payment=(), usb=()",
+        "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), autoplay=(self), "
+        "geolocation=(), payment=(), usb=()",
         "Cross-Origin-Opener-Policy": "same-origin",
         "X-Frame-Options": "DENY",
     }
