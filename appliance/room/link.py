@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 
-from appliance.errors import RtcError, rtc_error
+from appliance.errors import InvalidArgumentError, RtcError, RtcErrorCode, rtc_error
 from appliance.room.backoff import Heartbeat
 from appliance.room.options import RoomOptions
 from appliance.room.signaling import MAX_MESSAGE_BYTES, ClientMessage, HubMessage, decode_hub, encode
@@ -129,6 +129,8 @@ class Link:
         finally:
             self._replies.pop(request_id, None)
         if isinstance(message, Error):
+            if message.code == RtcErrorCode.MESSAGE_MALFORMED:  # we wrote it, out of what our caller gave
+                raise InvalidArgumentError(message.message)
             raise rtc_error(message.code, message.message)
         if not isinstance(message, reply):
             raise RtcError(f"the hub answered {type(message).__name__}, not {reply.__name__}")
@@ -143,11 +145,15 @@ class Link:
             return await asyncio.shield(self._resync)
 
     def send(self, message: ClientMessage) -> None:
-        """Queue `message`. Raises `LinkLostError` when the link is lost."""
+        """Queue `message`. Raises `LinkLostError` when the link is lost, `InvalidArgumentError` for what is no text."""
         if self._lost is not None:
             raise LinkLostError(self._lost)
         try:
-            self._outgoing.put_nowait(encode(message))
+            text = encode(message)
+        except UnicodeEncodeError as exc:
+            raise InvalidArgumentError(f"no text: {exc.reason} at {exc.start}") from exc
+        try:
+            self._outgoing.put_nowait(text)
         except asyncio.QueueFull:
             self._lose(f"{MAX_WAITING} messages wait to be sent")
             raise LinkLostError(f"{MAX_WAITING} messages wait to be sent") from None

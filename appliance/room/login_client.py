@@ -113,7 +113,7 @@ class LoginClient:
 
     # --- presence
 
-    async def subscribe_peers_online(self, user_ids: Iterable[str]) -> None:
+    async def subscribe_peers_online(self, user_ids: Iterable[str | int]) -> None:
         """Be told whether these users are online, now and at every change, until the logout (U81).
 
         Raises `InvalidArgumentError` for over 512 ids in all, `NotLoggedInError`, `RateLimitError`.
@@ -121,7 +121,7 @@ class LoginClient:
         self._check_alive("subscribe_peers_online")
         await self._presence.subscribe(user_ids)
 
-    async def unsubscribe_peers_online(self, user_ids: Iterable[str]) -> None:
+    async def unsubscribe_peers_online(self, user_ids: Iterable[str | int]) -> None:
         """Those that were not subscribed are fine."""
         self._check_alive("unsubscribe_peers_online")
         await self._presence.unsubscribe(user_ids)

@@ -30,7 +30,7 @@ class Presence:
         login.on_seated(self._seated)
         login.on_logout(self._statuses.clear)
 
-    async def subscribe(self, user_ids: Iterable[str]) -> None:
+    async def subscribe(self, user_ids: Iterable[str | int]) -> None:
         wanted = _checked(user_ids, "subscribe_peers_online")
         total = len(self._statuses.keys() | set(wanted))
         if total > MAX_PRESENCE_IDS:
@@ -46,8 +46,9 @@ class Presence:
                 self._statuses.pop(user_id, None)
             raise
 
-    async def unsubscribe(self, user_ids: Iterable[str]) -> None:
-        unwanted = [user_id for user_id in user_ids if user_id in self._statuses]
+    async def unsubscribe(self, user_ids: Iterable[str | int]) -> None:
+        wished = _listed(user_ids, "unsubscribe_peers_online")
+        unwanted = [user_id for user_id in wished if user_id in self._statuses]
         if unwanted:
             await self._login.request(
                 "unsubscribe_peers_online",
@@ -80,8 +81,14 @@ class Presence:
             self._emit(PeersOnlineChanged(statuses=changed))
 
 
-def _checked(user_ids: Iterable[str], operation: str) -> list[str]:
-    wanted = list(dict.fromkeys(str(user_id) for user_id in user_ids))
+def _listed(user_ids: Iterable[str | int], operation: str) -> list[str]:
+    if isinstance(user_ids, str):
+        raise InvalidArgumentError(f"{user_ids!r} is one id; a list of them is wanted", operation=operation)
+    return list(dict.fromkeys(str(user_id) for user_id in user_ids))
+
+
+def _checked(user_ids: Iterable[str | int], operation: str) -> list[str]:
+    wanted = _listed(user_ids, operation)
     if not wanted:
         raise InvalidArgumentError("no user id at all", operation=operation)
     for user_id in wanted:

@@ -42,22 +42,24 @@ InvitationFailure = Literal["", "peer-offline", "peer-no-response", "expired", "
 
 
 def check_size(text: str, most: int, what: str, operation: str = "") -> None:
-    """Its size in UTF-8, which no schema says. Raises `InvalidArgumentError`."""
-    size = _utf8_bytes(text)
+    """Its size in UTF-8, which no schema says. Raises `InvalidArgumentError`, for half a surrogate pair too."""
+    size = _utf8_bytes(text, what, operation)
     if size > most:
         raise InvalidArgumentError(f"{what} of {size} bytes; at most {most} are allowed", operation=operation)
 
 
 def check_user_id(user_id: str, operation: str = "") -> None:
     """The id of somebody else, never empty. Raises `InvalidArgumentError`."""
-    if not 0 < _utf8_bytes(user_id) <= MAX_USER_ID_BYTES:
-        raise InvalidArgumentError(
-            f"user id {user_id!r}: 1 to {MAX_USER_ID_BYTES} bytes are allowed", operation=operation
-        )
+    what = f"user id {user_id!r}"
+    if not 0 < _utf8_bytes(user_id, what, operation) <= MAX_USER_ID_BYTES:
+        raise InvalidArgumentError(f"{what}: 1 to {MAX_USER_ID_BYTES} bytes are allowed", operation=operation)
 
 
-def _utf8_bytes(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
+def _utf8_bytes(text: str, what: str, operation: str) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError as exc:
+        raise InvalidArgumentError(f"{what} is no text: {exc.reason} at {exc.start}", operation=operation) from exc
 
 
 class Login(Message, frozen=True, tag="login"):

@@ -150,6 +150,8 @@ async def test_what_is_refused_changes_nothing() -> None:
         assert invitation.state == "IDLE"
         with pytest.raises(InvalidArgumentError, match="8194 bytes"):
             a.client.create_invitation("b", "ü" * 4097)
+        with pytest.raises(InvalidArgumentError, match="no text"):
+            a.client.create_invitation("b", "\ud800")
         for nobody in ("", "ü" * 33):
             with pytest.raises(InvalidArgumentError, match="1 to 64 bytes"):
                 a.client.create_invitation(nobody)

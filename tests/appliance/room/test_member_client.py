@@ -244,8 +244,11 @@ async def test_who_may_not_moderate() -> None:
         for refused in (a.client.kick("b"), a.client.mute_peer("b"), a.client.disband()):
             with pytest.raises(RoleError):
                 await refused
-        with pytest.raises(InvalidArgumentError):
-            await b.client.kick("b")
+        for nonsense in (b.client.kick("b"), b.client.kick("a", "x" * 300), b.client.ban("a", seconds=-1)):
+            with pytest.raises(InvalidArgumentError):
+                await nonsense
+        with pytest.raises(InvalidArgumentError, match="no text"):
+            await b.client.set_user_name("half of \ud83d")
         with pytest.raises(RtcError, match="nobody called"):
             await b.client.kick("c")
         await b.client.set_client_role("audience")

@@ -47,6 +47,8 @@ async def test_one_byte_too_many_is_refused_and_the_next_goes_through() -> None:
             await a.client.send_peer_message("b", BIG + "x")
         with pytest.raises(InvalidArgumentError, match="1 to 64 bytes"):
             await a.client.send_peer_message("ü" * 33, "whom?")
+        with pytest.raises(InvalidArgumentError, match="no text"):
+            await a.client.send_peer_message("b", "half of \ud83d")
         with pytest.raises(InvalidArgumentError, match="another user"):
             await a.client.send_peer_message("a", "me")
         assert await a.client.send_peer_message("b", "short")

@@ -76,12 +76,17 @@ async def test_what_is_refused_changes_nothing() -> None:
         with pytest.raises(NotLoggedInError):
             await a.client.subscribe_peers_online(["b"])
         await a.client.login("a")
-        for bad in ([], [""], ["x" * 65], [str(number) for number in range(513)]):
+        for bad in ([], [""], ["x" * 65], [str(number) for number in range(513)], "desk", ["\ud800"]):
             with pytest.raises(InvalidArgumentError):
                 await a.client.subscribe_peers_online(bad)
         assert told(a) == []
+        await a.client.subscribe_peers_online([42])
+        await a.heard(PeersOnlineChanged)
+        await a.client.unsubscribe_peers_online([42])
+        b = await home.joined("42")
+        await b.client.logout()
         await a.client.logout()
         await a.client.login("a")
         await a.client.subscribe_peers_online(["b"])
-        await a.heard(PeersOnlineChanged)
-        assert told(a) == [{"b": "OFFLINE"}]
+        await a.heard(PeersOnlineChanged, 2)
+        assert told(a) == [{"42": "OFFLINE"}, {"b": "OFFLINE"}]
