@@ -24,6 +24,11 @@ const device = (kind) => (fields) =>
     : say("device_gone", { device: _(`panel.${kind}`), why: fields.message });
 const because = (key) => (fields) => [say(key), fields.message || fields.reason].filter(Boolean).join(": ");
 
+function callWords({ phase, peer_id: userId, peer_name: name, calling, reason }) {
+  const who = name || userId || calling.join(_("common.comma"));
+  return phase === "idle" ? say("call_over", { why: reason ?? "" }) : say(`call_${phase}`, { name: who });
+}
+
 // null: says nothing to a person.
 const WORDS = {
   "connection-state-changed": (fields) =>
@@ -49,6 +54,14 @@ const WORDS = {
   "camera-changed": device("camera"),
   "recording-device-changed": device("microphone"),
   "playback-device-changed": device("speaker"),
+  "call-changed": callWords,
+  "missed-calls-changed": ({ count }) => say("missed_calls", { count }),
+  "invitation-received": () => null, // what becomes of it, call-changed says
+  "invitation-received-by-peer": () => null,
+  "invitation-accepted": () => null,
+  "invitation-refused": () => null,
+  "invitation-canceled": () => null,
+  "invitation-failed": () => null,
   "kicked": because("kicked"),
   "room-closed": because("closed"),
   "error": (fields) => fields.error.message,

@@ -69,3 +69,6 @@ async def test_the_configured_peers_are_rung(tmp_path: Path) -> None:
         await expect(page.locator("#call-now")).to_have_text("desk 不在线。")
         assert (await unit.state())["call"]["reason"] == "unreachable"
         assert await violations(page) == []
+        await page.goto(f"{unit.url}/panel")
+        await expect(page.locator("#events")).to_contain_text("正在呼叫 desk")
+        await expect(page.locator("#events")).to_contain_text("呼叫结束：unreachable")
