@@ -6,6 +6,7 @@ what somebody else of a group has answered.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +21,11 @@ from appliance.room.signaling_login import (
     Ok,
 )
 
+logger = logging.getLogger(__name__)
+
 MAX_OF_ONE = 100  # calls of one callee; the oldest go first
-MAX_CALLEES = 256
+MAX_CALLEES = 4096
+MAX_BEGUN = 256  # callees of whom one caller was the first to be missed: nobody alone fills the book for all
 
 
 class MissedCalls(Feature):
@@ -33,6 +37,7 @@ class MissedCalls(Feature):
         self._record = record
         self._wall_s = wall_s
         self._missed: dict[str, list[MissedInvitation]] = {}
+        self._overflowed = False
 
     def receive(self, seat: Seat, message: Any, now_s: float) -> list[Output]:
         if isinstance(message, ListMissedInvitations):
@@ -42,13 +47,19 @@ class MissedCalls(Feature):
         return seat.to(Ok(id=message.id), durable=True)
 
     def add(self, callee: str, caller: str, caller_name: str, content: str) -> None:
-        if callee not in self._missed and len(self._missed) >= MAX_CALLEES:
+        if callee not in self._missed and not self._has_room(caller):
+            logger.log(logging.DEBUG if self._overflowed else logging.WARNING, "missed calls: no room for %r's", caller)
+            self._overflowed = True
             return
         call = MissedInvitation(
             sender=caller, sender_name=caller_name, content=content, at_ms=round(self._wall_s() * 1000)
         )
         self.restore(callee, call)
         self._record(CallMissed(callee, call))
+
+    def _has_room(self, caller: str) -> bool:
+        begun = sum(calls[0].sender == caller for calls in self._missed.values())
+        return len(self._missed) < MAX_CALLEES and begun < MAX_BEGUN
 
     def restore(self, callee: str, call: MissedInvitation) -> None:
         self._missed[callee] = [*self._missed.get(callee, []), call][-MAX_OF_ONE:]
