@@ -43,6 +43,13 @@ class TalkRequest(msgspec.Struct, forbid_unknown_fields=True):
     seconds: Annotated[float, Meta(ge=0.1, le=60)] = 5.0
 
 
+class VolumeRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """`volume`: of this user's sound here; 0 is silent, 100 as it comes."""
+
+    user_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    volume: Annotated[int, Meta(ge=0, le=100)]
+
+
 class ScreenRequest(msgspec.Struct, forbid_unknown_fields=True):
     shared: bool
 
@@ -124,6 +131,15 @@ class Api:
                 summary="Push to talk: hold the microphone's gate open for some seconds, and let go of it.",
                 body=TalkRequest,
                 answer=MuteAnswer,
+            ),
+            ApiRoute(
+                "POST",
+                "/api/volume",
+                self._volume,
+                scope="control",
+                summary="How loud one user of the room is played here, from now on.",
+                body=VolumeRequest,
+                answer=VolumeRequest,
             ),
             ApiRoute(
                 "POST",
@@ -212,6 +228,11 @@ class Api:
         who = f"api {request.remote}"
         await (self._session.talk.hold(who, wish.seconds) if wish.on else self._session.talk.release(who))
         return answer(MuteAnswer(mute_info(self._session)))
+
+    async def _volume(self, request: web.Request) -> web.Response:
+        wish = await read_body(request, VolumeRequest, '{"user_id": "who", "volume": 0 to 100}')
+        self._session.set_remote_volume(wish.user_id, wish.volume)
+        return answer(wish)
 
     async def _join(self, request: web.Request) -> web.Response:
         await read_body(request, NoFields, "nothing or {}", may_be_empty=True)

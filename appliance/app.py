@@ -310,6 +310,7 @@ class _Unit(Server):
                 near_end=NearEndSettings(
                     audio.duplex, audio.echo_cancellation, audio.noise_suppression, audio.gain_control
                 ),
+                low_delay=audio.low_delay,
             ),
             options=RoomOptions(leave_timeout_s=LEAVE_S, ssl=self.client_tls if is_own else pinned(room.fingerprint)),
         )

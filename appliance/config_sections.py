@@ -156,6 +156,13 @@ class Audio(Section, frozen=True):
     ] = True
     noise_suppression: Annotated[int, Meta(ge=0, le=3, description="Strength; 0: off.")] = 1
     gain_control: Annotated[bool, Meta(description="Bring quiet and loud voices to one level.")] = True
+    low_delay: Annotated[
+        bool,
+        Meta(
+            description="Packets of 10 ms in place of 20: heard 10 ms sooner, for twice the packets and two thirds "
+            "more on the network."
+        ),
+    ] = False
 
 
 class Video(Section, frozen=True):

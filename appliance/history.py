@@ -134,9 +134,6 @@ class History:
             return
         if (rtt_ms := _rtt_ms(quality)) is not None:
             playout.trace.add("network", rtt_ms / 2000)
-        for stats in playout.stats().values():
-            if stats.packets:
-                playout.trace.add("audio-buffer", stats.delay_ms / 1000)
         for device in devices.stats():
             if device.kind == "speaker" and device.sound is not None:
                 playout.trace.add("audio-play", device.sound.latency_ms / 1000)

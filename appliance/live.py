@@ -24,6 +24,7 @@ _KEYS: dict[str, Part | None] = {
     "audio.echo_cancellation": "near-end",
     "audio.noise_suppression": "near-end",
     "audio.gain_control": "near-end",
+    "audio.low_delay": "near-end",
     "gpio.driver": None,  # the virtual panel comes with a page
     "wifi.country": "country",
 }

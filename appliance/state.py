@@ -91,6 +91,7 @@ class VideoInfo(msgspec.Struct, frozen=True, kw_only=True):
 class TrackInfo(msgspec.Struct, frozen=True, kw_only=True):
     muted: bool
     level: int | None = None  # received volume 0..100, of audio that comes in
+    volume: int | None = None  # how loud audio is played here, 0 to 100: as it comes
 
 
 class PeerInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,7 +165,7 @@ def describe(
         sound=_sound(session),
         video=_video(bus),
         network_quality=_quality(session, bus),
-        peers=tuple(_peer(user) for user in session.peers.values()),
+        peers=tuple(_peer(user, session.volume(user.user_id)) for user in session.peers.values()),
         leds=dict(leds),
         stages=stages(session),
         health=dict(health),
@@ -243,11 +244,13 @@ def _quality(session: Session, bus: Bus) -> QualityInfo:
     )
 
 
-def _peer(user: RemoteUser) -> PeerInfo:
+def _peer(user: RemoteUser, volume: int) -> PeerInfo:
     main = user.streams.get("main")
     audio = video = None
     if main is not None and main.has_audio:
-        audio = TrackInfo(muted=main.is_muted("audio"), level=main.audio.level if main.audio is not None else None)
+        audio = TrackInfo(
+            muted=main.is_muted("audio"), level=main.audio.level if main.audio is not None else None, volume=volume
+        )
     if main is not None and main.has_video:
         video = TrackInfo(muted=main.is_muted("video"))
     return PeerInfo(user_id=user.user_id, user_name=user.user_name, role=user.role, audio=audio, video=video)

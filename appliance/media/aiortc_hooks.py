@@ -69,7 +69,7 @@ _NTP_AT_ZERO_S = (_epoch - aiortc.clock.NTP_EPOCH).total_seconds()
 
 
 def install(ice_addresses: Sequence[str] = (), *, loopback: bool = False) -> None:
-    """Monotonic clocks, fast consent checks, our host addresses, Opus with FEC, no public STUN server. Idempotent.
+    """Monotonic clocks, fast consent checks, our host addresses, Opus with FEC and DTX, no public STUN. Idempotent.
 
     `ice_addresses`: the only addresses to offer; empty: all of this machine. `loopback` offers 127.0.0.1 beside them.
     """
@@ -77,7 +77,7 @@ def install(ice_addresses: Sequence[str] = (), *, loopback: bool = False) -> Non
     _install_ice(tuple(ice_addresses), loopback=loopback)
     receivers: Any = aiortc.rtcrtpreceiver
     receivers.decoder_worker = _decoder_worker
-    aiortc.codecs.CODECS["audio"][0].parameters = {"minptime": 10, "useinbandfec": 1}
+    aiortc.codecs.CODECS["audio"][0].parameters = {"minptime": 10, "useinbandfec": 1, "usedtx": 1}
     _install_transport_feedback()
 
 

@@ -1,4 +1,8 @@
-"""The microphone's way out: gate -> level -> Opus, once for everybody. All of it in the microphone's own thread."""
+"""The microphone's way out: gate -> level -> Opus, once for everybody. All of it in the microphone's own thread.
+
+In silence, and behind a shut gate after 0.2 s of it, little is sent (DTX): one packet that says so, then one every
+400 ms, so that no receiver takes a quiet room for a lost link.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,15 @@ import numpy as np
 
 from appliance.media.frames import AUDIO_CLOCK_HZ, CodedFrame
 from appliance.media.gate import Gate
-from appliance.media.opus_encoder import FRAME_FRAMES, OpusEncoder
+from appliance.media.opus_encoder import BITRATE_BPS, FRAME_FRAMES, OpusEncoder, is_silence
 from appliance.media.trace import Trace
 from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, Samples
-from hw.level import SILENCE_DBOV, Meter, dbov
+from hw.level import Meter, dbov_of, mean_square
 
 BLOCK_S = BLOCK_FRAMES / SAMPLE_RATE_HZ
 GAP_S = 0.1  # a capture time further ahead than this means that sound is missing, not late
+_QUIET_POWER = 1e-5  # -50 dBov: nobody speaks (hw/level.py)
+_SILENCE: Samples = np.zeros(BLOCK_FRAMES, np.int16)
 _DRIFT_SHARE = 0.01  # of the offset taken into the reference with each frame: follows a sound card's clock
 
 Post = Callable[[int, CodedFrame], None]  # epoch of the gate, frame; called in the microphone's thread
@@ -48,19 +54,24 @@ class SampleClock:
 
 
 class AudioOut:
-    """`gate`, `loss` and `wanted` are set on the event loop and read in the microphone's thread, each in one step."""
+    """The plain attributes are set on the event loop and read in the microphone's thread, each in one step."""
 
     def __init__(self, post: Post, trace: Trace | None = None) -> None:
         self.gate = Gate()
         self.loss = 0.0  # worst of all legs, 0..1
+        self.bitrate_bps = BITRATE_BPS
+        self.frame_frames = FRAME_FRAMES  # of the packets to come: 480 or 960
         self.wanted = False  # somebody taps
+        self.newcomer = False  # somebody taps who has got nothing yet: the next packet goes out, silent or not
         self._post = post
         self._trace = trace or Trace()
         self._clock = SampleClock()
         self._meter = Meter()
         self._encoder: OpusEncoder | None = None
         self._epoch = 0
-        self._half: Samples | None = None
+        self._pausing = False  # what is silent has been said to be
+        self._first: Samples | None = None  # block of a packet
+        self._first_power = 0.0
 
     @property
     def dbov(self) -> float:
@@ -79,33 +90,48 @@ class AudioOut:
         passes = gate.passes(first_s)
         if gate.epoch != self._epoch:
             # Nothing of what was said before may be left in a predictor, a buffer or a meter.
-            self._epoch, self._encoder, self._half, self._meter = gate.epoch, None, None, Meter()
-        samples = block.samples if passes else np.zeros(BLOCK_FRAMES, np.int16)
-        level_dbov = dbov(samples) if passes else SILENCE_DBOV
-        self._meter.feed(level_dbov, BLOCK_S)
+            self._epoch, self._encoder, self._first, self._meter = gate.epoch, None, None, Meter()
+        samples, power = (block.samples, mean_square(block.samples)) if passes else (_SILENCE, 0.0)
+        self._meter.feed(dbov_of(power), BLOCK_S)
         if not self.wanted:
-            self._encoder = self._half = None
-            return
-        if self._half is None:
-            self._half = samples.copy()  # a driver may use its buffer again
-            return
-        sound = np.concatenate((self._half, samples))
-        self._half = None
+            self._encoder = self._first = None
+        elif self._first is not None:
+            sound, power = np.concatenate((self._first, samples)), (self._first_power + power) / 2
+            self._first = None
+            self._encode(sound, power, first_s - BLOCK_S)
+        elif self.frame_frames == BLOCK_FRAMES:
+            self._encode(samples, power, first_s)
+        else:
+            self._first = samples.copy()  # a driver may use its buffer again
+            self._first_power = power
+
+    def _encode(self, sound: Samples, power: float, captured_s: float) -> None:
         if self._encoder is None:
             self._encoder = OpusEncoder()
         self._encoder.expect_loss(self.loss)
-        started_s = first_s - BLOCK_S
+        self._encoder.aim(self.bitrate_bps)
+        self._encoder.may_pause(power < _QUIET_POWER)
         encoding_s = time.monotonic()
         payload = self._encoder.encode(sound)
         self._trace.since("audio-encode", encoding_s)
+        timestamp = self._clock.stamp(captured_s, sound.size)
+        silent, pausing = is_silence(payload), self._pausing
+        self._pausing = silent
+        if silent and pausing and not self.newcomer:
+            return
+        self.newcomer = False
         frame = CodedFrame(
             data=payload,
-            timestamp=self._clock.stamp(started_s, FRAME_FRAMES),
+            timestamp=timestamp,
             keyframe=True,
-            audio_level=rfc6464(dbov(sound)) if passes else 127,
-            captured_s=started_s,
+            audio_level=rfc6464(dbov_of(power)),
+            captured_s=captured_s,
         )
-        self._post(gate.epoch, frame)
+        self._post(self._epoch, frame)
+
+
+def packet_frames(*, low_delay: bool) -> int:
+    return BLOCK_FRAMES if low_delay else FRAME_FRAMES
 
 
 def rfc6464(level_dbov: float) -> int:

@@ -34,6 +34,7 @@ MAX_TARGET_S = 0.200
 MAX_DELAY_S = 0.300  # over this, packets are dropped instead of played late
 TOLERANCE_S = 0.001  # under the target, and a thirtieth of the jitter; three times that over it
 WINDOW_S = 4.0  # how long a late packet is remembered
+PAUSED_WINDOW_S = 20.0  # the same where the sender pauses so much (DTX) that there are few packets to go by
 EXEMPT = 0.05  # of the window: late packets there are not waited for
 GUARD_STEP_S = 0.005
 MAX_GUARD_S = 0.040
@@ -43,6 +44,8 @@ RESTART_S = 2.0  # the same in time
 LATE_RUN = 25  # so many late packets in a row are a sender that began anew
 
 _SLICE_S = 0.1
+_SLICE_PACKETS = 3
+_SLICES = round(WINDOW_S / _SLICE_S)
 _MAX_PACKETS = 160  # 300 ms of 2.5 ms packets, and some
 _MAX_LOST_FRAMES = 5_760  # 120 ms, the longest Opus packet
 
@@ -73,9 +76,10 @@ class Lost:
 
 @dataclass(slots=True)
 class _Slice:
-    """The least and the most transit (arrival less timestamp) of the packets in 100 ms."""
+    """The least and the most transit (arrival less timestamp) of the packets in 100 ms, and of three at least."""
 
     start_s: float
+    count: int
     least_s: float
     most_s: float
 
@@ -162,15 +166,18 @@ class JitterBuffer:
 
     def _observe(self, arrival_s: float, transit_s: float) -> None:
         slices = self._slices
-        if slices and arrival_s < slices[-1].start_s + _SLICE_S:
-            slices[-1].least_s = min(slices[-1].least_s, transit_s)
-            slices[-1].most_s = max(slices[-1].most_s, transit_s)
+        newest = slices[-1] if slices else None
+        if newest is not None and (arrival_s < newest.start_s + _SLICE_S or newest.count < _SLICE_PACKETS):
+            newest.count += 1
+            if newest.least_s <= transit_s <= newest.most_s:
+                return  # nothing new: most packets of a slice
+            newest.least_s, newest.most_s = min(newest.least_s, transit_s), max(newest.most_s, transit_s)
         else:
-            slices.append(_Slice(arrival_s, transit_s, transit_s))
-        while slices[0].start_s < arrival_s - WINDOW_S:
-            slices.popleft()
-        self._base_s = min(part.least_s for part in slices)
-        worst = sorted(part.most_s for part in slices)
+            slices.append(_Slice(arrival_s, 1, transit_s, transit_s))
+            while slices[0].start_s < arrival_s - (WINDOW_S if len(slices) > _SLICES else PAUSED_WINDOW_S):
+                slices.popleft()
+        self._base_s = min([part.least_s for part in slices])
+        worst = sorted([part.most_s for part in slices])
         spread_s = worst[max(0, len(worst) - 1 - math.ceil(EXEMPT * len(worst)))] - self._base_s
         if arrival_s > self._guard_until_s and self._guard_s > 0.0:
             self._guard_s = max(0.0, self._guard_s - GUARD_STEP_S)
@@ -179,6 +186,11 @@ class JitterBuffer:
         self._tolerance_s = TOLERANCE_S + spread_s / 30
 
     # --- out
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is a packet that has not been played."""
+        return bool(self._packets)
 
     def pop(self, play_s: float, early_s: float = 0.0) -> Packet | Lost | None:
         """What follows in a stream whose next sample is played at `play_s`, asked for `early_s` before that.
@@ -191,24 +203,28 @@ class JitterBuffer:
                 self._discard_first()
                 continue
             first = min(self._packets)
-            gap = self._times[first] - self._next_ts
-            if self._next is None or (first == self._next and gap > 0):
+            missing = 0 if self._next is None else first - self._next
+            lost_frames = self._lost_frames(first, missing) if missing else 0
+            begin_ts = self._times[first] - missing * lost_frames
+            if self._next is None or begin_ts > self._next_ts:
                 # A beginning, or the sender paused (DTX): start afresh, at the target.
-                if pull_s < self._base_s + self._times[first] / CLOCK_HZ + self.target_s:
+                if pull_s < self._base_s + begin_ts / CLOCK_HZ + self.target_s:
                     return None
-            elif first > self._next:
+                self._next_ts = begin_ts
+                self._starving = False
+            if missing:
                 if self.delay_s(pull_s) < self.target_s - self._tolerance_s:
                     break
                 self._starving = False
-                lost = self._lose_next(first, gap, self._excess_s(play_s, early_s, 0.0))
+                lost = self._lose_next(first, lost_frames, self._excess_s(play_s, early_s, 0.0))
                 if lost.play_frames == 0 and lost.fec is None:
                     continue
                 return lost
-            elif self._starving:
+            if self._starving:
                 self.underruns += 1
                 self._guard_s = min(MAX_GUARD_S, self._guard_s + GUARD_STEP_S)
                 self._guard_until_s = play_s + GUARD_HOLD_S
-            self._starving = False
+                self._starving = False
             packet = self._packets.pop(first)
             self._next, self._next_ts = first + 1, self._times.pop(first) + packet.frames
             return packet
@@ -216,7 +232,7 @@ class JitterBuffer:
         return None
 
     def delay_s(self, play_s: float) -> float:
-        """Delay of the sample that is played at `play_s`; 0 before the first one."""
+        """Delay of the sample that is played at `play_s`; 0 before the first one. It grows on while none comes."""
         return 0.0 if self._next is None else play_s - self._base_s - self._next_ts / CLOCK_HZ
 
     def excess_s(self, play_s: float, early_s: float = 0.0) -> float:
@@ -244,11 +260,11 @@ class JitterBuffer:
         """Whether the first packet is better dropped; the last one never is, and before the start no delay is kept."""
         if len(self._packets) < 2:
             return False
-        if self._next is not None:
-            return self.delay_s(play_s) > MAX_DELAY_S and self.buffered_s > 0.0 and self.delay_s(play_s) > self.target_s
         first = min(self._packets)
-        end_s = (self._times[first] + self._packets[first].frames) / CLOCK_HZ
-        return play_s - self._base_s - end_s > self.target_s + BLOCK_S
+        delay_s = play_s - self._base_s - self._times[first] / CLOCK_HZ
+        if self._next is not None:
+            return delay_s > MAX_DELAY_S
+        return delay_s - self._packets[first].frames / CLOCK_HZ > self.target_s + BLOCK_S
 
     def _discard_first(self) -> None:
         first = min(self._packets)
@@ -257,14 +273,16 @@ class JitterBuffer:
         if self._next is not None:
             self._next, self._next_ts = first + 1, timestamp + packet.frames
 
-    def _lose_next(self, first: int, gap: int, excess_s: float) -> Lost:
+    def _lost_frames(self, first: int, missing: int) -> int:
+        """How long each packet was that is missing before `first`; the rest of the time there was a pause."""
         assert self._next is not None
-        missing = first - self._next
-        frames = gap // missing // STEP_FRAMES * STEP_FRAMES
-        if not 0 < frames <= _MAX_LOST_FRAMES:  # a pause with a loss in it: its length doesn't matter
-            frames = self._packets[first].frames
-            self._next_ts = self._times[first] - missing * frames
-        fec = self._packets[first].payload if missing == 1 else None
+        share = (self._times[first] - self._next_ts) // missing // STEP_FRAMES * STEP_FRAMES
+        usual = min(_MAX_LOST_FRAMES, self._packets[first].frames)
+        return min(share, usual) if share > 0 else usual
+
+    def _lose_next(self, first: int, frames: int, excess_s: float) -> Lost:
+        assert self._next is not None
+        fec = self._packets[first].payload if first - self._next == 1 else None
         spare = max(0, round(excess_s * CLOCK_HZ))
         played = min(frames, spare // STEP_FRAMES * STEP_FRAMES)
         self.lost += 1

@@ -65,7 +65,7 @@ class Report:
     at_s: float
 
 
-def merge_loss(reports: Iterable[Report], now_s: float) -> float:
-    """The worst leg's loss, 0..1."""
-    fresh = (report.value for report in reports if now_s - report.at_s <= REPORT_LIFE_S)
-    return max(0.0, min(1.0, max(fresh, default=0.0)))
+def merge_loss(reports: Iterable[Report], now_s: float) -> float | None:
+    """The worst leg's loss, 0..1; None while nobody reports."""
+    worst = max((report.value for report in reports if now_s - report.at_s <= REPORT_LIFE_S), default=None)
+    return None if worst is None else max(0.0, min(1.0, worst))

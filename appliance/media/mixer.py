@@ -32,9 +32,12 @@ class Mixer:
 
     def mix(self, sounds: Iterable[Sound]) -> Samples:
         """The limited sum, int16 of shape (480,); silence of nothing."""
-        total = np.zeros(BLOCK_FRAMES, np.float32)
+        total: Sound | None = None
         for sound in sounds:
-            total += sound
+            total = sound if total is None else total + sound
+        if total is None:
+            self._gain = 1.0
+            return np.zeros(BLOCK_FRAMES, np.int16)
         return (self._limit(total) * 32_767.0).astype(np.int16)
 
     def _limit(self, total: Sound) -> Sound:

@@ -1,4 +1,4 @@
-"""48 kHz mono sound to Opus with in-band FEC (RFC 6716, RFC 7587 section 3.3)."""
+"""48 kHz mono sound to Opus with in-band FEC and DTX (RFC 6716, RFC 7587 sections 3.1.3 and 3.3)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from appliance.media.libopus import checked, library
 from hw import SAMPLE_RATE_HZ, Samples
 
 FRAME_FRAMES = 960  # 20 ms
-BITRATE_BPS = 32_000
+FRAME_SIZES = (480, 960)  # 10 ms come sooner, and cost twice the packets
+BITRATE_BPS = 32_000  # until somebody says what the links carry
+MIN_BITRATE_BPS, MAX_BITRATE_BPS = 24_000, 48_000
 COMPLEXITY = 5  # of 0..10: libwebrtc's choice on ARM
 MIN_LOSS = 0.10  # FEC must be there before the first loss is reported; under 8 % libopus sends none at 32 kbit/s
 MAX_LOSS = 0.25  # libopus trades no more quality for FEC above this
@@ -20,9 +22,16 @@ _SET_BITRATE = 4002
 _SET_COMPLEXITY = 4010
 _SET_INBAND_FEC = 4012
 _SET_PACKET_LOSS_PERC = 4014
+_SET_DTX = 4016
 _SET_SIGNAL = 4024
 _SIGNAL_VOICE = 3001
 _MAX_BYTES = 1275  # the longest Opus frame, RFC 6716 section 3.2.1
+_SILENT_BYTES = 2  # opus.h: a packet of no more need not be sent
+
+
+def is_silence(payload: bytes) -> bool:
+    """Whether this packet only says that nothing is said (DTX): the first of a pause is worth sending, no more."""
+    return len(payload) <= _SILENT_BYTES
 
 
 class OpusEncoder:
@@ -33,9 +42,10 @@ class OpusEncoder:
         error = ctypes.c_int()
         self._state = self._library.opus_encoder_create(SAMPLE_RATE_HZ, 1, _VOIP, ctypes.byref(error))
         checked(error.value)
-        self._loss_percent = 0
+        self._loss_percent = self._bitrate_bps = 0
+        self._may_pause = False
         self._payload = ctypes.create_string_buffer(_MAX_BYTES)
-        self._set(_SET_BITRATE, bitrate_bps)
+        self.aim(bitrate_bps)
         self._set(_SET_COMPLEXITY, COMPLEXITY)
         self._set(_SET_SIGNAL, _SIGNAL_VOICE)
         self._set(_SET_INBAND_FEC, 1)
@@ -48,13 +58,25 @@ class OpusEncoder:
             self._loss_percent = percent
             self._set(_SET_PACKET_LOSS_PERC, percent)
 
+    def aim(self, bitrate_bps: int) -> None:
+        """The bit rate of what comes, on average of what is said."""
+        if bitrate_bps != self._bitrate_bps:
+            self._bitrate_bps = bitrate_bps
+            self._set(_SET_BITRATE, bitrate_bps)
+
+    def may_pause(self, quiet: bool) -> None:
+        """Whether what comes next is so quiet that libopus, which takes a steady tone for noise, may pause in it."""
+        if quiet != self._may_pause:
+            self._may_pause = quiet
+            self._set(_SET_DTX, int(quiet))
+
     def encode(self, samples: Samples) -> bytes:
-        """The Opus packet of 960 samples."""
-        if samples.shape != (FRAME_FRAMES,) or samples.dtype != np.int16:
-            raise ValueError(f"{FRAME_FRAMES} int16 samples are one frame, not {samples.shape} {samples.dtype}")
+        """The Opus packet of 480 or 960 samples; see `is_silence`. In a pause a whole one comes every 400 ms."""
+        if samples.ndim != 1 or samples.size not in FRAME_SIZES or samples.dtype != np.int16:
+            raise ValueError(f"480 or 960 int16 samples are one frame, not {samples.shape} {samples.dtype}")
         pcm = np.ascontiguousarray(samples)
-        size = self._library.opus_encode(self._state, pcm.ctypes.data, FRAME_FRAMES, self._payload, _MAX_BYTES)
-        return self._payload.raw[: checked(size)]
+        size = self._library.opus_encode(self._state, pcm.ctypes.data, pcm.size, self._payload, _MAX_BYTES)
+        return ctypes.string_at(self._payload, checked(size))
 
     def _set(self, request: int, value: int) -> None:
         checked(self._library.opus_encoder_ctl(self._state, request, ctypes.c_int32(value)))

@@ -23,7 +23,7 @@ import numpy as np
 from appliance.media.far_end import FarEnd
 from appliance.media.jitter import CLOCK_HZ
 from appliance.media.mixer import Mixer, Sound
-from appliance.media.remote_audio import AudioInStats, RemoteAudio
+from appliance.media.remote_audio import SILENCE, AudioInStats, RemoteAudio
 from appliance.media.trace import Trace
 from hw import BLOCK_FRAMES, HardwareError, Measured, Samples, Speaker
 from hw.level import SILENCE_DBOV, Meter, dbov
@@ -33,8 +33,8 @@ __all__ = ["AudioInStats", "Playout", "RemoteAudio"]
 
 _log = logging.getLogger(__name__)
 
+FULL_VOLUME = 100
 _BLOCK_S = BLOCK_FRAMES / CLOCK_HZ
-_SILENCE: Sound = np.zeros(BLOCK_FRAMES, np.float32)
 
 
 class Playout:
@@ -44,6 +44,7 @@ class Playout:
         self.on_device_lost: Callable[[HardwareError], None] = lambda error: None  # called on the loop
         self.trace = Trace()
         self.far_end = FarEnd()
+        self._volumes: dict[str, int] = {}  # 0..100 of the users that are not at 100
         self._mixer = Mixer()
         self._clock = PullClock()
         self._peers: tuple[RemoteAudio, ...] = ()
@@ -88,10 +89,25 @@ class Playout:
     def add(self, user_id: str) -> RemoteAudio:
         """A new stream in the mix, until its `close`."""
         audio = RemoteAudio(user_id, self.trace)
+        audio.gain = self.volume(user_id) / FULL_VOLUME
         with self._peers_lock:
             stays = self._peers if self._speaker is not None else (peer for peer in self._peers if not peer.closed)
             self._peers = (*stays, audio)
         return audio
+
+    def set_volume(self, user_id: str, volume: int) -> None:
+        """How loud this user is played, now and whenever it comes back: 0, silent, to 100, as it comes."""
+        if not 0 <= volume <= FULL_VOLUME:
+            raise ValueError(f"a volume of {volume}: 0 to {FULL_VOLUME}")
+        self._volumes.pop(user_id, None)
+        if volume != FULL_VOLUME:
+            self._volumes[user_id] = volume
+        for peer in self._peers:
+            if peer.user_id == user_id:
+                peer.gain = volume / FULL_VOLUME
+
+    def volume(self, user_id: str) -> int:
+        return self._volumes.get(user_id, FULL_VOLUME)
 
     def stats(self) -> dict[str, AudioInStats]:
         """Of each stream, by its user."""
@@ -143,7 +159,8 @@ class Playout:
             own = self._own
             if not own:
                 own.extend(self._repeated)
-            sounds = [self._render_peer(peer, play_s) for peer in peers] + ([own.popleft()] if own else [])
+            rendered = [self._render_peer(peer, play_s) for peer in peers] + ([own.popleft()] if own else [])
+            sounds = [sound for sound in rendered if sound is not SILENCE]
             mixed = self.far_end.play(self._mixer.mix(sounds))
             self._meter.feed(dbov(mixed) if sounds else SILENCE_DBOV, _BLOCK_S)
             if any(peer.faded_out for peer in peers):
@@ -160,7 +177,7 @@ class Playout:
             _log.exception("the sound of %s cannot be played", peer.user_id)
             with self._peers_lock:
                 self._peers = tuple(other for other in self._peers if other is not peer)
-            return _SILENCE
+            return SILENCE
 
 
 class PullClock:

@@ -17,17 +17,19 @@ from appliance.media.seamless import SeamlessDecoder
 from appliance.media.stretch import lengthen, shorten
 from appliance.media.trace import Trace
 from hw import BLOCK_FRAMES
-from hw.level import Meter, dbov
+from hw.level import SILENCE_DBOV, Meter, dbov
 
 _INBOX_PACKETS = 256  # 5 s of 20 ms packets; the oldest go while no playback thread comes
 _LATE_S = 0.005  # so much too much: sound is taken out
-_CHANGE_EVERY = 2  # packets: at most 12 ms in 40
+_CHANGE_EVERY_FRAMES = 1_920  # at most 12 ms in 40
 _BLOCK_S = BLOCK_FRAMES / CLOCK_HZ
+
+SILENCE: Sound = np.zeros(BLOCK_FRAMES, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class AudioInStats:
-    """Counters are cumulative; `target_ms`, `delay_ms` and `buffer_ms` are of now."""
+    """Counters are cumulative; `target_ms`, `delay_ms` and `buffer_ms` are of the newest packet."""
 
     packets: int = 0
     lost: int = 0
@@ -72,7 +74,7 @@ class RemoteAudio:
         self._jitter = JitterBuffer()
         self._decoder = SeamlessDecoder()
         self._pending = np.zeros(0, np.float32)
-        self._unchanged = 0  # packets since sound was taken out or put in
+        self._unchanged = 0  # frames since sound was taken out or put in
         self._applied_gain = 1.0
         self._malformed = self._removed = self._inserted = 0
 
@@ -103,14 +105,20 @@ class RemoteAudio:
         return self.closed and self._applied_gain == 0.0
 
     def render(self, play_s: float) -> Sound:
-        """The next 480 samples, gain applied, played from `play_s` on. For the playback thread alone."""
+        """The next 480 samples, gain applied, played from `play_s` on; SILENCE itself where there is nothing to hear.
+
+        For the playback thread alone.
+        """
         self._take_inbox()
+        if self._pending.size == 0 and self._decoder.is_silent and not self._jitter.waits:
+            self._meter.feed(SILENCE_DBOV, _BLOCK_S)
+            self._applied_gain = 0.0 if self.closed else self.gain
+            return SILENCE
         while self._pending.size < BLOCK_FRAMES:
             more = self._more(play_s + self._pending.size / CLOCK_HZ, BLOCK_FRAMES - self._pending.size)
-            self._pending = np.concatenate((self._pending, more))
+            self._pending = np.concatenate((self._pending, more)) if self._pending.size else more
         block, self._pending = self._pending[:BLOCK_FRAMES], self._pending[BLOCK_FRAMES:]
         self._meter.feed(dbov(block), _BLOCK_S)
-        self._note(play_s + _BLOCK_S)
         before, self._applied_gain = self._applied_gain, 0.0 if self.closed else self.gain
         return ramped(block, before, self._applied_gain)
 
@@ -127,29 +135,32 @@ class RemoteAudio:
     def _more(self, play_s: float, needed: int) -> Sound:
         match self._jitter.pop(play_s, (BLOCK_FRAMES - needed) / CLOCK_HZ):
             case Packet() as packet:
-                return self._decoded(packet, play_s)
+                sound = self._decoded(packet, play_s)
             case Lost() as lost:
-                return self._decoder.recover(lost.fec, lost.frames, lost.play_frames)
+                sound = self._decoder.recover(lost.fec, lost.frames, lost.play_frames)
             case None:
                 return self._decoder.conceal(-(-needed // STEP_FRAMES) * STEP_FRAMES)
+        self._note(self._jitter.delay_s(play_s + sound.size / CLOCK_HZ))
+        return sound
 
     def _decoded(self, packet: Packet, play_s: float) -> Sound:
         self.played = packet.timestamp, play_s
         started_s = time.monotonic()
         try:
             sound = self._decoder.decode(packet.payload)
-            self._trace.since("audio-decode", started_s)
-            return self._fit(sound, play_s)
         except OpusError:
             self._malformed += 1
             return self._decoder.conceal(packet.frames)
+        self._trace.since("audio-decode", started_s)
+        self._trace.add("audio-buffer", play_s - packet.arrival_s)
+        return self._fit(sound, play_s)
 
     def _fit(self, sound: Sound, play_s: float) -> Sound:
         """Brings the delay nearer to its target, a pitch period at a time."""
         early_s = (self._pending.size + sound.size) % BLOCK_FRAMES / CLOCK_HZ
         excess_s = self._jitter.excess_s(play_s + sound.size / CLOCK_HZ, early_s)
-        self._unchanged += 1
-        if 0.0 <= excess_s < _LATE_S or self._unchanged < _CHANGE_EVERY:
+        self._unchanged += sound.size
+        if 0.0 <= excess_s < _LATE_S or self._unchanged < _CHANGE_EVERY_FRAMES:
             return sound
         frames = round(abs(excess_s) * CLOCK_HZ)
         fitted = shorten(sound, frames) if excess_s > 0 else lengthen(sound, frames)
@@ -159,7 +170,7 @@ class RemoteAudio:
         self._inserted += max(0, fitted.size - sound.size)
         return fitted
 
-    def _note(self, play_s: float) -> None:
+    def _note(self, delay_s: float) -> None:
         jitter = self._jitter
         self._stats = AudioInStats(
             packets=jitter.received,
@@ -173,6 +184,6 @@ class RemoteAudio:
             removed_ms=self._removed * 1000 // CLOCK_HZ,
             inserted_ms=self._inserted * 1000 // CLOCK_HZ,
             target_ms=jitter.target_s * 1000,
-            delay_ms=jitter.delay_s(play_s + self._pending.size / CLOCK_HZ) * 1000,
+            delay_ms=delay_s * 1000,
             buffer_ms=(jitter.buffered_s + self._pending.size / CLOCK_HZ) * 1000,
         )

@@ -7,11 +7,14 @@ import numpy as np
 from appliance.media.libopus import OpusError
 from appliance.media.mixer import ramped
 from appliance.media.opus_decoder import CONCEALED_FRAMES, OpusDecoder, Sound
+from appliance.media.opus_encoder import is_silence
 from appliance.media.stretch import cross_fade, join
 from hw.level import mean_square
 
 _HELD_FRAMES = 1_440  # concealment is believable for 30 ms ...
 _FADED_FRAMES = 3_840  # ... and silent after 80 ms: what libopus makes up later is noise, and begins with a step
+_PAUSE_FRAMES = 72_000  # a sender that pauses repeats it each 0.4 s; without a word for 1.5 s it is gone
+_NOTHING_POWER = 1e-9  # -90 dBov: a muted microphone rather than a quiet room
 _OVERLAP_FRAMES = 240  # 5 ms
 _SILENT_POWER = 1e-5  # -50 dBov
 _MISSED = 4.0  # power of what was lost, by that of what was made up in its place: a beginning that nobody heard
@@ -25,14 +28,25 @@ class SeamlessDecoder:
         self._decoder = OpusDecoder()
         self._made_up = _FADED_FRAMES  # frames of concealment since the last packet
         self._spare = np.zeros(0, np.float32)  # concealment made, but not played yet
+        self._pause_frames = 0  # of comfort noise still to be made: the sender said that it says nothing
         self._made_up_power = 0.0  # mean square of what was made up last
         self._last = 0.0  # the last sample handed out
         self._cut = True  # the decoder's next sample isn't the one after `_last`
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether concealment has come to its end, or there was nothing yet."""
+        return self._made_up >= _FADED_FRAMES and self._pause_frames <= 0 and self._spare.size == 0
+
     def decode(self, payload: bytes) -> Sound:
         """The sound of one packet. OpusError if it isn't Opus, then `conceal` what is missing."""
         sound = self._decoder.decode(payload)
-        self._made_up = 0
+        self._made_up = self._pause_frames = 0
+        if is_silence(payload):
+            if float(np.dot(sound, sound)) < _NOTHING_POWER * sound.size:
+                self._made_up = _FADED_FRAMES
+            else:
+                self._pause_frames = _PAUSE_FRAMES
         return self._follow(sound)
 
     def recover(self, following: bytes | None, frames: int, play_frames: int) -> Sound:
@@ -53,7 +67,7 @@ class SeamlessDecoder:
         return self._follow(sound[frames - play_frames :])
 
     def conceal(self, frames: int) -> Sound:
-        """`frames` of sound made up from what came before; silent after 80 ms."""
+        """`frames` of sound made up from what came before; silent after 80 ms, unless the sender itself pauses."""
         while self._spare.size < frames:
             self._spare = np.concatenate((self._spare, self._make_up()))
         sound, self._spare = self._spare[:frames], self._spare[frames:]
@@ -66,6 +80,9 @@ class SeamlessDecoder:
         if self._made_up >= _FADED_FRAMES:
             self._cut = True
             return np.zeros(CONCEALED_FRAMES, np.float32)
+        if self._pause_frames > 0:  # comfort noise: libopus goes on with what the room sounded like
+            self._pause_frames -= CONCEALED_FRAMES
+            return self._decoder.conceal()
         before, after = self._fade(), self._fade(CONCEALED_FRAMES)
         self._made_up += CONCEALED_FRAMES
         self.concealed_frames += CONCEALED_FRAMES

@@ -14,6 +14,7 @@ from appliance.media.merge import Report
 from appliance.media.send_control import LegControl
 
 AUDIO_FRAMES = 10  # 200 ms
+ENOUGH_PACKETS = 50  # of sound, to judge a loss by
 VIDEO_FRAMES = 15  # half a second at 30 fps
 
 
@@ -62,6 +63,7 @@ class Tap:
         self._ready = asyncio.Event()
         self._needs_keyframe = kind == "video"
         self._last_timestamp: int | None = None
+        self._put = 0  # frames since the last report
         self._closed = False
 
     def attach(self, reader: FrameReader) -> None:
@@ -97,7 +99,7 @@ class Tap:
         if self.control is not None:
             self.control.report(feedback)
         elif isinstance(feedback, ReceiverReport):
-            self.loss = Report(feedback.loss, feedback.at_s)
+            self.loss = Report(self._weighed(feedback.loss), feedback.at_s)
         self._calls.reported()
 
     def close(self) -> None:
@@ -107,12 +109,20 @@ class Tap:
             self._ready.set()
             self._calls.closed(self)
 
+    def _weighed(self, loss: float) -> float:
+        """One lost of the few packets of a pause is not 20 % loss."""
+        before = self.loss.value if self.loss is not None else 0.0
+        weight = min(1.0, self._put / ENOUGH_PACKETS)
+        self._put = 0
+        return before + weight * (loss - before)
+
     # --- the Uplink's side
 
     def put(self, frame: EncodedFrame) -> None:
         if self._needs_keyframe and not frame.keyframe:
             return
         self._needs_keyframe = False
+        self._put += 1
         if self._reader is not None:
             if not self._reader.put(self._in_order(frame)):
                 self.dropped += 1 + self._flush()

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from appliance.media.audio_out import AudioOut
+from appliance.media.audio_out import AudioOut, packet_frames
+from appliance.media.audio_rate import AudioRate, wanted_bps
 from appliance.media.e2ee import FrameEncryptor, FrameKey, make_encryptor
 from appliance.media.echo import NearEnd, NearEndSettings
 from appliance.media.far_end import FarEnd
@@ -37,6 +38,7 @@ class UplinkSettings:
     video: VideoSettings = field(default_factory=VideoSettings)
     screen: VideoSettings = field(default_factory=lambda: VideoSettings(1920, 1080, fps=15, detail=True))
     near_end: NearEndSettings = field(default_factory=NearEndSettings)
+    low_delay: bool = False  # packets of sound of 10 ms in place of 20
 
 
 class Uplink:
@@ -51,6 +53,7 @@ class Uplink:
         self._loop = asyncio.get_running_loop()
         self.near_end = NearEnd(self.settings.near_end, far_end or FarEnd(), self.trace)
         self._audio = AudioOut(self._post, self.trace)
+        self._audio.frame_frames = packet_frames(low_delay=self.settings.low_delay)
         self._packetize = Packetizer("opus")
         self._key: FrameKey | None = None
         self._sealer: FrameEncryptor | None = None  # of messages
@@ -60,6 +63,7 @@ class Uplink:
             ),
             "screen": VideoSource("screen", self.settings.screen, self.trace, self.encoded, self._screen_lost),
         }
+        self._audio_rate = AudioRate()
         self._taps: tuple[Tap, ...] = ()
         self._microphone: Microphone | None = None
         self._closed = False
@@ -127,6 +131,7 @@ class Uplink:
         """Other pictures from now on, for every leg that is there; a codec counts for legs to come."""
         self.settings = settings
         self.near_end.change(settings.near_end)
+        self._audio.frame_frames = packet_frames(low_delay=settings.low_delay)
         self._video["main"].change(settings.video)
         self._video["screen"].change(settings.screen)
 
@@ -217,8 +222,13 @@ class Uplink:
             raise RuntimeError("the uplink is closed")
         tap = Tap("audio", "opus", TapCalls(lambda: None, self._merge, self._remove))
         self._taps = (*self._taps, tap)
-        self._audio.wanted = True
+        self._audio.wanted = self._audio.newcomer = True
         return tap
+
+    @property
+    def audio_bitrate_bps(self) -> int:
+        """What the encoder of the sound aims at."""
+        return self._audio_rate.bps
 
     def target_bitrate_bps(
         self, codec: VideoCodec, *, stream: StreamName = "main", layer: Layer = "high"
@@ -241,7 +251,11 @@ class Uplink:
         self._merge()
 
     def _merge(self) -> None:
-        self._audio.loss = merge_loss((tap.loss for tap in self._taps if tap.loss is not None), self._loop.time())
+        now_s = self._loop.time()
+        loss = merge_loss((tap.loss for tap in self._taps if tap.loss is not None), now_s)
+        links = [source.link_bps for source in self._video.values() if source.link_bps is not None]
+        self._audio_rate = self._audio_rate.toward(wanted_bps(loss, min(links, default=None)), now_s)
+        self._audio.loss, self._audio.bitrate_bps = loss or 0.0, self._audio_rate.bps
 
     # --- from the microphone's thread to the loop
 

@@ -293,6 +293,12 @@ class VideoSource:
 
     # --- control
 
+    @property
+    def link_bps(self) -> float | None:
+        """The least that a leg of it may send, of sound and pictures together; None without a leg."""
+        controls = [tap.control for taps in self._taps.values() for tap in taps if tap.control is not None]
+        return min((control.target_bps for control in controls), default=None)
+
     def _reported(self) -> None:
         wait_s = self._looked_s + REPORT_LOOK_S - self._loop.time()
         if wait_s <= 0:

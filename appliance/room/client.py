@@ -217,6 +217,20 @@ class RoomClient(MediaClient):
         wanted = self._stay.media.wanted(stream) if self._stay is not None else frozenset()
         return frozenset(media_kinds(stream.name, wanted))
 
+    def set_remote_volume(self, user_id: str, volume: int) -> None:
+        """Play this user's sound at 0, silent, to 100, as it comes; before it is there too, and for all that it sends.
+
+        Raises `InvalidArgumentError`, and `InvalidStateError` without a playout.
+        """
+        state = self._connection.state
+        self._check_alive("set_remote_volume")
+        if self._playout is None:
+            raise InvalidStateError("this client has no playout", operation="set_remote_volume", state=state)
+        try:
+            self._playout.set_volume(user_id, volume)
+        except ValueError as exc:
+            raise InvalidArgumentError(str(exc), operation="set_remote_volume", state=state) from exc
+
     def enable_audio_volume_evaluation(self, interval_ms: int = 2000) -> None:
         """Raise audio_volume every `interval_ms`; 0 or less ends it (X29)."""
         self._check_alive("enable_audio_volume_evaluation")

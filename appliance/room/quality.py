@@ -11,14 +11,15 @@ the direction is DOWN. A lost link to the hub says nothing about them: media goe
 | BAD 4       | 20 %           | 500 ms    |
 | VERY_BAD 5  | anything worse |           |
 
-Both are smoothed over two reports; it gets worse at once and better when two reports in a row say so. Receivers of
-sound alone report every 5 s or so (RFC 3550 section 6.2): what they said last counts until they say something else.
+Both are smoothed over two reports, the loss over more (ten at most) while a pause in what is said leaves few packets to
+go by; it gets worse at once and better when two reports in a row say so. Receivers of sound alone report every 5 s or
+so (RFC 3550 section 6.2): what they said last counts until they say something else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.room.events import NetworkQuality, NetworkQualityChanged
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 DOWN_AFTER_S = 4.0
 LOSS_LIFE_S = 10.0  # of a loss that nobody has confirmed
+ENOUGH_PACKETS = 50  # one lost of so few is not much of a network's fault
+_REPORTS = 2
+_MOST_REPORTS = 10
 LIMITS: tuple[tuple[NetworkQuality, float, float], ...] = (
     (NetworkQuality.EXCELLENT, 0.02, 0.100),  # level, loss below, RTT (s) below
     (NetworkQuality.GOOD, 0.05, 0.200),
@@ -61,7 +65,8 @@ class DirectionQuality:
         self.loss: float | None = None
         self.rtt_s: float | None = None
         self._counted: dict[str, tuple[int, int]] = {}  # (lost, expected) of each leg so far
-        self._before: _Report | None = None
+        self._reports: tuple[_Report, ...] = ()  # those with packets in them, the newest last
+        self._rtts_s: tuple[float | None, ...] = ()  # of the newest reports
         self._loss_s = float("-inf")  # when `loss` was measured
         self._level_before = NetworkQuality.UNKNOWN  # what the last report said, before hysteresis
 
@@ -94,19 +99,23 @@ class DirectionQuality:
     def _reset(self, level: NetworkQuality) -> None:
         self.level = self._level_before = level
         self.loss = 1.0 if level is NetworkQuality.DOWN else None
-        self.rtt_s = self._before = None
+        self.rtt_s = None
+        self._reports = self._rtts_s = ()
 
     def _smooth(self, now: _Report, now_s: float) -> None:
-        before = self._before or _Report()
-        rtts = [rtt_s for rtt_s in (before.rtt_s, now.rtt_s) if rtt_s is not None]
+        self._rtts_s = (*self._rtts_s, now.rtt_s)[-_REPORTS:]
+        rtts = [rtt_s for rtt_s in self._rtts_s if rtt_s is not None]
         self.rtt_s = sum(rtts) / len(rtts) if rtts else None
         if now.expected:
-            self.loss = min(1.0, (before.lost + now.lost) / (before.expected + now.expected))
-            self._before, self._loss_s = now, now_s
-        else:
-            self._before = replace(before, rtt_s=now.rtt_s)
-            if now_s - self._loss_s > LOSS_LIFE_S:
-                self.loss = None
+            self._reports = (*self._reports, now)[-_MOST_REPORTS:]
+            lost = expected = 0
+            for number, report in enumerate(reversed(self._reports)):
+                if number >= _REPORTS and expected >= ENOUGH_PACKETS:
+                    break
+                lost, expected = lost + report.lost, expected + report.expected
+            self.loss, self._loss_s = min(1.0, lost / max(expected, ENOUGH_PACKETS)), now_s
+        elif now_s - self._loss_s > LOSS_LIFE_S:
+            self.loss = None
         found, found_before = level_of(self.loss, self.rtt_s), self._level_before
         self._level_before = found
         fresh = self.level in (NetworkQuality.UNKNOWN, NetworkQuality.DOWN)

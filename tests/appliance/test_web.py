@@ -44,7 +44,7 @@ from tests.provisioning.owner import claimed, new_auth
 
 TOKEN = {"Authorization": "Bearer good"}
 PROTECTED = ["/api/state", "/api/events", "/panel/events", "/panel/camera.jpg", "/panel/peer.jpg", "/panel/speaker.wav"]
-CHANGES = ["/api/mute", "/api/talk", "/api/join", "/api/leave", "/api/resume", "/panel/buttons/mute"]
+CHANGES = ["/api/mute", "/api/volume", "/api/talk", "/api/join", "/api/leave", "/api/resume", "/panel/buttons/mute"]
 
 Client = TestClient[web.Request, web.Application]
 
@@ -308,7 +308,7 @@ async def test_the_state(site: Site) -> None:
         state = await response.json()
     assert set(state) == {
         "device", "connection", "room", "user_id", "call", "mute", "screen", "sound", "network_quality", "peers",
-        "leds", "health", "stages", "taken_back",
+        "video", "leds", "health", "stages", "taken_back",
     }  # fmt: skip
     assert state["device"] == {"name": "Door", "version": "9", "microphone": True, "camera": True, "panel": True}
     assert state["connection"]["state"] == "DISCONNECTED"
@@ -325,6 +325,17 @@ async def test_mute_moves_the_gate_and_says_so(site: Site) -> None:
     assert site.session.is_muted("audio")
     async with site.http.post("/api/mute", json={"audio": False, "video": True}, headers=TOKEN) as response:
         assert await response.json() == {"mute": {"audio": False, "video": True}}
+
+
+async def test_the_volume_of_a_user_is_set_and_bounded(site: Site) -> None:
+    async with site.http.post("/api/volume", json={"user_id": "bob", "volume": 40}, headers=TOKEN) as response:
+        assert await response.json() == {"user_id": "bob", "volume": 40}
+    assert site.session.volume("bob") == 40
+    assert site.session.playout is not None
+    assert site.session.playout.add("bob").gain == 0.4
+    async with site.http.post("/api/volume", json={"user_id": "bob", "volume": 101}, headers=TOKEN) as response:
+        assert response.status == 400
+    assert site.session.volume("bob") == 40
 
 
 async def test_a_device_is_tried_again_at_once(site: Site) -> None:

@@ -7,7 +7,9 @@
 const LOSS = [0.02, 0.05, 0.1, 0.2];
 const RTT_MS = [100, 200, 350, 500];
 const DOWN_MS = 4000;
-const REPORTS = 2; // smoothed over this many
+const REPORTS = 2; // smoothed over this many, the loss over more
+const MOST_REPORTS = 10; // while there are not
+const ENOUGH_PACKETS = 50; // to judge by: a microphone in a quiet room sends five in two seconds
 
 const row = (value, limits) => {
   const index = limits.findIndex((limit) => value < limit);
@@ -46,14 +48,26 @@ export class Quality {
       if (!expected) this.level = 0;
       return this.level;
     }
-    this.#reports = [...this.#reports, { loss: lost / (packets + lost), rtt: counts.rtt_ms }].slice(-REPORTS);
-    this.loss = mean(this.#reports.map((report) => report.loss));
-    this.rttMs = mean(this.#reports.map((report) => report.rtt));
+    this.#reports = [{ lost, total: packets + lost, rtt: counts.rtt_ms }, ...this.#reports].slice(0, MOST_REPORTS);
+    this.loss = lossOf(this.#reports);
+    this.rttMs = mean(this.#reports.slice(0, REPORTS).map((report) => report.rtt));
     const now = level(this.loss, this.rttMs);
     this.level = Math.max(now, this.#before); // worse at once, better when two reports say so
     this.#before = now;
     return this.level;
   }
+}
+
+/** Of the newest reports that have packets enough between them. */
+function lossOf(reports) {
+  let lost = 0;
+  let total = 0;
+  for (const [index, report] of reports.entries()) {
+    if (index >= REPORTS && total >= ENOUGH_PACKETS) break;
+    lost += report.lost;
+    total += report.total;
+  }
+  return Math.min(1, lost / Math.max(total, ENOUGH_PACKETS));
 }
 
 function mean(values) {

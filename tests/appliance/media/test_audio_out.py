@@ -10,7 +10,8 @@ import pytest
 
 from appliance.media.audio_out import BLOCK_S, AudioOut, SampleClock
 from appliance.media.frames import CodedFrame
-from appliance.media.opus_decoder import OpusDecoder
+from appliance.media.opus_decoder import OpusDecoder, packet_frames
+from appliance.media.opus_encoder import is_silence
 from hw import BLOCK_FRAMES, AudioBlock
 from hw.level import dbov
 
@@ -23,12 +24,12 @@ class Microphone:
         self.out = AudioOut(lambda epoch, frame: self.posted.append((epoch, frame)))
         self.out.wanted = True
         self.now_s = 100.0
-        self._block = (10_000 * np.sin(2 * np.pi * 500 * np.arange(BLOCK_FRAMES) / 48_000)).astype(np.int16)
+        self.block = (10_000 * np.sin(2 * np.pi * 500 * np.arange(BLOCK_FRAMES) / 48_000)).astype(np.int16)
 
     def speak(self, blocks: int) -> None:
         for _ in range(blocks):
             self.now_s += BLOCK_S
-            self.out.on_block(AudioBlock(self._block, self.now_s))
+            self.out.on_block(AudioBlock(self.block, self.now_s))
 
     def mute(self, muted: bool) -> None:
         self.out.gate = self.out.gate.set(muted, self.now_s)
@@ -64,15 +65,52 @@ def test_nothing_of_the_microphone_is_left_after_a_mute_not_even_half_a_packet()
     assert microphone.out.level == 0
 
 
-def test_muting_goes_on_sending_so_that_time_goes_on() -> None:
+def test_a_mute_is_soon_said_with_few_packets_and_time_goes_on() -> None:
     microphone = Microphone()
     microphone.speak(20)
     microphone.mute(True)
-    microphone.speak(20)
+    microphone.speak(400)
     microphone.mute(False)
     microphone.speak(20)
     stamps = [frame.timestamp for _, frame in microphone.posted]
-    assert [after - before for before, after in itertools.pairwise(stamps)] == [960] * 29
+    gaps = [after - before for before, after in itertools.pairwise(stamps)]
+    assert all(gap % 960 == 0 for gap in gaps)
+    assert stamps[-1] - stamps[0] == 219 * 960
+    muted = [frame for epoch, frame in microphone.posted if epoch == 1]
+    assert len(muted) <= 32  # 12 of them until the pause begins, then 5 a second
+    assert max(gaps) <= 0.4 * 48_000  # never so long that somebody takes it for a lost link
+    assert gaps[-10:] == [960] * 10
+
+
+def test_a_pause_is_announced_once_and_to_each_newcomer() -> None:
+    microphone = Microphone()
+    microphone.mute(True)
+    microphone.speak(50)
+    before = len(microphone.posted)
+    microphone.out.newcomer = True
+    microphone.speak(2)
+    assert [is_silence(frame.data) for _, frame in microphone.posted[before:]] == [True]
+    microphone.speak(4)
+    assert len(microphone.posted) == before + 1
+
+
+def test_a_steady_tone_is_no_pause_and_a_quiet_room_is_one() -> None:
+    microphone = Microphone()
+    microphone.speak(400)
+    assert len(microphone.posted) == 200
+    microphone.block = np.random.default_rng(1).normal(0, 8, BLOCK_FRAMES).astype(np.int16)
+    microphone.speak(400)
+    assert len(microphone.posted) <= 250
+
+
+def test_packets_of_10_ms_when_asked_for() -> None:
+    microphone = Microphone()
+    microphone.speak(20)
+    microphone.out.frame_frames = 480
+    microphone.speak(20)
+    stamps = [frame.timestamp for _, frame in microphone.posted]
+    assert [after - before for before, after in itertools.pairwise(stamps)] == [960] * 10 + [480] * 19
+    assert packet_frames(microphone.posted[-1][1].data) == 480
 
 
 def test_a_block_captured_before_the_unmute_does_not_pass_after_it() -> None:

@@ -53,8 +53,8 @@ def test_key_frames_are_never_closer_than_the_interval_however_often_one_is_aske
 
 def test_the_worst_loss_counts() -> None:
     assert merge_loss([Report(0.01, 0.0), Report(0.2, 0.0)], 1.0) == 0.2
-    assert merge_loss([], 1.0) == 0.0
-    assert merge_loss([Report(0.2, 0.0)], REPORT_LIFE_S + 0.1) == 0.0
+    assert merge_loss([], 1.0) is None
+    assert merge_loss([Report(0.2, 0.0)], REPORT_LIFE_S + 0.1) is None
 
 
 def told(wanted: list[int], start_bps: int = 1_000_000, step_s: float = 0.1) -> list[tuple[float, int]]:

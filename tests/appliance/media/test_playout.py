@@ -83,6 +83,23 @@ async def test_two_peers_are_heard_together_and_one_after_the_other_left(playout
     assert strength(alone, 1000) < 0.02
 
 
+async def test_the_volume_of_a_user_holds_for_streams_to_come_too(playout: Playout) -> None:
+    hand = Hand()
+    playout.start(hand)
+    playout.set_volume("bob", 25)
+    bob, eve = playout.add("bob"), playout.add("eve")
+    assert (bob.gain, eve.gain) == (0.25, 1.0)
+    playout.set_volume("bob", 0)
+    now_s = time.monotonic()
+    for index in range(20):
+        bob.push(index, index * 960, LOW[index], now_s + index * 0.02)
+    assert not any(hand.pull().any() for _ in range(20))
+    assert bob.level > 50
+    assert playout.volume("bob") == 0
+    with pytest.raises(ValueError, match="0 to 100"):
+        playout.set_volume("bob", 101)
+
+
 async def test_levels_live_without_a_speaker(playout: Playout) -> None:
     playout.start(None)
     bob = playout.add("bob")

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from appliance.media.libopus import OpusError
+from appliance.media.opus_encoder import FRAME_FRAMES, OpusEncoder, is_silence
 from appliance.media.seamless import SeamlessDecoder
+from hw.level import dbov
 from tests.appliance.media.sound import encode, largest_step, tone, voice
 
 
@@ -77,3 +79,29 @@ def test_fec_that_is_no_opus_is_concealed() -> None:
     assert decoder.recover(b"\xff\xff\xff", 960, 480).shape == (480,)
     with pytest.raises(OpusError):
         decoder.decode(b"\xff\xff\xff")
+
+
+def test_a_pause_sounds_like_the_room_until_the_sender_is_gone() -> None:
+    room = np.random.default_rng(1).normal(0, 8, 60 * FRAME_FRAMES).astype(np.int16)
+    encoder = OpusEncoder()
+    encoder.may_pause(True)
+    packets = [encoder.encode(room[first : first + FRAME_FRAMES]) for first in range(0, room.size, FRAME_FRAMES)]
+    decoder = SeamlessDecoder()
+    for packet in packets[: next(index for index, packet in enumerate(packets) if is_silence(packet)) + 1]:
+        heard = decoder.decode(packet)
+    pause = np.concatenate([decoder.conceal(480) for _ in range(100)])
+    assert abs(dbov(pause) - dbov(room)) < 10
+    assert largest_step(np.concatenate((heard, pause))) < 0.005
+    assert decoder.concealed_frames == 0
+    assert not np.concatenate([decoder.conceal(480) for _ in range(100)])[-19_200:].any()
+    assert decoder.is_silent
+
+
+def test_a_muted_sender_is_silence_at_once() -> None:
+    encoder = OpusEncoder()
+    encoder.may_pause(True)
+    decoder = SeamlessDecoder()
+    for _ in range(20):
+        decoder.decode(encoder.encode(np.zeros(FRAME_FRAMES, np.int16)))
+    assert decoder.is_silent
+    assert not decoder.conceal(480).any()

@@ -105,6 +105,8 @@ async def test_what_a_leg_reports_is_kept_and_told() -> None:
     asked = Asked()
     sound, video = asked.tap("audio"), asked.tap("video")
     assert video.control is not None
+    for number in range(50):
+        sound.put(frame(number, keyframe=True))
     sound.report(ReceiverReport(0.25, 3, 0, None, 2.0))
     assert sound.loss == Report(0.25, 2.0)
     video.report(ReceiverReport(0.2, 3, 0, None, 2.0))
@@ -123,6 +125,19 @@ async def test_the_frames_of_another_layer_go_on_with_growing_timestamps() -> No
     tap.put(frame(0xE0000000, keyframe=True))
     tap.put(frame(3, keyframe=True))
     assert queued(tap) == [0x70000000, 0xE0000000, 3]
+
+
+async def test_a_loss_among_the_few_packets_of_a_pause_counts_for_little() -> None:
+    tap = Asked().tap("audio")
+    for number in range(10):
+        tap.put(frame(number, keyframe=True))
+    tap.report(ReceiverReport(0.2, 2, 0, None, 1.0))
+    assert tap.loss is not None
+    assert tap.loss.value == pytest.approx(0.04)
+    for number in range(10, 110):
+        tap.put(frame(number, keyframe=True))
+    tap.report(ReceiverReport(0.2, 22, 0, None, 2.0))
+    assert tap.loss.value == pytest.approx(0.2)
 
 
 async def test_audio_has_no_key_frames_and_a_closed_tap_asks_for_none() -> None:

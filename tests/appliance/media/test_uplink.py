@@ -17,7 +17,7 @@ from appliance.media.feedback import BitrateEstimate, ReceiverReport
 from appliance.media.frames import EncodedFrame, Kind, Layer, SourceName
 from appliance.media.ladder import Rung
 from appliance.media.merge import FALL_INTERVAL_S
-from appliance.media.opus_decoder import OpusDecoder
+from appliance.media.opus_decoder import OpusDecoder, packet_frames
 from appliance.media.tap import Tap, TapClosedError
 from appliance.media.uplink import Uplink, UplinkSettings
 from appliance.media.video_settings import LOW_MAX_BPS, VideoSettings, layer_settings, leg_bps
@@ -495,3 +495,36 @@ def vp8_size(frame: EncodedFrame) -> tuple[int, int]:
     return int.from_bytes(payload[at : at + 2], "little") & 0x3FFF, int.from_bytes(
         payload[at + 2 : at + 4], "little"
     ) & 0x3FFF
+
+
+async def test_low_delay_is_packets_of_10_ms_at_once() -> None:
+    uplink, microphone = Uplink(), HandMicrophone()
+    uplink.start(microphone, None)
+    tap = uplink.tap("audio", "opus")
+    microphone.speak(2)
+    assert packet_frames((await tap.next()).payloads[0]) == 960
+    uplink.change(replace(uplink.settings, low_delay=True))
+    microphone.speak(1)
+    assert packet_frames((await tap.next()).payloads[0]) == 480
+    await uplink.close()
+
+
+async def test_sound_gives_way_where_a_leg_reports_loss_or_its_link_carries_little() -> None:
+    uplink = Uplink()
+    clean, lossy = uplink.tap("audio", "opus"), uplink.tap("audio", "opus")
+    clean.report(ReceiverReport(0.0, 0, 0, None, asyncio.get_running_loop().time()))
+    assert uplink.audio_bitrate_bps == 32_000
+    for _ in range(100):
+        lossy.put(EncodedFrame((b"x",), 0, True, 127, 0.0))
+    lossy.report(ReceiverReport(0.2, 20, 0, None, asyncio.get_running_loop().time()))
+    assert uplink.audio_bitrate_bps == 24_000
+    lossy.close()
+    await asyncio.sleep(0.1)
+    clean.report(ReceiverReport(0.0, 0, 0, None, asyncio.get_running_loop().time()))
+    assert uplink.audio_bitrate_bps > 24_000
+    video = uplink.tap("video", "vp8")
+    assert video.control is not None
+    video.control.restart(250_000)
+    clean.report(ReceiverReport(0.0, 0, 0, None, asyncio.get_running_loop().time()))
+    assert uplink.audio_bitrate_bps == 24_000
+    await uplink.close()

@@ -145,6 +145,17 @@ def test_a_new_leg_counts_from_its_beginning_and_a_loss_may_be_taken_back() -> N
     assert direction.loss == 0.0
 
 
+def test_one_lost_of_the_few_packets_of_a_pause_is_no_bad_network() -> None:
+    direction = DirectionQuality()
+    levels = []
+    for number in range(1, 31):
+        lost = 2 if number > 20 else number > 10
+        direction.report({"a": stats(lost, 5 * number, 2.0 * number - 0.1)}, 2.0 * number)
+        levels.append(direction.level)
+    assert max(levels) == NetworkQuality.GOOD
+    assert levels[9] == NetworkQuality.EXCELLENT
+
+
 def test_the_event_carries_both_directions() -> None:
     meter = NetworkMeter()
     first = meter.report({"up": stats(10, 100, 1.9, 0.25)}, {}, 2.0)
