@@ -510,7 +510,7 @@ async def test_streams_that_are_none() -> None:  # IL04, IL05, IL06
         await b.client.unsubscribe(stream)
         b.client._playout = object()  # type: ignore[assignment]
         await raises(StreamNotFoundError, b.client.subscribe(stream, audio=False), "subscribe")
-        await raises(InvalidArgumentError, b.client.subscribe(stream, audio=False, video=False), "subscribe")
+        await raises(InvalidArgumentError, b.client.subscribe(stream, False, False, False), "subscribe")
         await a.client.unpublish("main")
         await b.heard(StreamRemoved)
         await raises(StreamNotFoundError, b.client.subscribe(stream), "subscribe")
