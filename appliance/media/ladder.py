@@ -2,8 +2,8 @@
 
     1280x720@30 > 960x540@30 > 640x360@30 > 640x360@15 > 480x270@15 > 320x180@15      900 580 320 190 120 kbit/s
 
-Fewer pixels need more bits each, so what a rung needs grows with the pixels a second to the power of 3/4, from a rate at
-which 720p30 is good.
+Fewer pixels need more bits each, so what a rung needs grows with the pixels a second to the power of 3/4, from a rate
+at which 720p30 is good.
 """
 
 from __future__ import annotations
