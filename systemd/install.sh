@@ -47,7 +47,8 @@ command -v systemctl >/dev/null || fail "this machine has no systemd"
 "$python" -c 'import ensurepip, venv' 2>/dev/null || packages python3-venv
 # shellcheck disable=SC2046  # lists of words
 packages $(offered libasound2t64 libasound2 | head -n 1) $(offered python3-picamera2 python3-lgpio iw)
-packages libsdl2-2.0-0 libsdl2-ttf-2.0-0 fonts-dejavu-core # for a screen
+# shellcheck disable=SC2046  # a list of words
+packages $(offered libsdl2-2.0-0 libsdl2-ttf-2.0-0 fonts-dejavu-core) # for a screen
 if is_installed network-manager; then packages dnsmasq-base; fi # for the set-up network
 
 # --- The program. Its venv sees Debian's packages, and is made anew after an upgrade of Python.

@@ -183,8 +183,10 @@ class MemberClient(LoginClient):
 
     async def destroy(self, why: LeaveReason = LeaveReason.USER_LEFT) -> None:
         """Leave, log out, forget every listener; any later call but this raises `ClientDestroyedError` (IL27)."""
-        if self._stay is not None:
-            await self._stay.leave(why)
+        stay = self._stay
+        if stay is not None:
+            await stay.leave(why)
+            await stay.released()
         await super().destroy()
 
     def network_changed(self, *, back: bool = False, gone: frozenset[str] = frozenset()) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import psutil
+import ifaddr
 
 from appliance.room.statistics import NetworkType
 
@@ -14,7 +14,11 @@ _INTERFACES = Path("/sys/class/net")
 
 def network_type(addresses: Iterable[str | None], interfaces: Path = _INTERFACES) -> NetworkType:
     """Of the first address that an interface has; "other" for tunnels, bridges and the loopback."""
-    known = {address.address: name for name, owned in psutil.net_if_addrs().items() for address in owned}
+    known = {
+        address.ip if isinstance(address.ip, str) else address.ip[0]: str(adapter.name)
+        for adapter in ifaddr.get_adapters()
+        for address in adapter.ips
+    }
     name = next((known[address] for address in addresses if address in known), None)
     if name is None:
         return "unknown"

@@ -88,6 +88,7 @@ from appliance.room.streams import LocalStream, MediaPriority, track_kinds
 
 logger = logging.getLogger(__name__)
 
+RELEASE_S = 3.0  # of a machine that is late: connections end in some milliseconds
 LEAVE_TIMEOUT_S = 0.5  # for the hub's word on our Leave: the seat goes anyhow
 
 
@@ -128,6 +129,7 @@ class Stay:
         self._early: list[HubMessage] | None = []  # pushed before the events of the roster were raised
         self._entering: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
+        self._releasing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- in and out
@@ -225,17 +227,24 @@ class Stay:
         self, reason: ConnectionReason, *, say_leave: LeaveReason | None = None, error: RtcErrorInfo | None = None
     ) -> None:
         async def end() -> None:
+            releasing = self._releasing = asyncio.create_task(self._release(say_leave=say_leave), name="room-release")
             try:
-                async with asyncio.timeout(self._options.leave_timeout_s):
-                    await self._release(say_leave=say_leave)
-            except TimeoutError:
-                logger.warning("leaving took over %g s", self._options.leave_timeout_s)
+                await asyncio.wait((releasing,), timeout=self._options.leave_timeout_s)
+                if releasing.done():
+                    releasing.result()
+                else:  # it goes on: what is cancelled in the middle leaves sockets behind
+                    logger.warning("leaving takes over %g s", self._options.leave_timeout_s)
             finally:
                 self._connection.advance(Trigger.TORN_DOWN, reason, error=error)
                 if error is not None:
                     self._emit(ErrorRaised(error=error))
 
         self._ending = asyncio.create_task(end(), name="room-leave")
+
+    async def released(self) -> None:
+        """After the end: until nothing is left of it, or `RELEASE_S`."""
+        if self._releasing is not None:
+            await asyncio.wait((self._releasing,), timeout=RELEASE_S)
 
     async def _release(self, *, say_leave: LeaveReason | None = None) -> None:
         """Everything that this stay holds; all of it can be released twice."""

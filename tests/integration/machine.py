@@ -127,6 +127,7 @@ def wheels() -> Path:
         *project["build-system"]["requires"],
         *project["project"]["dependencies"],
         *project["project"]["optional-dependencies"]["alsa"],
+        *project["project"]["optional-dependencies"]["display"],
         *(line for line in project["project"]["optional-dependencies"]["pi"] if not line.startswith("room-appliance")),
     ]
     name = hashlib.sha256(repr((sys.version, wanted)).encode()).hexdigest()[:8]
