@@ -168,7 +168,7 @@ async def test_key_frames_that_viewers_need_are_asked_of_the_camera() -> None:
         await moves(first)
         requests = camera.requests
         second = await enter(browser, url, "boris")
-        assert camera.requests > requests
+        await until_here(lambda: camera.requests > requests, "who comes needs a key frame", 15)
         await moves(second)
 
         requests = camera.requests

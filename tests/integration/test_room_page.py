@@ -374,10 +374,10 @@ async def test_page_keeps_to_itself_and_every_control_has_a_name(served: Served,
     await until(page, "room.state === 'connected'")
     assert await page.evaluate(nameless) == []
     order = []
-    for _ in range(7):
+    for _ in range(8):
         await page.keyboard.press("Tab")
         order.append(await page.evaluate("document.activeElement.id"))
-    assert order == ["open-call", "open-chat", "open-people", "mic", "camera", "devices", "leave"]
+    assert order == ["open-call", "open-chat", "open-people", "mic", "camera", "screen", "devices", "leave"]
     assert requests
     assert {url for url in requests if not url.startswith(f"http://127.0.0.1:{served.port}/")} == set()
     assert browser.problems[page] == []
