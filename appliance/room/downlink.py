@@ -355,13 +355,14 @@ class Downlink:
     async def _close_leg(self, leg: _Leg | None) -> None:
         if leg is None:
             return
-        if leg.lost is None and self._farewell and self._signaling.is_set():
-            try:
+        try:
+            if leg.lost is None and self._farewell and self._signaling.is_set():
                 self._send(self.stream.user_id, LegClose(leg=leg.leg_id))
-            except LinkLostError:
-                logger.debug("leg %s ends without a word: no link", leg.leg_id)
-        if leg.leg is not None:
-            await leg.leg.close()
+        except LinkLostError:
+            logger.debug("leg %s ends without a word: no link", leg.leg_id)
+        finally:
+            if leg.leg is not None:
+                await leg.leg.close()
 
     def _expose(self) -> None:
         """Show the leg that carries media in the stream, and announce what is new."""

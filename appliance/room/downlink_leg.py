@@ -225,13 +225,15 @@ class DownlinkLeg(Leg):
     async def _end(self) -> None:
         if self._sei_timer is not None:
             self._sei_timer.cancel()
-        for receiver in self.pc.getReceivers():
-            aiortc_hooks.stop_decoding(receiver)
-        if self._video_receiver is not None:
-            await self._video_receiver.close()
-        if self._arrival_reports is not None:
-            self._arrival_reports.close()
-        await super()._end()
+        try:
+            for receiver in self.pc.getReceivers():
+                aiortc_hooks.stop_decoding(receiver)
+            if self._video_receiver is not None:
+                await self._video_receiver.close()
+            if self._arrival_reports is not None:
+                self._arrival_reports.close()
+        finally:
+            await super()._end()
         for decryptor in self._decryptors:
             assert self._decryption is not None
             self._decryption.retire(decryptor)

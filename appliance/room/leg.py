@@ -141,7 +141,12 @@ class Leg:
     def _close(self) -> asyncio.Task[None]:
         if self._closing is None:
             self._closing = asyncio.create_task(self._end(), name=f"leg-close-{self.leg_id}")
+            self._closing.add_done_callback(self._say_failure)
         return self._closing
+
+    def _say_failure(self, closing: asyncio.Task[None]) -> None:
+        if not closing.cancelled() and (error := closing.exception()) is not None:
+            logger.error("leg %s was not closed in order", self.leg_id, exc_info=error)
 
     async def _end(self) -> None:
         if self._deadline is not None:

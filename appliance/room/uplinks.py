@@ -199,10 +199,12 @@ class Uplinks:
         finally:
             if self._served.get(key) is served:
                 del self._served[key]
-            if served.farewell:
-                logger.info("leg %s to %s ended: %s", key[1], key[0], reason)
-                self._close_at_peer(key, reason)
-            await leg.close()
+            try:
+                if served.farewell:
+                    logger.info("leg %s to %s ended: %s", key[1], key[0], reason)
+                    self._close_at_peer(key, reason)
+            finally:
+                await leg.close()
 
     def _end(self, key: Key, *, farewell: bool = True) -> None:
         served = self._served.pop(key)
