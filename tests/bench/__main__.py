@@ -11,18 +11,18 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench import buttons, cost, echo, encryption, hub_rows, quality, rate, relay, sending
-from tests.bench.table import Row, chart, markdown, text
+from tests.bench import buttons, cost, display, echo, encryption, hub_rows, quality, rate, relay, sending
+from tests.bench.table import HEAD, Row, chart, line, markdown
 
 ROOT = Path(__file__).parents[2]
 RESULT, PAGE, CHART = ROOT / "bench.json", ROOT / "docs" / "bench.md", ROOT / "docs" / "bench.svg"
 
-GROUPS: Mapping[str, tuple[str, Callable[[], Coroutine[Any, Any, list[Row]]]]] = {
+GROUPS: Mapping[str, tuple[str, Callable[[], AsyncIterator[Row]]]] = {
     "quality": ("Sound and pictures, on good and bad networks", quality.rows),
     "rate": ("A link that narrows", rate.rows),
     "sending": ("Sending", sending.rows),
@@ -30,6 +30,7 @@ GROUPS: Mapping[str, tuple[str, Callable[[], Coroutine[Any, Any, list[Row]]]]] =
     "echo": ("Echo, in simulated rooms", echo.rows),
     "buttons": ("Buttons", buttons.rows),
     "hub": ("The hub", hub_rows.rows),
+    "display": ("The unit's own screen", display.rows),
     "relay": ("Relay and recording", relay.rows),
     "encryption": ("Encryption from end to end", encryption.rows),
 }
@@ -42,12 +43,21 @@ def main(names: list[str]) -> int:
         return 2
     groups: dict[str, Any] = json.loads(RESULT.read_text())["groups"] if names and RESULT.exists() else {}
     for name in names or GROUPS:
-        table = asyncio.run(GROUPS[name][1]())
+        print(f"{GROUPS[name][0]}\n{HEAD}", flush=True)
+        table = asyncio.run(_measured(GROUPS[name][1]))
         date = datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes")
         groups[name] = {"date": date, "rows": [asdict(each) for each in table]}
-        print(f"{GROUPS[name][0]}\n{text(table)}\n", flush=True)
         write(groups)
     return 0
+
+
+async def _measured(rows: Callable[[], AsyncIterator[Row]]) -> list[Row]:
+    """Printed as they come: a group takes minutes."""
+    table = []
+    async for each in rows():
+        print(line(each), flush=True)
+        table.append(each)
+    return table
 
 
 def write(groups: Mapping[str, Any]) -> None:

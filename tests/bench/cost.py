@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 from tests.bench.measure import Contender, connect, role, settled
@@ -31,7 +32,7 @@ async def two_way(contender: Contender, *, later_s: float = 0.0) -> tuple[float,
 async def to_many(contender: Contender, legs: int) -> float:
     """Cores of a sender."""
     async with AsyncExitStack() as stack:
-        sender = await stack.enter_async_context(role(contender, "sender"))
+        sender = await stack.enter_async_context(role(contender, "fixed-sender"))
         sink = await stack.enter_async_context(role("ours", "sink"))
         for _ in range(legs):
             await connect(sender, sink, fixed_rate=True)
@@ -64,16 +65,14 @@ async def offer_to_sound(contender: Contender) -> float:
     return percentile(times_ms, 0.5)
 
 
-async def rows() -> list[Row]:
+async def rows() -> AsyncIterator[Row]:
     cpu, memory_mb, later_mb = await two_way("ours", later_s=LATER_S)
     chromium_cpu, chromium_mb, _ = await two_way("chromium")
     what = f"720p{FPS}, both ways"
+    yield row(f"CPU of a call, {what}", "cores", cpu, chromium_cpu, 1 / 3, peer="Chromium")
+    yield row(f"memory of a call, {what}", "MB", memory_mb, chromium_mb, 0.25, peer="Chromium")
+    yield row("memory a minute later", "MB", later_mb, memory_mb, 1.05, peer="its own at first")
     one, many = await to_many("ours", 1), await to_many("ours", MANY)
-    return [
-        row(f"CPU of a call, {what}", "cores", cpu, chromium_cpu, 1 / 3, peer="Chromium"),
-        row(f"memory of a call, {what}", "MB", memory_mb, chromium_mb, 0.25, peer="Chromium"),
-        row("memory a minute later", "MB", later_mb, memory_mb, 1.05, peer="its own at first"),
-        row(f"CPU, 1 to {MANY}", "cores", many, one, 1.5, peer="1 to 1"),
-        row("program start to first picture", "s", await start("ours"), await start("stock"), 1.0),
-        row("offer to first sound", "ms", await offer_to_sound("ours"), await offer_to_sound("stock"), 1.2),
-    ]
+    yield row(f"CPU, 1 to {MANY}", "cores", many, one, 1.5, peer="1 to 1")
+    yield row("program start to first picture", "s", await start("ours"), await start("stock"), 1.0)
+    yield row("offer to first sound", "ms", await offer_to_sound("ours"), await offer_to_sound("stock"), 1.2)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 import statistics
 import time
+from collections.abc import AsyncIterator
 from itertools import product
 
 import numpy as np
@@ -29,8 +30,11 @@ FAR, NEAR = ("far1", "far2"), ("near1", "near2")
 WHOLE = NearEndSettings(echo_cancellation=True, noise_suppression=1, gain_control=True)
 
 
-async def rows() -> list[Row]:
-    return [*_echo(), *_talk(), *_controls(), _cost()]
+async def rows() -> AsyncIterator[Row]:
+    yield _cost()
+    for part in (_echo, _talk, _controls):
+        for each in part():
+            yield each
 
 
 def _echo() -> list[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -70,5 +70,6 @@ def _measure() -> list[Row]:
     return table
 
 
-async def rows() -> list[Row]:
-    return await asyncio.to_thread(_measure)
+async def rows() -> AsyncIterator[Row]:
+    for each in await asyncio.to_thread(_measure):
+        yield each

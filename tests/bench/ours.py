@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from appliance.media import aiortc_hooks
+from appliance.media.frames import Kind, Layer
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink, UplinkSettings
 from appliance.media.video_settings import VideoSettings
@@ -16,6 +17,8 @@ from hw import Camera
 from tests.bench.encoded import BITRATE_BPS, EncodedCamera, FilmCamera
 from tests.bench.end import Recording
 from tests.bench.sources import BenchCamera, BenchMicrophone, BenchSpeaker, BurstListener, frame_age_ms
+
+STOCK_BPS = 1_000_000
 
 
 def _lost(reason: str) -> None:
@@ -27,6 +30,7 @@ class Sender(Recording):
 
     settings = UplinkSettings()
     camera: Callable[[], Camera] = BenchCamera
+    layers: Sequence[Layer] = ("high",)  # of the legs in turn
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +42,10 @@ class Sender(Recording):
         self._uplink.start(BenchMicrophone(), self.camera())
 
     async def offer(self) -> str:
-        leg = UplinkLeg(f"leg{len(self._out)}", self._uplink, ("audio", "video"), ice_servers=(), on_closed=_lost)
+        number = len(self._out)
+        layer = self.layers[number % len(self.layers)]
+        kinds: tuple[Kind, ...] = ("audio", "video")
+        leg = UplinkLeg(f"leg{number}", self._uplink, kinds, layer=layer, ice_servers=(), on_closed=_lost)
         self._out.append(leg)
         return await leg.offer()
 
@@ -58,6 +65,25 @@ class Sender(Recording):
         for leg in self._out:
             await leg.close()
         await self._uplink.close()
+
+
+class FixedSender(Sender):
+    """At the rate that stock aiortc starts with, and which it keeps without a receiver that estimates."""
+
+    settings = UplinkSettings(
+        VideoSettings(
+            min_bitrate_bps=STOCK_BPS, start_bitrate_bps=STOCK_BPS, max_bitrate_bps=STOCK_BPS, low_layer=False
+        )
+    )
+
+
+class LayersSender(Sender):
+    """The second leg takes the low layer."""
+
+    settings = UplinkSettings(
+        VideoSettings(min_bitrate_bps=STOCK_BPS, start_bitrate_bps=STOCK_BPS, max_bitrate_bps=STOCK_BPS)
+    )
+    layers = ("high", "low")
 
 
 class FilmSender(Sender):

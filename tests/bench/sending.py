@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ class SenderLoad:
         return (self.cpu[4] - self.cpu[1]) / 3
 
 
-async def sender_load(contender: Contender, kind: str = "sender") -> SenderLoad:
+async def sender_load(contender: Contender, kind: str = "fixed-sender") -> SenderLoad:
     """Cores of one sender with 0, 1, 2 and 4 legs; the other ends are the same cheap sink for each contender."""
     cpu: dict[int, float] = {}
     kbps: dict[int, float] = {}
@@ -48,27 +49,36 @@ async def sender_load(contender: Contender, kind: str = "sender") -> SenderLoad:
     return SenderLoad(cpu, kbps, measured["pss_mb"])
 
 
-async def rows() -> list[Row]:
+async def second_layer() -> float:
+    """Cores of a leg that takes the low layer, beside one that takes the high one."""
+    async with role("ours", "layers-sender") as sender, role("ours", "sink") as sink:
+        cpu = []
+        for _ in range(2):
+            await connect(sender, sink, fixed_rate=True)
+            cpu.append((await settled(sender, MEASURE_S))["cpu"])
+    return float(cpu[1] - cpu[0])
+
+
+async def rows() -> AsyncIterator[Row]:
     ours, stock = await sender_load("ours"), await sender_load("stock")
-    table = [
-        row(f"sender CPU, {legs} legs, 720p30", "cores", ours.cpu[legs], stock.cpu[legs], goal)
-        for legs, goal in ((1, 1.0), (2, 0.7), (4, 0.5))
-    ]
+    for legs, goal in ((1, 1.0), (2, 0.7), (4, 0.5)):
+        yield row(f"sender CPU, {legs} legs, 720p30", "cores", ours.cpu[legs], stock.cpu[legs], goal)
     own = "our own first leg"
-    table.append(row("each of legs 2 to 4, by the first leg", "cores", ours.extra_leg, ours.first_leg, 0.10, peer=own))
-    table.append(row("sender memory, 4 legs", "MB", ours.pss_mb, stock.pss_mb, 1.0))
-    return table + await gstreamer_rows()
+    yield row("each of legs 2 to 4, by the first leg", "cores", ours.extra_leg, ours.first_leg, 0.10, peer=own)
+    yield row("sender memory, 4 legs", "MB", ours.pss_mb, stock.pss_mb, 1.0)
+    second = await second_layer()
+    yield row("a second, low layer, taken by a second leg", "cores", second, ours.first_leg, 0.5, peer=own)
+    async for each in gstreamer_rows():
+        yield each
 
 
-async def gstreamer_rows() -> list[Row]:
+async def gstreamer_rows() -> AsyncIterator[Row]:
     """The same film with sound, encoded before or by x264; none where GStreamer is missing."""
     if packages := gstreamer.missing():
         print(f"no rows against GStreamer, for something of Debian's is missing: {packages}")
-        return []
-    table = []
+        return
     for kind, name in (("h264-sender", "pass-through"), ("x264-sender", "x264")):
         ours, theirs = await sender_load("ours", kind), await sender_load("gstreamer", kind)
         for what, value in (("first leg", "first_leg"), ("each further leg", "extra_leg")):
             mine, peer = getattr(ours, value), getattr(theirs, value)
-            table.append(row(f"{name} 720p30, {what}", "cores", mine, peer, 1.0, peer="GStreamer webrtcbin"))
-    return table
+            yield row(f"{name} 720p30, {what}", "cores", mine, peer, 1.0, peer="GStreamer webrtcbin")

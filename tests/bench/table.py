@@ -33,14 +33,15 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else math.nan
 
 
-def text(rows: Sequence[Row]) -> str:
-    width = max(len(each.measure) for each in rows)
-    lines = [f"{'measure':{width}}  {'ours':>9}  {'peer':>9}  {'ratio':>6}  {'goal':>5}"]
-    for each in rows:
-        figures = f"{each.ours:9.3f}  {each.peer_value:9.3f}  {each.ratio:6.2f}  {each.goal:5.2f}"
-        verdict = "met" if each.met else "MISSED"
-        lines.append(f"{each.measure:{width}}  {figures}  {verdict:6}  {each.unit}, against {each.peer}")
-    return "\n".join(lines)
+_WIDTH = 60  # of a measure
+HEAD = f"{'measure':{_WIDTH}}  {'ours':>9}  {'peer':>9}  {'ratio':>6}  {'goal':>5}"
+
+
+def line(each: Row) -> str:
+    """As `HEAD` names its columns."""
+    figures = f"{each.ours:9.3f}  {each.peer_value:9.3f}  {each.ratio:6.2f}  {each.goal:5.2f}"
+    verdict = "met" if each.met else "MISSED"
+    return f"{each.measure:{_WIDTH}}  {figures}  {verdict:6}  {each.unit}, against {each.peer}"
 
 
 def markdown(rows: Sequence[Row]) -> str:

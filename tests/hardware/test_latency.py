@@ -1,4 +1,4 @@
-"""From an edge on a real pin to the shut mute gate: an output pin is wired to the mute button's pin and presses it.
+"""From an edge on a real pin to the silent wire: an output pin is wired to the mute button's pin and presses it.
 
 ROOM_APPLIANCE_WIRE=23 make test-hardware       # BCM number of the pin that is wired to [gpio] mute_button
 """
@@ -17,7 +17,7 @@ import pytest
 from appliance.config import Config
 from appliance.drivers import PanelDevices
 from hw.gpio import GpioButtons, GpioLeds
-from tests.bench.buttons import LIMIT_MS, Move, edge_to_gate_ms
+from tests.bench.buttons import LIMIT_MS, Move, press
 from tests.hardware.conftest import Person
 
 pytestmark = pytest.mark.hardware
@@ -46,7 +46,7 @@ async def test_press_to_mute(config: Config, person: Person) -> None:
             yield PanelDevices(leds, GpioButtons(gpio.mute_button)), lambda down: pin.off() if down else pin.on()
 
     person.told("the mute LED switches by itself for half a minute")
-    took_ms = sorted(await edge_to_gate_ms(wired()))
+    took_ms = sorted((await press(wired())).wire_ms)
     p95 = took_ms[int(0.95 * len(took_ms))]
     person.told(
         f"press to mute: median {statistics.median(took_ms):.1f} ms, 95th {p95:.1f} ms, worst {took_ms[-1]:.1f}"
