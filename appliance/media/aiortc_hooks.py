@@ -50,6 +50,7 @@ CONSENT_S = 4.5  # without an answer
 STALLED_S = 1.0  # a timer that comes so late: this process did not run
 GRACE_S = 2.0  # after that: for answers to new checks
 CONSENT_RETRANSMISSIONS = 3  # 0.5, 1.5 and 3.5 s after the first
+CANCEL_AGAIN_S = 0.02  # before 3.12 `wait_for`, in a handshake, loses a cancellation that comes with a packet
 STUN_TIMEOUT_S = 2  # for a STUN or TURN server that does not answer; aioice waits 5 s
 
 _stock_decoder_worker: Any = aiortc.rtcrtpreceiver.decoder_worker
@@ -234,10 +235,10 @@ class Connecting:
 
     async def close(self) -> None:
         """Closes the peer connection; no task, thread or socket of it is left."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while self._tasks:
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=CANCEL_AGAIN_S)
         await self._pc.close()
 
 

@@ -54,8 +54,10 @@ class MediaBackend(Protocol):
     ice_servers: Sequence[IceServer]  # read for each new leg, like the next
     video_codecs: Sequence[VideoCodec]  # what may be sent and received in this room
 
-    def protect(self, key: FrameKey) -> None:
-        """Encrypt everything, and take nothing that is not encrypted with it; before the first leg, until `close`."""
+    def protect(self, key: FrameKey | None) -> None:
+        """Encrypt everything, and take nothing that is not encrypted with it; before the first leg, until `close`.
+        None: not any more, when there has been no leg.
+        """
 
     def publish(self, name: StreamName, kinds: frozenset[Kind]) -> None:
         """What others may receive of this stream from now on; nothing when empty."""

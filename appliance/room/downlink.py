@@ -91,6 +91,7 @@ class Downlink:
         self._unfit: str | None = None  # the video track that comes in no codec of ours
         self._current: _Leg | None = None
         self._candidate: _Leg | None = None
+        self._open: set[DownlinkLeg] = set()  # until they are closed, in use or not
         self._report: LegReport | None = None
         self._announced: set[Kind] = set()
         self._closed = False
@@ -217,6 +218,7 @@ class Downlink:
         finally:
             await self._discard(self._candidate)
             await self._replace_by(None)
+            await asyncio.gather(*(leg.close() for leg in self._open))  # whose close the end of this task cut short
 
     async def _drop_lost(self, backoff: Backoff) -> None:
         current = self._current
@@ -293,6 +295,7 @@ class Downlink:
                 on_sei=on_sei,
                 decryption=self._decryption,
             )
+            self._open.add(candidate.leg)
             answer = await candidate.leg.answer(offer)
         except NoCommonCodecError:
             raise
@@ -363,6 +366,7 @@ class Downlink:
         finally:
             if leg.leg is not None:
                 await leg.leg.close()
+                self._open.discard(leg.leg)
 
     def _expose(self) -> None:
         """Show the leg that carries media in the stream, and announce what is new."""

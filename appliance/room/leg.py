@@ -85,6 +85,7 @@ class Leg:
         self._on_closed = on_closed
         self._connecting = aiortc_hooks.Connecting(self.pc, lambda exc: self._lose(f"cannot connect: {exc}"))
         self._deadline: asyncio.TimerHandle | None = None
+        self._gathering: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self.pc.on("connectionstatechange", self._on_state)
 
@@ -109,7 +110,11 @@ class Leg:
         await asyncio.shield(self._close())
 
     async def _describe(self) -> str:
-        await self.pc.setLocalDescription()
+        # aioice forgets the sockets of a gathering that is cancelled: whoever closes the leg waits for it.
+        gathering = self._gathering = asyncio.create_task(
+            self.pc.setLocalDescription(), name=f"leg-gather-{self.leg_id}"
+        )
+        await asyncio.shield(gathering)
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(SETUP_S, self._lose, f"no connection within {SETUP_S:.0f} s")
         return self.pc.localDescription.sdp
@@ -151,6 +156,8 @@ class Leg:
     async def _end(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
+        if self._gathering is not None:
+            await asyncio.gather(self._gathering, return_exceptions=True)
         await self._connecting.close()
         reclaim_soon()
 

@@ -67,6 +67,7 @@ class MemberClient(LoginClient):
         super().__init__(url, options)
         self._connection = Connection(self._emit)
         self._stay: Stay | None = None
+        self._past: set[Stay] = set()  # of which something may be left
         self._role: Role = "host"
         self._profile: Profile = "rtc"
         self._encryption = EncryptionChoice()
@@ -158,7 +159,9 @@ class MemberClient(LoginClient):
         )
         ticket.check()
         await self._make_way(ticket)
+        await self._released()
         stay = self._stay = self._new_stay(ticket)
+        self._past.add(stay)
         self._connection.advance(Trigger.JOIN, ConnectionReason.JOIN)
         await stay.enter()
         users = dict(stay.roster.users)
@@ -183,10 +186,9 @@ class MemberClient(LoginClient):
 
     async def destroy(self, why: LeaveReason = LeaveReason.USER_LEFT) -> None:
         """Leave, log out, forget every listener; any later call but this raises `ClientDestroyedError` (IL27)."""
-        stay = self._stay
-        if stay is not None:
-            await stay.leave(why)
-            await stay.released()
+        if self._stay is not None:
+            await self._stay.leave(why)
+        await self._released()
         await super().destroy()
 
     def network_changed(self, *, back: bool = False, gone: frozenset[str] = frozenset()) -> None:
@@ -309,6 +311,11 @@ class MemberClient(LoginClient):
     @abstractmethod
     def _follow(self, event: ConnectionStateChanged) -> None:
         """The connection state has changed; its listeners hear of it next."""
+
+    async def _released(self) -> None:
+        """Nothing is left of earlier stays, or not much: they share the uplink and its key."""
+        await asyncio.gather(*(stay.released() for stay in self._past))
+        self._past = {stay for stay in self._past if not stay.is_released}
 
     async def _make_way(self, ticket: Ticket) -> None:
         """For a join: a login that a join made ends where it cannot be used; another one's user is an error."""

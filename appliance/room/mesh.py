@@ -61,8 +61,8 @@ class Mesh:
             uplink, send=send, ice_servers=lambda: self.ice_servers, video_codecs=lambda: self.video_codecs
         )
 
-    def protect(self, key: FrameKey) -> None:
-        self._decryption = Decryption(key)
+    def protect(self, key: FrameKey | None) -> None:
+        self._decryption = Decryption(key) if key is not None else None
         if self._uplink is not None:
             self._uplink.protect(key)
 

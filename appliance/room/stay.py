@@ -195,6 +195,8 @@ class Stay:
 
     def _refused(self, error: RtcError) -> RtcError:
         self._vacate()
+        if self.ticket.key is not None:
+            self.media.protect(None)
         error.operation, error.state = "join", str(ConnectionState.CONNECTING)
         if isinstance(error, CryptError):
             self._emit_crypt_error()
@@ -226,13 +228,14 @@ class Stay:
     def _end(
         self, reason: ConnectionReason, *, say_leave: LeaveReason | None = None, error: RtcErrorInfo | None = None
     ) -> None:
+        releasing = self._start_release(say_leave)
+
         async def end() -> None:
-            releasing = self._releasing = asyncio.create_task(self._release(say_leave=say_leave), name="room-release")
             try:
                 await asyncio.wait((releasing,), timeout=self._options.leave_timeout_s)
                 if releasing.done():
                     releasing.result()
-                else:  # it goes on: what is cancelled in the middle leaves sockets behind
+                else:
                     logger.warning("leaving takes over %g s", self._options.leave_timeout_s)
             finally:
                 self._connection.advance(Trigger.TORN_DOWN, reason, error=error)
@@ -246,12 +249,20 @@ class Stay:
         if self._releasing is not None:
             await asyncio.wait((self._releasing,), timeout=RELEASE_S)
 
+    @property
+    def is_released(self) -> bool:
+        return self._releasing is None or self._releasing.done()
+
+    def _start_release(self, say_leave: LeaveReason | None = None) -> asyncio.Task[None]:
+        """Nobody cancels it: what is cancelled in the middle leaves sockets behind."""
+        self._releasing = asyncio.create_task(self._release(say_leave=say_leave), name="room-release")
+        return self._releasing
+
     async def _release(self, *, say_leave: LeaveReason | None = None) -> None:
-        """Everything that this stay holds; all of it can be released twice."""
-        tasks = self._tasks - {asyncio.current_task()}
-        for task in tasks:
+        """Everything that this stay holds."""
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._vacate()
         if say_leave is not None and self._login.state is LoginState.CONNECTED:
             why: Literal[0, 4] = 4 if say_leave is LeaveReason.INTERNAL_ERROR else 0
@@ -324,15 +335,19 @@ class Stay:
         self._emit(CryptErrorRaised(crypt_type=encryption.mode if encryption is not None else "none"))
 
     def _give_up(self, error: RtcErrorInfo, reason: ConnectionReason) -> None:
-        """TR10."""
+        """TR10. A leave() that comes now waits for it."""
+        if self._connection.state is not ConnectionState.RECONNECTING or self._ending is not None:
+            return
+        releasing = self._start_release()
 
         async def end() -> None:
-            await self._release()
-            self._connection.advance(Trigger.GAVE_UP, reason, error=error)
-            self._emit(ErrorRaised(error=error))
+            try:
+                await releasing
+            finally:
+                self._connection.advance(Trigger.GAVE_UP, reason, error=error)
+                self._emit(ErrorRaised(error=error))
 
-        if self._connection.state is ConnectionState.RECONNECTING:
-            self._spawn(end(), "room-give-up")
+        self._ending = asyncio.create_task(end(), name="room-give-up")
 
     async def _end_return(self) -> None:
         await asyncio.sleep(self._options.return_grace_s)

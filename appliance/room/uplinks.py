@@ -141,6 +141,8 @@ class Uplinks:
         return live + list(self._lost.values())
 
     async def close(self) -> None:
+        """Every leg is closed when it returns, and nobody gets another."""
+        self._published.clear()
         for key in list(self._served):
             self._end(key)
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -172,18 +174,19 @@ class Uplinks:
                 served.lost.set_result(reason)
 
         kinds = tuple(kind for kind in KINDS if kind in served.kinds)
-        leg = served.leg = UplinkLeg(
-            key[1],
-            self._uplink,
-            kinds,
-            stream=served.name,
-            layer=served.layer,
-            video_codecs=self._video_codecs(),
-            ice_servers=self._ice_servers(),
-            on_closed=on_closed,
-        )
+        leg: UplinkLeg | None = None
         reason = "the stream is no longer published"
         try:
+            leg = served.leg = UplinkLeg(
+                key[1],
+                self._uplink,
+                kinds,
+                stream=served.name,
+                layer=served.layer,
+                video_codecs=self._video_codecs(),
+                ice_servers=self._ice_servers(),
+                on_closed=on_closed,
+            )
             self._send(key[0], LegOffer(leg=key[1], sdp=await leg.offer()))
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 answer = await served.answer
@@ -204,7 +207,8 @@ class Uplinks:
                     logger.info("leg %s to %s ended: %s", key[1], key[0], reason)
                     self._close_at_peer(key, reason)
             finally:
-                await leg.close()
+                if leg is not None:
+                    await leg.close()
 
     def _end(self, key: Key, *, farewell: bool = True) -> None:
         served = self._served.pop(key)

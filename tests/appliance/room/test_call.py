@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from appliance.errors import MediaTimeoutError, StreamNotFoundError
+from appliance.media import aiortc_hooks
 from appliance.room import LocalStream, RemoteStream
 from appliance.room.events import (
     ActiveSpeaker,
@@ -24,8 +25,11 @@ from appliance.room.events import (
     StreamSubscribed,
     StreamUpdated,
 )
+from appliance.room.mesh import Mesh
 from tests.appliance.room.house import BRISK, Guest, House, house, settled
 from tests.appliance.room.media import playout, until, uplink
+
+SHORT = replace(BRISK, leave_timeout_s=0.2)
 
 
 class Call:
@@ -280,3 +284,48 @@ async def test_twenty_calls_leave_nothing() -> None:
         await until(lambda: len(asyncio.all_tasks()) <= tasks, what="tasks")
         await until(lambda: len(process.net_connections()) <= sockets, what="sockets")
         await until(lambda: threading.active_count() <= threads, what="threads")
+
+
+@pytest.fixture
+def _slow_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections that take longer to end than a leave may."""
+    close = aiortc_hooks.Connecting.close
+
+    async def slowly(connecting: aiortc_hooks.Connecting) -> None:
+        await asyncio.sleep(2 * SHORT.leave_timeout_s)
+        await close(connecting)
+
+    monkeypatch.setattr(aiortc_hooks.Connecting, "close", slowly)
+
+
+@pytest.mark.usefixtures("_slow_close")
+async def test_destroy_waits_for_a_lost_leg_whose_close_was_under_way() -> None:
+    async with call() as one:
+        await one.a.client.publish(LocalStream(video=False))
+        await one.b.heard(StreamSubscribed)
+        stay = one.b.client._stay
+        assert stay is not None
+        (report,) = one.b.client.leg_reports()
+        stay.media.network_changed(back=False, gone=frozenset({report.local_address or ""}))
+        await asyncio.sleep(0)
+        await one.b.client.destroy()
+        assert not any(task.get_name() == f"leg-close-{report.leg_id}" for task in asyncio.all_tasks())
+
+
+@pytest.mark.usefixtures("_slow_close")
+@pytest.mark.parametrize("then", ["destroy", "join"])
+async def test_destroy_and_the_next_join_wait_for_what_a_leave_left_behind(then: str) -> None:
+    async with uplink(camera=False) as sender, playout() as player, house() as home:
+        a = await home.joined("a", uplink=sender, options=SHORT)
+        b = await home.joined("b", playout=player, auto_subscribe=True)
+        await a.client.publish(LocalStream(video=False))
+        await b.heard(StreamSubscribed)
+        assert a.client._stay is not None
+        mesh = a.client._stay.media
+        assert isinstance(mesh, Mesh)
+        (served,) = mesh._uplinks._served.values()
+        assert served.leg is not None
+        await a.client.leave()
+        assert served.leg.pc.connectionState == "connected"
+        await (a.client.destroy() if then == "destroy" else a.client.join("lobby", "a"))
+        assert served.leg.pc.connectionState == "closed"

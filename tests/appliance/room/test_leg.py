@@ -6,12 +6,15 @@ import asyncio
 import time
 
 import pytest
+from aiortc import RTCDtlsTransport
 
 from appliance.media import aiortc_hooks
 from appliance.media.uplink import Uplink
+from appliance.room.leg import Leg
 from appliance.room.signaling_room import IceServer
 from appliance.room.uplink_leg import UplinkLeg
 from tests.appliance.room.leg_pair import Call, footprint
+from tests.appliance.room.media import until
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +68,46 @@ async def test_closing_in_the_middle_of_the_set_up_leaves_nothing(moment: int) -
         after = await footprint()
         assert after == before
         assert not any(future.done() for name, future in call.closed.items() if name == "up0" and moment == 0)
+
+
+@pytest.mark.parametrize(("turns", "servers"), [(3, 0), (4, 0), (5, 0), (9, 1)])
+async def test_an_offer_that_is_cancelled_while_it_gathers_leaves_no_socket(turns: int, servers: int) -> None:
+    aiortc_hooks.install(["127.0.0.1", "127.0.0.2", "127.0.0.3"])
+    uplink = Uplink()
+    before = await footprint()
+    dead = [IceServer(urls=("stun:127.0.0.1:9",))] * servers
+    leg = UplinkLeg("leg", uplink, ("audio",), ice_servers=dead, on_closed=lambda reason: None)
+    offering = asyncio.create_task(leg.offer(), name="offering")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    offering.cancel()
+    await asyncio.gather(offering, return_exceptions=True)
+    await leg.close()
+    assert await footprint() == before
+    await uplink.close()
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_packet_that_comes_with_the_close_does_not_stop_it(turns: int) -> None:
+    """In the middle of a DTLS handshake, whose `asyncio.wait_for` then loses the cancellation before Python 3.12."""
+    async with Call() as call:
+        before = await footprint()
+        up, down, _ = call.new_pair()
+        answer = await down.answer(call.wire.route(await up.offer()))
+        aiortc_hooks.ice_agent(down.pc).data_received = lambda data, component: None  # no ServerHello
+        await up.accept(call.wire.route(answer))
+        await until(lambda: any(transport.state == "connecting" for transport in dtls(up)))
+        aiortc_hooks.ice_agent(up.pc).data_received(b"\x16", 1)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await asyncio.gather(up.close(), down.close())
+        call.wire.close()
+        assert await footprint() == before
+
+
+def dtls(leg: Leg) -> list[RTCDtlsTransport]:
+    return [transceiver.receiver.transport for transceiver in leg.pc.getTransceivers()]
 
 
 async def test_twenty_legs_leave_no_task_thread_or_socket() -> None:
