@@ -111,6 +111,7 @@ class RtcErrorCode(StrEnum):
     RATE_LIMIT = "rate-limit"
     RECONNECT_TIMEOUT = "reconnect-timeout"
     MEDIA_TIMEOUT = "media-timeout"
+    MEDIA_LOST = "media-lost"
     SEI_UNAVAILABLE = "sei-unavailable"
     KICKED = "kicked"
     PEER_NOT_FOUND = "peer-not-found"

@@ -21,7 +21,14 @@ from dataclasses import dataclass
 
 from appliance.composing import until
 from appliance.devices import DeviceKind, Devices, Drivers
-from appliance.errors import InvalidArgumentError, JoinCancelledError, LeaveReason, RtcError, ServiceUnavailableError
+from appliance.errors import (
+    InvalidArgumentError,
+    JoinCancelledError,
+    LeaveReason,
+    RtcError,
+    RtcErrorCode,
+    ServiceUnavailableError,
+)
 from appliance.events import Bus, Event
 from appliance.log_fields import about
 from appliance.media.playout import FULL_VOLUME, Playout
@@ -311,7 +318,7 @@ class Session:
             self._visit_over()
             if not self.wanted:
                 continue
-            failures = 0 if was_in else failures + 1
+            failures = 0 if was_in and ended.code is not RtcErrorCode.MEDIA_LOST else failures + 1
             delay_s = rejoin_delay_s(ended, max(0, failures - 1), auto_join=self.settings.auto_join, rng=self._rng)
             if delay_s is None:
                 logger.warning("out of room %s for good: %s", self.settings.room, ended)

@@ -38,6 +38,7 @@ VENDOR_CODES: dict[str, tuple[VendorCode, ...]] = {
     "join-failed": _codes(trtc=0x4004, nertc=10100),
     "join-timeout": _codes(trtc=0x404B, nertc="timeout", spark=90000004, rtm=8),
     "kicked": _codes(trtc=0x4040, nertc=30206, qnrtc=10022, rtm="REMOTE_LOGIN"),
+    "media-lost": _codes(trtc=(0x4007, 0x4008), nertc=30204, spark=90100026),
     "media-timeout": _codes(trtc=0x4042),
     "not-joined": _codes(trtc=0x1001, nertc=10104, spark=90100001, qnrtc=21002),
     "not-logged-in": _codes(rtm=102),

@@ -79,6 +79,9 @@ class MediaBackend(Protocol):
     def state(self, stream: RemoteStream) -> ConnectionState:
         """Of its media: DISCONNECTED while nothing of it is wanted."""
 
+    def cut_off(self) -> frozenset[str]:
+        """Of whom something is wanted that a leg was there for, or nearly, and is no more."""
+
     async def wait_subscribed(self, stream: RemoteStream, kinds: frozenset[Kind]) -> None:
         """Until the first media of each kind was announced. Raises `LegFailedError` when it is no longer wanted."""
 

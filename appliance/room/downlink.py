@@ -12,6 +12,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from appliance.log_fields import about
 from appliance.media.remote_audio import AudioReceiver
@@ -79,6 +80,7 @@ class Downlink:
         self.kinds = kinds
         self.layer = layer
         self.state = ConnectionState.CONNECTING
+        self.is_cut = False  # its media do not come through: the last leg broke, and none has come up since
         self._playout = playout
         self._send = send
         self._signaling = signaling  # set while the hub can be reached
@@ -186,6 +188,8 @@ class Downlink:
                 leg.connected,
                 leg.local_address,
             )
+        elif self._report is not None:
+            self._report = replace(self._report, is_live=False)
         return [self._report] if self._report is not None else []
 
     def end(self, *, farewell: bool = True) -> asyncio.Task[None]:
@@ -225,6 +229,7 @@ class Downlink:
         if current is None or current.lost is None:
             return
         logger.info("leg %s from %s is lost: %s", current.leg_id, self.stream.user_id, current.lost)
+        self.is_cut = True
         await self._replace_by(None)
         if time.monotonic() - current.since_s < SHORT_LIFE_S:
             await _wait(self._retry, backoff.next_s())
@@ -302,12 +307,16 @@ class Downlink:
         except Exception as exc:  # whatever a stranger's SDP makes of the parser
             raise LegFailedError(f"bad offer: {exc}") from exc
         self._send(user_id, LegAnswer(leg=leg_id, sdp=answer))
-        await self._until(
-            lambda: bool(candidate.carrying) or self._required(candidate) <= candidate.carrying,
-            candidate,
-            MEDIA_TIMEOUT_S,
-            "no media",
-        )
+        try:
+            await self._until(
+                lambda: bool(candidate.carrying) or self._required(candidate) <= candidate.carrying,
+                candidate,
+                MEDIA_TIMEOUT_S,
+                "no media",
+            )
+        except LegFailedError:
+            self.is_cut = self._current is None
+            raise
         try:
             await self._until(
                 lambda: self._required(candidate) <= candidate.carrying, candidate, REST_TIMEOUT_S, "not every kind"
@@ -346,6 +355,7 @@ class Downlink:
         before, self._current = self._current, leg
         if leg is not None:
             self._candidate = None
+            self.is_cut = False
             leg.since_s = time.monotonic()
         self._expose()
         await self._close_leg(before)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from appliance.errors import InvalidArgumentError
 from appliance.media.uplink import Uplink
+from appliance.room.events import ConnectionState
 from appliance.room.figures import STREAMS, Figures
 from appliance.room.options import RoomOptions
 from appliance.room.own_media import OwnMedia
@@ -184,6 +185,8 @@ class MediaClient(TasksClient):
             selected=self._steering.selected,
             options=self._options,
             is_important=lambda: stay.priority is MediaPriority.HIGH,
+            is_online=lambda: self._connection.state is ConnectionState.CONNECTED,
+            on_media_lost=stay.media_lost,
             rtc_stats_interval_s=self._rtc_stats_s,
             detection_s=self._detection_s,
         )

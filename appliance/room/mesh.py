@@ -112,6 +112,9 @@ class Mesh:
         downlink = self._downlink(stream)
         return downlink.state if downlink is not None else ConnectionState.DISCONNECTED
 
+    def cut_off(self) -> frozenset[str]:
+        return frozenset(user_id for (user_id, _), downlink in self._downlinks.items() if downlink.is_cut)
+
     async def wait_subscribed(self, stream: RemoteStream, kinds: frozenset[Kind]) -> None:
         downlink = self._downlink(stream)
         if downlink is None:

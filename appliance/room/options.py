@@ -23,6 +23,7 @@ class RoomOptions:
     reconnect_deadline_s: float = 30.0  # TM04; equals the hub's seat grace
     reconnect_delays_s: tuple[float, ...] = RECONNECT_DELAYS_S  # TM03
     attempt_timeout_s: float = 5.0  # one attempt of a reconnect, from name look-up to Joined
+    media_deadline_s: float = 60.0  # of several others no media from or to anybody: out of the room (RS03)
     return_grace_s: float = 5.0  # after a hub's restart: how long the others may take to come back to it
     subscribe_timeout_s: float = 10.0  # until the first media of every kind
     quality_interval_s: float = 2.0  # TM06

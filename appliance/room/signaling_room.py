@@ -140,11 +140,14 @@ class Join(Message, frozen=True, tag="join"):
     video_codecs: VideoCodecs = ("h264", "vp8")
 
 
+LeaveWhy = Literal[0, 2, 4]
+
+
 class Leave(Message, frozen=True, tag="leave"):
-    """`reason` 4: the client has a fault of its own and cannot go on (RS05)."""
+    """`reason` 2: its media reaches nobody (RS03); 4: the client has a fault of its own and cannot go on (RS05)."""
 
     id: RequestId
-    reason: Literal[0, 4] = 0
+    reason: LeaveWhy = 0
 
 
 class Publish(Message, frozen=True, tag="publish"):

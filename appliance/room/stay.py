@@ -68,6 +68,7 @@ from appliance.room.signaling_room import (
     IceServer,
     Joined,
     Leave,
+    LeaveWhy,
     LegMessage,
     MemberChanged,
     MemberLeft,
@@ -90,6 +91,7 @@ logger = logging.getLogger(__name__)
 
 RELEASE_S = 3.0  # of a machine that is late: connections end in some milliseconds
 LEAVE_TIMEOUT_S = 0.5  # for the hub's word on our Leave: the seat goes anyhow
+_LEAVE_REASONS: dict[LeaveReason, LeaveWhy] = {LeaveReason.SFU_ERROR: 2, LeaveReason.INTERNAL_ERROR: 4}
 
 
 class Stay:
@@ -215,11 +217,22 @@ class Stay:
         """RS05: something of ours failed that is none of the network's failures; the room is told so."""
         error = RtcErrorInfo(RtcErrorCode.INTERNAL, RtcErrorCode.INTERNAL.name, f"a fault of the client: {exc!r}")
         logger.error("%s", error.message, exc_info=exc)
-        if self._connection.state is ConnectionState.CONNECTED and self._ending is None:
-            self._connection.advance(Trigger.EVICTED, ConnectionReason.ERROR, error=error)
-            self._end(ConnectionReason.ERROR, say_leave=LeaveReason.INTERNAL_ERROR, error=error)
-        else:
+        if not self._break_off(error, LeaveReason.INTERNAL_ERROR):
             self._give_up(error, ConnectionReason.ERROR)
+
+    def media_lost(self) -> None:
+        """RS03."""
+        words = f"no media from or to anybody for {self._options.media_deadline_s:g} s"
+        error = RtcErrorInfo(RtcErrorCode.MEDIA_LOST, RtcErrorCode.MEDIA_LOST.name, words)
+        if self._break_off(error, LeaveReason.SFU_ERROR):
+            logger.error("out of the room: %s", words)
+
+    def _break_off(self, error: RtcErrorInfo, why: LeaveReason) -> bool:
+        if self._connection.state is not ConnectionState.CONNECTED or self._ending is not None:
+            return False
+        self._connection.advance(Trigger.EVICTED, ConnectionReason.ERROR, error=error)
+        self._end(ConnectionReason.ERROR, say_leave=why, error=error)
+        return True
 
     def _vacate(self) -> None:
         if self._login.occupant is self:
@@ -265,8 +278,7 @@ class Stay:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._vacate()
         if say_leave is not None and self._login.state is LoginState.CONNECTED:
-            why: Literal[0, 4] = 4 if say_leave is LeaveReason.INTERNAL_ERROR else 0
-            leave = partial(Leave, reason=why)
+            leave = partial(Leave, reason=_LEAVE_REASONS.get(say_leave, 0))
             try:
                 await self._login.request("leave", lambda request_id: leave(id=request_id), Ok, LEAVE_TIMEOUT_S)
             except RtcError as exc:

@@ -1,4 +1,7 @@
-"""What is looked at in a room: statistics, exceptions, videos that stand still (U12, U37 to U39, U57)."""
+"""What is looked at in a room: statistics, exceptions, videos that stand still, lost media.
+
+Capabilities U12, U37 to U39, U57, RS03.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from appliance.room.backend import MediaBackend
 from appliance.room.events import InterruptedUser, RtcStats, StreamInterrupted, StreamRecovered
 from appliance.room.exceptions import Exceptions
 from appliance.room.figures import STREAMS, Figures
+from appliance.room.media_loss import MediaLoss
 from appliance.room.options import RoomOptions
 from appliance.room.own_media import OwnMedia
 from appliance.room.signaling_base import Selection, StreamName
@@ -26,7 +30,7 @@ SAY_AGAIN_S = 5.0  # the hub drops what it cannot hand on
 
 class Watch:
     """Runs from its making until `end`. `rtc_stats_interval_s` None: no rtc_stats; `detection_s` None: no detection.
-    `is_important`: whether one has HIGH media priority.
+    `is_important`: whether one has HIGH media priority; `is_online`: whether the hub can be reached.
     """
 
     def __init__(
@@ -42,6 +46,8 @@ class Watch:
         selected: Callable[[RemoteStream], Selection],
         options: RoomOptions,
         is_important: Callable[[], bool],
+        is_online: Callable[[], bool],
+        on_media_lost: Callable[[], None],
         rtc_stats_interval_s: float | None,
         detection_s: float | None,
     ) -> None:
@@ -55,6 +61,8 @@ class Watch:
         self._selected = selected
         self._options = options
         self._is_important = is_important
+        self._is_online = is_online
+        self._on_media_lost = on_media_lost
         self._short: dict[StreamName, tuple[bool, float]] = {}  # what was told, and when
         self._tasks = {"sample": asyncio.create_task(self._sample(), name="room-statistics")}
         self.set_rtc_stats(rtc_stats_interval_s)
@@ -86,11 +94,18 @@ class Watch:
 
     async def _sample(self) -> None:
         exceptions = Exceptions(hold_s=self._options.exception_hold_s, quiet_s=self._options.exception_quiet_s)
+        loss = MediaLoss(self._options.media_deadline_s)
         async for now_s in Ticks(self._options.sample_interval_s):
+            if loss.look(self._media.cut_off(), self._reached(), now_s, online=self._is_online()):
+                self._on_media_lost()
+                return
             self._figures.sample()
             for event in exceptions.look(abnormal(self._figures, self._own, self._user_id, self._streams), now_s):
                 self._emit(event)
             self._tell_short(now_s)
+
+    def _reached(self) -> set[str]:
+        return {report.user_id for report in self._media.reports() if report.is_live}
 
     def _tell_short(self, now_s: float) -> None:
         """With HIGH media priority: how the video goes out, to those who could give up others' for it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,9 +17,9 @@ from tests.wire import Wire
 AUTH_TAG_BYTES = 16  # AES-GCM (RFC 7714)
 
 
-def route(client: RoomClient, wire: Wire) -> None:
-    """Its own descriptions lead through `wire` from the next join on. Everybody in the room has to be routed: a leg of
-    which only one end is may find the way past it.
+def route(client: RoomClient, wire: Wire | Callable[[str], Wire]) -> None:
+    """Its own descriptions lead through `wire` from the next join on, or the one for that peer. Everybody in the room
+    has to be routed: a leg of which only one end is may find the way past it.
     """
     inner: Any = client
     new_stay = inner._new_stay
@@ -29,7 +30,8 @@ def route(client: RoomClient, wire: Wire) -> None:
 
         def send_leg(to: str, message: LegMessage) -> None:
             if isinstance(message, LegOffer | LegAnswer):
-                message = msgspec.structs.replace(message, sdp=wire.route(message.sdp))
+                way = wire if isinstance(wire, Wire) else wire(to)
+                message = msgspec.structs.replace(message, sdp=way.route(message.sdp))
             send(to, message)
 
         stay.send_leg = send_leg
