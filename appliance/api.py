@@ -16,6 +16,7 @@ from appliance.device_roll import DeviceKind
 from appliance.event_json import encode_event
 from appliance.event_stream import EventStreams, message
 from appliance.events import Bus
+from appliance.room.signaling_base import MediaKind
 from appliance.session import Session
 from appliance.state import (
     ConnectionInfo,
@@ -34,6 +35,7 @@ from provisioning.http_routes import ApiRoute
 class MuteRequest(msgspec.Struct, forbid_unknown_fields=True):
     audio: bool | UnsetType = UNSET
     video: bool | UnsetType = UNSET
+    screen: bool | UnsetType = UNSET
 
 
 class TalkRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -119,7 +121,7 @@ class Api:
                 "/api/mute",
                 self._mute,
                 scope="control",
-                summary="Move the gates, one of them or both; true is shut.",
+                summary="Move the gates, one of them or more; true is shut.",
                 body=MuteRequest,
                 answer=MuteAnswer,
             ),
@@ -207,20 +209,20 @@ class Api:
                 yield message(event.event_name, encode_event(event))
 
     async def _mute(self, request: web.Request) -> web.Response:
-        wish = await read_body(request, MuteRequest, '{"audio": true or false, "video": true or false}')
-        if wish.audio is UNSET and wish.video is UNSET:
-            raise BodyError('neither "audio" nor "video" is there; at least one is needed, true or false')
-        if wish.audio is not UNSET:
-            await self._session.set_muted("audio", wish.audio)
-        if wish.video is not UNSET:
-            await self._session.set_muted("video", wish.video)
+        wish = await read_body(request, MuteRequest, '{"audio": true or false, "video": ..., "screen": ...}')
+        asked: dict[MediaKind, bool | UnsetType] = {"audio": wish.audio, "video": wish.video, "screen": wish.screen}
+        if all(muted is UNSET for muted in asked.values()):
+            raise BodyError('neither "audio", "video" nor "screen" is there; one at least is needed, true or false')
+        for kind, muted in asked.items():
+            if muted is not UNSET:
+                await self._session.set_muted(kind, muted)
         return answer(MuteAnswer(mute_info(self._session)))
 
     async def _screen(self, request: web.Request) -> web.Response:
         wish = await read_body(request, ScreenRequest, '{"shared": true or false}')
         if wish.shared and not self._session.screen.is_available:
             raise ApiError(409, "nothing-to-share", "the unit has nothing to share: [screen] source is empty")
-        self._session.screen.share(wish.shared)
+        await self._session.share_screen(wish.shared)
         return answer(ScreenAnswer(screen_info(self._session)), status=202)
 
     async def _talk(self, request: web.Request) -> web.Response:

@@ -52,7 +52,7 @@ from appliance.room.events import (
     ScreenShareStopped,
     WarningRaised,
 )
-from appliance.room.signaling_base import Kind
+from appliance.room.signaling_base import Kind, MediaKind
 from appliance.room.statistics import RtcStatsRow
 from appliance.room.streams import LocalStream, RemoteUser
 from appliance.screen_share import ScreenShare
@@ -96,7 +96,7 @@ class Session:
         self._drivers = drivers
         self._bus = bus
         self._client: RoomClient | None = None
-        self._shut: dict[Kind, bool] = {"audio": settings.push_to_talk, "video": False}
+        self._shut: dict[MediaKind, bool] = {"audio": settings.push_to_talk, "video": False, "screen": False}
         self.talk = Talk(
             lambda muted: self.set_muted("audio", muted),
             lambda: self._shut["audio"],
@@ -166,9 +166,16 @@ class Session:
         device = _DEVICES[kind]
         return getattr(self._drivers, device) is None or (self.devices is not None and device in self.devices.lost)
 
-    def is_muted(self, kind: Kind) -> bool:
-        """The gate itself; False without a device: see `has`."""
+    def is_muted(self, kind: MediaKind) -> bool:
+        """The gate itself; of microphone and camera False without a device: see `has`."""
+        if kind == "screen":
+            return self._shut["screen"]
         return self.uplink is not None and self.uplink.is_muted(kind)
+
+    @property
+    def forced_mutes(self) -> frozenset[MediaKind]:
+        """What a host of the room keeps shut."""
+        return self._client.forced_mutes if self._client is not None else frozenset()
 
     @property
     def health(self) -> str:
@@ -206,9 +213,9 @@ class Session:
         self._visit = None
         self._move()
 
-    async def set_muted(self, kind: Kind, muted: bool) -> None:
+    async def set_muted(self, kind: MediaKind, muted: bool) -> None:
         """Move the gate at once, in a room or not; then tell the room."""
-        if not muted and self._client is not None and kind in self._client.forced_mutes:
+        if not muted and kind in self.forced_mutes:
             logger.warning("%s stays muted: a host of the room muted it", kind)
             return
         self._shut[kind] = muted
@@ -220,6 +227,12 @@ class Session:
             await (self._client.mute(kind) if muted else self._client.unmute(kind))
         except RtcError as exc:
             logger.warning("the hub does not know yet that %s is %s: %s", kind, "muted" if muted else "unmuted", exc)
+
+    async def share_screen(self, on: bool) -> None:
+        """Share what `[screen]` names, with its gate open unless a host keeps it shut; or no longer."""
+        if on and self._shut["screen"]:
+            await self.set_muted("screen", False)
+        self.screen.share(on)
 
     def volume(self, user_id: str) -> int:
         """How loud this user is played: 0 to 100, as it comes."""
@@ -470,7 +483,7 @@ class Session:
         self._tell_mute()
 
     def _tell_mute(self) -> None:
-        event = MuteChanged(audio=self.is_muted("audio"), video=self.is_muted("video"))
+        event = MuteChanged(audio=self.is_muted("audio"), video=self.is_muted("video"), screen=self.is_muted("screen"))
         if event != self._bus.latest(MuteChanged):
             self._bus.publish(event)
 

@@ -15,6 +15,7 @@ from appliance.intercom_link import IntercomLink
 from appliance.media.echo import Duplex, EchoState
 from appliance.media.trace import Stage, Summary
 from appliance.room.events import ConnectionState, NetworkQualityChanged
+from appliance.room.signaling_base import MediaKind
 from appliance.room.streams import RemoteUser
 from appliance.session import Session
 from appliance.supervisor import Health
@@ -45,10 +46,12 @@ class ConnectionInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MuteInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The gates: True is shut."""
+    """The gates: True is shut. `forced`: those that a host of the room keeps shut."""
 
     audio: bool
     video: bool
+    screen: bool
+    forced: tuple[MediaKind, ...] = ()
 
 
 class ScreenInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,7 +211,12 @@ def call_info(intercom: IntercomLink) -> CallInfo:
 
 
 def mute_info(session: Session) -> MuteInfo:
-    return MuteInfo(audio=session.is_muted("audio"), video=session.is_muted("video"))
+    return MuteInfo(
+        audio=session.is_muted("audio"),
+        video=session.is_muted("video"),
+        screen=session.is_muted("screen"),
+        forced=tuple(sorted(session.forced_mutes)),
+    )
 
 
 def _sound(session: Session) -> SoundInfo:
@@ -221,7 +229,10 @@ def _sound(session: Session) -> SoundInfo:
 def screen_info(session: Session) -> ScreenInfo:
     screen = session.screen
     return ScreenInfo(
-        available=screen.is_available, wished=screen.is_wished, shared=screen.is_shared, error=screen.error
+        available=screen.is_available,
+        wished=screen.is_wished,
+        shared=screen.is_shared and not session.is_muted("screen"),
+        error=screen.error,
     )
 
 

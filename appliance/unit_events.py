@@ -14,6 +14,7 @@ class MuteChanged(Event, retained=True):
 
     audio: bool
     video: bool
+    screen: bool
 
 
 @dataclass(frozen=True, kw_only=True)

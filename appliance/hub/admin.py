@@ -5,7 +5,7 @@
     PUT    /admin/rooms/{room}                            a room that is there with nobody in it; {"profile": ...}
     DELETE /admin/rooms/{room}                            disband: RoomClosed to everybody
     POST   /admin/rooms/{room}/members/{user}/{kick|ban|remove}
-    POST   /admin/rooms/{room}/members/{user}/{mute|unmute}      {"kind": "audio" or "video"}
+    POST   /admin/rooms/{room}/members/{user}/{mute|unmute}      {"kind": "audio", "video" or "screen"}
     DELETE /admin/rooms/{room}/bans/{user}                lift a ban
     DELETE /admin/rooms/{room}/tasks/{task}               end a relay task
     GET    /admin/logs, GET /admin/logs/{name}            logs that clients gave to the hub
@@ -37,7 +37,7 @@ from appliance.hub.relay_tasks import TaskState
 from appliance.hub.room import Room
 from appliance.hub.rooms import Eviction, Rooms
 from appliance.hub.seat import Output, Seat
-from appliance.room.signaling_base import Kind, Profile, RoomId
+from appliance.room.signaling_base import MediaKind, Profile, RoomId
 from provisioning.http_json import answer, error_response
 from provisioning.http_routes import ApiRoute, Method
 from provisioning.visitor import visitor
@@ -63,7 +63,9 @@ class EvictionRequest(Message):
 
 
 class MuteRequest(Message):
-    kind: Kind = "audio"
+    """`kind` "screen": all of what is shared, with the sound of a tab."""
+
+    kind: MediaKind = "audio"
 
 
 class RoomRequest(msgspec.Struct, forbid_unknown_fields=True):

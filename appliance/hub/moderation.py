@@ -12,7 +12,7 @@ from appliance.errors import InvalidArgumentError, NotJoinedError, RoleError, Rt
 from appliance.hub.feature import Feature
 from appliance.hub.room import Room
 from appliance.hub.seat import Output, Seat
-from appliance.room.signaling_base import Kind
+from appliance.room.signaling_base import MediaKind
 from appliance.room.signaling_login import Ok
 from appliance.room.signaling_room import Disband, Moderate
 
@@ -25,7 +25,7 @@ class Acts(Protocol):
     ) -> list[Output]: ...
 
     def force_mute(
-        self, room_name: str, user_id: str, kind: Kind, muted: bool, *, by: str, message: str
+        self, room_name: str, user_id: str, kind: MediaKind, muted: bool, *, by: str, message: str
     ) -> list[Output]: ...
 
     def disband(self, room_name: str, message: str) -> list[Output]: ...

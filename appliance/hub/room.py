@@ -8,6 +8,8 @@ Choices of this hub:
   are still heard when they signal to somebody whom they see, and can be answered; two of them cannot reach each other.
 - A leg message to a member whose link is lost is dropped without an error: the receiving side of a leg owns its
   recovery and asks again after the resync, and an error would tell a lost link from a good one.
+- What a host has muted stays so for this stay, whatever is published later; all are told of it, so that any host can
+  lift it.
 - A member who left may come back as `rejoined`; the room remembers the last `MAX_REMEMBERED` who left it.
 - One host has HIGH media priority. Who asks for it later gets NORMAL, or takes it over with pre-emption, and neither
   gets it back when it is free again (D13). A host who becomes audience gives it up.
@@ -31,7 +33,7 @@ from appliance.errors import (
 from appliance.hub.seat import Output, Seat
 from appliance.media.e2ee import EncryptionMode
 from appliance.room.signaling import HubMessage
-from appliance.room.signaling_base import Kind, Priority, Profile, Role
+from appliance.room.signaling_base import Kind, MediaKind, Priority, Profile, Role, StreamName
 from appliance.room.signaling_room import (
     LegOffer,
     Member,
@@ -46,6 +48,7 @@ from appliance.room.signaling_room import (
     StreamInfo,
     Unpublish,
 )
+from appliance.room.streams import KINDS
 
 MAX_REMEMBERED = 256  # who left a room, for `rejoined`: bounds a room that stands for years
 
@@ -116,8 +119,9 @@ class Room:
             raise RoleError("the audience may not publish")
         if stream.audio is None and stream.video is None:
             raise EmptyStreamError(f"stream {stream.name!r} has neither audio nor video")
-        for kind in seat.forced_mutes if stream.name == "main" else ():
-            stream = _muted(stream, kind, True)
+        for kind in KINDS:
+            if _is_forced(seat, stream.name, kind):
+                stream = _muted(stream, kind, True)
         if seat.streams.get(stream.name) == stream:
             return []
         seat.streams[stream.name] = stream
@@ -134,23 +138,25 @@ class Room:
         track = None if stream is None else stream.audio if request.kind == "audio" else stream.video
         if stream is None or track is None:
             raise StreamNotFoundError(f"stream {request.name!r} has no {request.kind} to mute")
-        if not request.muted and request.name == "main" and request.kind in seat.forced_mutes:
-            raise RoleError(f"your {request.kind} was muted by a host")
+        if not request.muted and _is_forced(seat, request.name, request.kind):
+            named = request.kind if request.name == "main" else "screen"
+            raise RoleError(f"your {named} was muted by a host")
         if track.muted == request.muted:
             return []
         seat.streams[request.name] = _muted(stream, request.kind, request.muted)
         return self._changed(seat)
 
-    def force_mute(self, seat: Seat, kind: Kind, muted: bool, by: str, message: str) -> list[Output]:
+    def force_mute(self, seat: Seat, kind: MediaKind, muted: bool, by: str, message: str) -> list[Output]:
         """A host mutes `seat`, or lets it decide again; its own client moves the gate."""
         if (kind in seat.forced_mutes) == muted:
             return []
         (seat.forced_mutes.add if muted else seat.forced_mutes.discard)(kind)
         told = seat.tell(MuteForced(kind=kind, muted=muted, by=by, message=message))
-        stream = seat.streams.get("main")
-        if not muted or stream is None or _muted(stream, kind, True) == stream:
-            return told
-        seat.streams["main"] = _muted(stream, kind, True)
+        name: StreamName = "screen" if kind == "screen" else "main"
+        tracks: tuple[Kind, ...] = KINDS if kind == "screen" else (kind,)
+        stream = seat.streams.get(name)
+        for track in tracks if muted and stream is not None else ():
+            stream = seat.streams[name] = _muted(seat.streams[name], track, True)
         return [*told, *self._changed(seat)]
 
     def rename(self, seat: Seat, user_name: str) -> list[Output]:
@@ -204,6 +210,11 @@ class Room:
 
     def _others(self, seat: Seat) -> Iterator[Seat]:
         return (other for other in self.seats.values() if other is not seat)
+
+
+def _is_forced(seat: Seat, name: StreamName, kind: Kind) -> bool:
+    """Whether a host has muted this track; of a screen picture and sound together."""
+    return (kind if name == "main" else "screen") in seat.forced_mutes
 
 
 def _muted(stream: StreamInfo, kind: Kind, muted: bool) -> StreamInfo:

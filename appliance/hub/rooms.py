@@ -51,7 +51,7 @@ from appliance.hub.settings import HubSettings
 from appliance.hub.token_life import TokenLife
 from appliance.hub.tokens import Claims
 from appliance.room.signaling import ClientMessage
-from appliance.room.signaling_base import Kind, Profile, Role
+from appliance.room.signaling_base import MediaKind, Profile, Role
 from appliance.room.signaling_login import Error, Login, Logout, Ok, Ping, Pong, SetUserName
 from appliance.room.signaling_room import (
     IceServer,
@@ -215,7 +215,7 @@ class Rooms:
         return [*seat.tell(kicked), *self._leave(seat, left, message)]
 
     def force_mute(
-        self, room_name: str, user_id: str, kind: Kind, muted: bool, *, by: str = "", message: str = ""
+        self, room_name: str, user_id: str, kind: MediaKind, muted: bool, *, by: str = "", message: str = ""
     ) -> list[Output]:
         """Mute a member, or lift that. Raises PEER_NOT_FOUND."""
         room = self.rooms.get(room_name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from appliance.media.e2ee import EncryptionMode
 from appliance.room.signaling import HubMessage
-from appliance.room.signaling_base import Kind, Priority, Role
+from appliance.room.signaling_base import MediaKind, Priority, Role
 from appliance.room.signaling_room import Member, StreamInfo
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Seat:
     token_exp: float | None = None  # seconds since 1970; None: without a token
     heard_s: float | None = None  # of a lost link: its last message
     may_moderate: bool = False  # while it is a host
-    forced_mutes: set[Kind] = field(default_factory=set)  # kinds that a host has muted, of this stay in the room
+    forced_mutes: set[MediaKind] = field(default_factory=set)  # kinds that a host has muted, of this stay in the room
     room: Room | None = None
     role: Role = "host"
     is_probe: bool = False  # only tests the network: hidden
@@ -69,6 +69,7 @@ class Seat:
             streams=tuple(self.streams.values()),
             data=self.data,
             priority=self.priority,
+            forced=tuple(sorted(self.forced_mutes)),
         )
 
     def to(self, message: HubMessage, *, durable: bool = False) -> list[Output]:

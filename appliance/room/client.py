@@ -147,7 +147,7 @@ class RoomClient(MediaClient):
         await self._set_muted(kind, False)
 
     @property
-    def forced_mutes(self) -> frozenset[Kind]:
+    def forced_mutes(self) -> frozenset[MediaKind]:
         """The kinds that a host of the room has muted: `unmute` is refused until a host lifts it."""
         return frozenset(self._stay.forced_mutes) if self._stay is not None else frozenset()
 
@@ -261,7 +261,7 @@ class RoomClient(MediaClient):
 
     # --- inside
 
-    def _forced_mute(self, kind: Kind, muted: bool) -> None:
+    def _forced_mute(self, kind: MediaKind, muted: bool) -> None:
         if muted:  # whoever may speak again decides it alone
             self._own.set_muted(kind, True)
 

@@ -33,7 +33,7 @@ from appliance.room.events import (
 )
 from appliance.room.login_client import LoginClient
 from appliance.room.options import RoomOptions
-from appliance.room.signaling_base import Kind, Profile, Role
+from appliance.room.signaling_base import MediaKind, Profile, Role
 from appliance.room.signaling_room import Disband, Moderate, ModerationAction
 from appliance.room.stay import Stay
 from appliance.room.streams import MediaPriority, RemoteStream, RemoteUser
@@ -282,11 +282,11 @@ class MemberClient(LoginClient):
         """Out of the room, as no longer a member of it (RS10)."""
         await self._moderate(user_id, "remove", message)
 
-    async def mute_peer(self, user_id: str, kind: Kind = "audio", message: str = "") -> None:
-        """Shut the other's gate; it cannot open it until `unmute_peer`."""
+    async def mute_peer(self, user_id: str, kind: MediaKind = "audio", message: str = "") -> None:
+        """Shut the other's gate, of its screen too; it cannot open it until `unmute_peer`."""
         await self._moderate(user_id, "mute", message, kind=kind)
 
-    async def unmute_peer(self, user_id: str, kind: Kind = "audio", message: str = "") -> None:
+    async def unmute_peer(self, user_id: str, kind: MediaKind = "audio", message: str = "") -> None:
         """Let the other open its gate again; its own user does."""
         await self._moderate(user_id, "unmute", message, kind=kind)
 

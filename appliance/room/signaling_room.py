@@ -11,6 +11,7 @@ from appliance.room.signaling_base import (
     Fingerprint,
     Kind,
     LegId,
+    MediaKind,
     Message,
     Priority,
     Profile,
@@ -54,7 +55,7 @@ class StreamInfo(Message, frozen=True):
 
 
 class Member(Message, frozen=True):
-    """One user in the room as everybody sees it."""
+    """One user in the room as everybody sees it. `forced`: the kinds that a host has muted."""
 
     user_id: UserId
     user_name: UserName = ""
@@ -62,6 +63,7 @@ class Member(Message, frozen=True):
     streams: tuple[StreamInfo, ...] = ()
     data: UserData = ""
     priority: Priority = 100
+    forced: tuple[MediaKind, ...] = ()
 
 
 class IceServer(Message, frozen=True):
@@ -187,7 +189,7 @@ class Moderate(Message, frozen=True, tag="moderate"):
     id: RequestId
     user_id: UserId
     action: ModerationAction
-    kind: Kind = "audio"
+    kind: MediaKind = "audio"
     message: Reason = ""
     ban_s: Annotated[float, msgspec.Meta(gt=0, le=10 * 366 * 86_400)] | None = None
 
@@ -271,9 +273,11 @@ class RoomClosed(Message, frozen=True, tag="room-closed"):
 
 
 class MuteForced(Message, frozen=True, tag="mute-forced"):
-    """The hub mutes this member, or allows it to speak again: the client moves its gate (server-side mute)."""
+    """The hub mutes this member, or allows it to speak again: the client moves its gate (server-side mute). "screen" is
+    the stream `screen`, with the sound of a shared tab.
+    """
 
-    kind: Kind
+    kind: MediaKind
     muted: bool
     by: UserId = ""
     message: Reason = ""

@@ -62,7 +62,7 @@ from appliance.room.options import RoomOptions
 from appliance.room.own_streams import OwnStreams
 from appliance.room.roster import Roster
 from appliance.room.signaling import ClientMessage, HubMessage
-from appliance.room.signaling_base import Kind, Role, StreamName
+from appliance.room.signaling_base import MediaKind, Role, StreamName
 from appliance.room.signaling_login import Error, Ok
 from appliance.room.signaling_room import (
     IceServer,
@@ -105,7 +105,7 @@ class Stay:
         emit: Callable[[Event], None],
         media: MediaBackend,
         describe: Callable[[LocalStream], StreamInfo],
-        on_forced_mute: Callable[[Kind, bool], None],
+        on_forced_mute: Callable[[MediaKind, bool], None],
         auto_subscribe: bool,
         ice_servers: tuple[IceServer, ...] = (),
     ) -> None:
@@ -119,7 +119,7 @@ class Stay:
         self.may_moderate = False
         self.joined_s = 0.0  # seconds since 1970
         self.priority = MediaPriority.NORMAL  # as the hub gave it
-        self.forced_mutes: set[Kind] = set()  # by a host: only it can lift them
+        self.forced_mutes: set[MediaKind] = set()  # by a host: only it can lift them
         self.own = OwnStreams(self.request, media, describe)
         self._login = login
         self._options = options

@@ -27,12 +27,17 @@ function control(id, { on, works = true, label, note, tone = "" }) {
   text(button.querySelector("small"), note);
 }
 
-function gate(id, name, works, shut) {
+const isForced = (kind) => state.mute.forced.includes(kind);
+
+const shutNote = (kind, words) => (isForced(kind) ? _("home.by_host") : words);
+
+function gate(id, name, works, kind) {
+  const shut = state.mute[kind];
   control(id, {
     on: shut,
     works,
     label: _(shut ? `home.${name}_open` : `home.${name}_shut`),
-    note: !works ? _("home.absent") : _(shut ? `home.${name}_is_shut` : "home.on"),
+    note: !works ? _("home.absent") : shut ? shutNote(kind, _(`home.${name}_is_shut`)) : _("home.on"),
     tone: works && shut ? "shut" : "",
   });
 }
@@ -45,19 +50,23 @@ function talkControl() {
     on: !shut,
     works: state.device.microphone,
     label: _("home.hold_to_talk"),
-    note: !state.device.microphone ? _("home.absent") : _(shut ? "home.microphone_is_shut" : "home.on"),
+    note: !state.device.microphone ? _("home.absent") : shut ? shutNote("audio", _("home.microphone_is_shut")) : _("home.on"),
     tone: shut ? "shut" : "",
   });
 }
 
+/** One that is only muted is shared again by the same button; while a host keeps it so, the button ends it. */
+const sharesScreen = () => state.screen.wished && (!state.mute.screen || isForced("screen"));
+
 function screenControl() {
   const { available, wished, shared, error } = state.screen;
+  const note = !wished ? "screen_is_shut" : state.mute.screen ? "screen_paused" : shared ? "on" : "screen_wait";
   $("screen").hidden = !available;
   control("screen", {
-    on: wished,
-    label: _(wished ? "home.screen_open" : "home.screen_shut"),
-    note: _(shared ? "home.on" : wished ? "home.screen_wait" : "home.screen_is_shut"),
-    tone: wished && error ? "shut" : "",
+    on: sharesScreen(),
+    label: _(sharesScreen() ? "home.screen_open" : "home.screen_shut"),
+    note: shutNote("screen", _(`home.${note}`)),
+    tone: wished && (error || state.mute.screen) ? "shut" : "",
   });
   $("screen").title = error;
 }
@@ -74,8 +83,8 @@ function show() {
   text($("others"), state.peers.map(displayName).join(_("common.comma")) || _("home.nobody"));
   text($("network"), network(state.network_quality));
   if (isHeldToTalk()) talkControl();
-  else gate("mute", "microphone", state.device.microphone, state.mute.audio);
-  gate("camera", "camera", state.device.camera, state.mute.video);
+  else gate("mute", "microphone", state.device.microphone, "audio");
+  gate("camera", "camera", state.device.camera, "video");
   screenControl();
   showCall(state.call);
   const isIn = IN.has(state.connection.state);
@@ -111,7 +120,7 @@ function act(id, path, body) {
 
 act("mute", () => "/api/mute", () => (isHeldToTalk() ? null : { audio: !state.mute.audio }));
 act("camera", () => "/api/mute", () => ({ video: !state.mute.video }));
-act("screen", () => "/api/screen", () => ({ shared: !state.screen.wished }));
+act("screen", () => "/api/screen", () => ({ shared: !sharesScreen() }));
 act("room-switch", () => (IN.has(state.connection.state) ? "/api/leave" : "/api/join"), () => ({}));
 
 // Push to talk: said again while it is held, for the unit lets go of who says nothing for five seconds.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -11,24 +12,33 @@ import pytest
 from appliance import screen_share as screen_share_module
 from appliance.events import Bus
 from appliance.room.client import RoomClient
-from appliance.room.events import ConnectionState, ScreenShareStopped, StreamAdded, StreamRemoved
+from appliance.room.events import (
+    ConnectionState,
+    ScreenMuted,
+    ScreenShareStopped,
+    ScreenUnmuted,
+    StreamAdded,
+    StreamRemoved,
+)
 from appliance.screen_share import ScreenShare
 from appliance.session import Session
+from appliance.unit_events import MuteChanged
 from hw import Camera, HardwareError, OnLost, PictureSink
 from hw.mock import MockCamera
 from hw.synthetic import SyntheticCamera
 from tests.appliance.room.house import Guest
 from tests.appliance.room.media import playout
-from tests.appliance.unit import MockDevices, hub_at, running, settings, token, until
+from tests.appliance.unit import SIGNER, MockDevices, hub_at, running, settings, until
 
 
 @asynccontextmanager
 async def viewing() -> AsyncIterator[tuple[str, Guest]]:
-    """The address of a hub, and somebody in its room."""
+    """The address of a hub, and a moderator in its room."""
     async with playout() as player, hub_at() as (_, url):
         viewer = Guest(RoomClient(url, playout=player))
         try:
-            await viewer.client.join("lobby", "viewer", token("viewer"))
+            as_moderator = SIGNER.sign("viewer", "lobby", "host", "", 600, time.time(), moderator=True)
+            await viewer.client.join("lobby", "viewer", as_moderator)
             yield url, viewer
         finally:
             await viewer.client.destroy()
@@ -99,6 +109,46 @@ async def test_the_stop_button(monkeypatch: pytest.MonkeyPatch) -> None:
             assert not share.is_shared
             assert session.uplink is not None
             assert not session.uplink.has("screen")
+
+
+@pytest.mark.row("U47", "U48", "U49")
+async def test_a_host_stops_it_and_only_a_host_allows_it_again() -> None:
+    share = ScreenShare(Source(), shared=True)
+    async with viewing() as (url, viewer), sharing(url, share) as (session, bus):
+        await until(lambda: screens(viewer) == ["unit"], "shared")
+        stream = next(stream for stream in viewer.client.streams if stream.name == "screen")
+        await viewer.client.subscribe(stream)
+        assert session.uplink is not None
+        uplink = session.uplink
+
+        def received() -> int:
+            return sum(report.stats.packets for report in viewer.client.leg_reports() if report.stream == "screen")
+
+        await viewer.client.mute_peer("unit", "screen")
+        await viewer.heard(ScreenMuted)
+        assert (told := bus.latest(MuteChanged)) is not None
+        assert (told.screen, told.video) == (True, False)
+        assert uplink.is_muted("screen")
+        assert session.forced_mutes == {"screen"}
+
+        async def capture(pictures: int) -> None:
+            made = uplink.captured("screen")
+            await until(lambda: uplink.captured("screen") >= made + pictures, "the source goes on")
+
+        await capture(5)  # what was on its way has come
+        arrived = received()
+        await capture(10)
+        assert received() == arrived, "nothing leaves"
+        await session.share_screen(True)
+        assert uplink.is_muted("screen")
+
+        await viewer.client.unmute_peer("unit", "screen")
+        await until(lambda: not session.forced_mutes)
+        assert uplink.is_muted("screen"), "its own user opens it"
+        await session.share_screen(True)
+        await viewer.heard(ScreenUnmuted)
+        await until(lambda: received() > arrived + 5, "it is seen again")
+        assert screens(viewer) == ["unit"], "the same stream"
 
 
 async def test_out_of_the_room_its_source_is_closed() -> None:

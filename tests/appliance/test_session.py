@@ -120,7 +120,7 @@ async def test_mute_works_out_of_a_room_and_is_known_in_it() -> None:
             await until(lambda: bus.latest(MuteChanged) is not None)
             await session.set_muted("audio", True)
             assert session.is_muted("audio")
-            assert bus.latest(MuteChanged) == MuteChanged(audio=True, video=False)
+            assert bus.latest(MuteChanged) == MuteChanged(audio=True, video=False, screen=False)
             session.join()
             await until(lambda: client.streams and client.streams[0].is_muted("audio"))
             assert not client.streams[0].is_muted("video")

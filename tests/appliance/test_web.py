@@ -313,7 +313,7 @@ async def test_the_state(site: Site) -> None:
     assert state["device"] == {"name": "Door", "version": "9", "microphone": True, "camera": True, "panel": True}
     assert state["connection"]["state"] == "DISCONNECTED"
     assert state["room"] == "lobby"
-    assert state["mute"] == {"audio": False, "video": False}
+    assert state["mute"] == {"audio": False, "video": False, "screen": False, "forced": []}
     assert state["network_quality"]["uplink"] == 0  # of the room before, if any
     assert state["leds"] == {"mute": "off"}
     assert state["health"] == {"session": "ok"}
@@ -321,10 +321,10 @@ async def test_the_state(site: Site) -> None:
 
 async def test_mute_moves_the_gate_and_says_so(site: Site) -> None:
     async with site.http.post("/api/mute", json={"audio": True}, headers=TOKEN) as response:
-        assert await response.json() == {"mute": {"audio": True, "video": False}}
+        assert await response.json() == {"mute": {"audio": True, "video": False, "screen": False, "forced": []}}
     assert site.session.is_muted("audio")
-    async with site.http.post("/api/mute", json={"audio": False, "video": True}, headers=TOKEN) as response:
-        assert await response.json() == {"mute": {"audio": False, "video": True}}
+    async with site.http.post("/api/mute", json={"audio": False, "screen": True}, headers=TOKEN) as response:
+        assert await response.json() == {"mute": {"audio": False, "video": False, "screen": True, "forced": []}}
 
 
 async def test_the_volume_of_a_user_is_set_and_bounded(site: Site) -> None:
@@ -361,7 +361,7 @@ async def test_a_device_is_tried_again_at_once(site: Site) -> None:
         (b"\xff\xfe", "not JSON", ""),
         (b"[" * 5000, "object", ""),
         (b"[]", "object", ""),
-        (b"{}", "at least one", ""),
+        (b"{}", "one at least", ""),
         (b'{"audio": 1}', "bool", "$.audio"),
         (b'{"video": null}', "bool", "$.video"),
         (b'{"audio": true, "sound": true}', "sound", "sound"),
@@ -437,7 +437,7 @@ async def test_every_event_reaches_the_stream_in_order(site: Site) -> None:
         stream = messages(response)
         first, second = await anext(stream), await anext(stream)
     assert first == ("peer-joined", {"user_id": "anna", "user_name": "Anna\nB", "role": "host", "rejoined": False})
-    assert second == ("mute-changed", {"audio": False, "video": True})
+    assert second == ("mute-changed", {"audio": False, "video": True, "screen": False})
 
 
 async def test_a_silent_stream_is_kept_alive(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -543,4 +543,4 @@ async def test_what_the_speaker_played_can_be_saved(site: Site) -> None:
 
 async def test_the_gate_is_the_newest_retained_value(site: Site) -> None:
     await site.session.set_muted("audio", True)
-    assert site.bus.latest(MuteChanged) == MuteChanged(audio=True, video=False)
+    assert site.bus.latest(MuteChanged) == MuteChanged(audio=True, video=False, screen=False)

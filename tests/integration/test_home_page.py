@@ -11,6 +11,7 @@ from appliance.room.call_content import BUSY, Call, decode_call_ended, encode
 from appliance.room.client import RoomClient
 from appliance.room.events import InvitationAccepted, InvitationCanceled, InvitationReceived, PeerMessage
 from tests.appliance.room.house import Guest
+from tests.hw.test_slides import write_picture
 from tests.integration.axe import violations
 from tests.integration.test_settings_page import DESK, PHONE, page_of
 
@@ -60,6 +61,30 @@ async def test_who_rings_is_answered_and_called_back(tmp_path: Path) -> None:
             assert (await unit.get("/api/calls"))["calls"] == []
         finally:
             await guest.client.destroy()
+
+
+async def test_a_screen_that_a_host_has_stopped_is_shared_again(tmp_path: Path) -> None:
+    (pictures := tmp_path / "pictures").mkdir()
+    write_picture(pictures / "1.png", 180)
+    (tmp_path / "demo.toml").write_text(f'[screen]\nsource = "{pictures}"\n')
+    async with page_of(tmp_path, "/", **PHONE) as (unit, page):
+        state = await unit.until(lambda state: state["screen"]["shared"])
+        button, camera = page.locator("#screen"), page.locator("#camera")
+        await expect(button).to_contain_text("Stop sharing")
+        await expect(button).to_contain_text("on")
+        member = f"/admin/rooms/{state['room']}/members/{state['user_id']}"
+        for kind in ("screen", "video"):
+            assert (await unit.send("POST", f"{member}/mute", {"kind": kind}))[0] == 204
+        await expect(button).to_contain_text("turned off by a host")
+        await expect(camera).to_contain_text("turned off by a host")
+        assert await violations(page) == []
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert (await unit.state())["screen"]["shared"] is False
+        assert (await unit.send("POST", f"{member}/unmute", {"kind": "screen"}))[0] == 204
+        await expect(button).to_contain_text("paused")
+        await page.get_by_role("button", name="Share screen").click()
+        await unit.until(lambda state: state["screen"]["shared"])
+        await expect(button).to_contain_text("Stop sharing")
 
 
 async def test_the_configured_peers_are_rung(tmp_path: Path) -> None:

@@ -15,7 +15,15 @@ from playwright.async_api import Browser, Page
 from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import TokenSigner
 from appliance.room.client import RoomClient
-from appliance.room.events import InvitationAccepted, InvitationReceived, InvitationRefused, PeerMessage
+from appliance.room.events import (
+    InvitationAccepted,
+    InvitationReceived,
+    InvitationRefused,
+    PeerMessage,
+    ScreenMuted,
+    StreamAdded,
+    StreamRemoved,
+)
 from tests.appliance.room.house import Guest
 from tests.integration import axe, browser
 from tests.integration.browser import close, join, open_page, until, user_id
@@ -102,6 +110,42 @@ async def test_moderator_mutes_and_the_muted_one_waits(hub: Served, chromium: Br
     assert await guest.evaluate("room.local.audioMuted")  # one's own hand opens it
     await guest.keyboard.press("m")
     await until(host, "!room.peers[0].audio.muted")
+    await close(guest)
+    await close(host)
+
+
+@pytest.mark.row("U47", "U49")
+async def test_moderator_stops_a_shared_tab_and_allows_one_again(hub: Served, chromium: Browser) -> None:
+    host = await join(chromium, invited(hub, "host", "shared", moderator=True), name="Hanna")
+    guest = await join(chromium, invited(hub, "guest", "shared"), name="Gert")
+    async with unit(hub, "door") as door:
+        await door.client.join("shared")
+        await guest.click("#screen")
+        screen = "room.peers.find((peer) => peer.stream === 'screen')"
+        await until(host, f"{screen}?.video.frames > 1")
+        await door.heard(StreamAdded, 3)
+        await act(host, "Gert", "Stop shared screen")
+        assert (await door.heard(ScreenMuted)).user_id == "guest"
+        assert (await door.heard(StreamRemoved)).stream.name == "screen"
+        await until(guest, "!room.local.screen && room.control.forced.screen.by === 'host'")
+        await until(host, f"!{screen} && room.peers[0].video.frames > 1")
+        await toasted(guest, "Hanna stopped your screen.")
+        await host.keyboard.press("Escape")
+        button = guest.locator("#screen")
+        assert (await button.get_attribute("aria-disabled"), await button.inner_text()) == ("true", "Not allowed")
+        assert not await axe.violations(guest)
+        await button.dispatch_event("click")
+        await toasted(guest, "you can share one when they allow it again")
+        assert not await guest.evaluate("room.local.screen")
+
+        await host.reload()  # whoever moderates is told what is forced
+        await until(host, "room.peers.some((peer) => peer.userId === 'guest')")
+        await act(host, "Gert", "Allow to share a screen")
+        await until(guest, "!room.control.forced.screen")
+        assert await button.inner_text() == "Share screen"
+        await guest.click("#screen")
+        await until(host, f"{screen}?.video.frames > 1")
+    assert not complaints(guest)
     await close(guest)
     await close(host)
 

@@ -43,6 +43,7 @@ export class Call extends EventTarget {
     this.standing = new Standing(this.link);
     this.standing.addEventListener("role", () => this.#roleChanged());
     this.standing.addEventListener("change", () => this.#changed());
+    this.standing.addEventListener("forced", ({ detail }) => detail.kind === "screen" && detail.muted && screen.stop());
     this.#uplinks = new Uplinks({
       send: (peer, leg) => this.#signal(peer, leg),
       offered: (stream) => (this.standing.listens ? {} : stream === "screen" ? screen.tracks : media.offered()),

@@ -120,7 +120,7 @@ export class Control {
   }
 
   #forced({ kind, muted, by, message }, nameOf) {
-    if (muted) void this.#media.setMuted(kind, true);
+    if (muted && kind !== "screen") void this.#media.setMuted(kind, true);
     const words = _(`forced.${kind}_${muted ? "off" : "on"}`, { name: by ? nameOf(by) : _("forced.host") });
     toast(message ? `${words} ${message}` : words);
   }

@@ -8,12 +8,12 @@ import { toast } from "./toasts.js";
 import { _ } from "./words.js";
 
 const BANS_S = { 900: "ban.quarter", 3600: "ban.hour", 86400: "ban.day", 604800: "ban.week", forever: "ban.forever" };
+const KINDS = ["audio", "video", "screen"];
 const MAX_NOTE = 256;
 
 export class Moderation {
   #call;
   #writeTo;
-  #silenced = new Set(); // "user kind": muted by this page, as nobody else is told
   #userId = "";
 
   /** `writeTo(userId)` opens the messages. */
@@ -43,9 +43,6 @@ export class Moderation {
   }
 
   #render() {
-    for (const key of this.#silenced) {
-      if (!this.#call.members[key.slice(0, key.lastIndexOf(" "))]) this.#silenced.delete(key);
-    }
     if (!this.#userId) return;
     const member = this.#call.members[this.#userId];
     if (!member) {
@@ -60,12 +57,8 @@ export class Moderation {
 
   #actions(member) {
     if (!this.#call.standing.mayModerate) return ["write"];
-    const stream = roster.streamOf(member);
-    const mutes = roster.kindsOf(stream).flatMap((kind) => {
-      const silenced = this.#silenced.has(`${member.user_id} ${kind}`);
-      if (silenced) return [`unmute_${kind}`];
-      return roster.isMuted(stream, kind) ? [`mute_${kind}`, `unmute_${kind}`] : [`mute_${kind}`];
-    });
+    const isForced = (kind) => member.forced?.includes(kind);
+    const mutes = KINDS.filter((kind) => isForced(kind) || roster.carries(member, kind)).map((kind) => `${isForced(kind) ? "un" : ""}mute_${kind}`);
     return ["write", ...mutes, "kick", "remove", "ban"];
   }
 
@@ -83,9 +76,7 @@ export class Moderation {
     }
     const [what, kind] = action.split("_");
     if (kind) {
-      const done = await this.#moderate({ user_id: userId, action: what, kind }, _(`moderate.did_${action}`, { name }));
-      if (done) this.#silenced[what === "mute" ? "add" : "delete"](`${userId} ${kind}`);
-      return this.#render();
+      return this.#moderate({ user_id: userId, action: what, kind }, _(`moderate.did_${action}`, { name }));
     }
     $("member-dialog").close();
     this.#userId = "";
@@ -104,7 +95,7 @@ export class Moderation {
   }
 
   async #moderate(request, done) {
-    return (await this.#ask({ type: "moderate", ...request })) && (toast(done), true);
+    if (await this.#ask({ type: "moderate", ...request })) toast(done);
   }
 
   async #ask(request) {

@@ -182,6 +182,7 @@ async function toggleAndKeep(kind) {
 
 async function shareScreen() {
   if (screen.isShared) return screen.stop();
+  if (call?.standing.forced.screen) return toast(_("forced.screen_kept"));
   try {
     await screen.start();
   } catch (error) {

@@ -14,6 +14,10 @@ export const streamOf = (member, name = "main") => member?.streams?.find((stream
 /** The kinds that a stream carries, in one fixed order. */
 export const kindsOf = (stream) => ["audio", "video"].filter((kind) => stream?.[kind]);
 
+/** Whether a member publishes this, as people name it: "screen" is the picture of that stream. */
+export const carries = (member, kind) =>
+  Boolean(kind === "screen" ? streamOf(member, "screen")?.video : streamOf(member)?.[kind]);
+
 /** A track that isn't published counts as muted. */
 export const isMuted = (stream, kind) => stream?.[kind]?.muted ?? true;
 

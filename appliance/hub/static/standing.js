@@ -2,7 +2,7 @@
 //
 // Events: "change"; "forced" {kind, muted, by, message}; "role" {role}.
 
-const nothing = Object.freeze({ audio: null, video: null });
+const nothing = Object.freeze({ audio: null, video: null, screen: null });
 
 export class Standing extends EventTarget {
   role = "host";

@@ -26,6 +26,15 @@ export function renderMute(button, kind, muted, absent, forced = "") {
   attribute(button, "aria-label", forced || _(`mute.${kind}_${short}_label`));
 }
 
+function renderScreen(button, isShared, forced) {
+  attribute(button, "aria-pressed", String(isShared));
+  attribute(button, "aria-disabled", forced ? "true" : null);
+  attribute(button, "title", forced || null);
+  attribute(button, "aria-label", forced || null);
+  button.dataset.muted = Boolean(forced);
+  put(button.querySelector("span"), "textContent", _(forced ? "screen.forced" : isShared ? "screen.stop" : "screen.share"));
+}
+
 const problemKey = ({ problems }) => `${problems.audio} ${problems.video}`;
 
 /** [kind or "both", problem] of each notice that is due. */
@@ -141,8 +150,7 @@ export class View {
     put($("listening"), "hidden", !listens);
     put($("devices"), "hidden", listens);
     put($("screen"), "hidden", listens || !SharedScreen.isPossible);
-    attribute($("screen"), "aria-pressed", String(this.#screen.isShared));
-    put($("screen").querySelector("span"), "textContent", _(this.#screen.isShared ? "screen.stop" : "screen.share"));
+    renderScreen($("screen"), this.#screen.isShared, forced.screen ? _("forced.screen_kept") : "");
     for (const [id, kind] of [["mic", "audio"], ["camera", "video"]]) {
       put($(id), "hidden", listens);
       const why = forced[kind] ? _(`forced.${kind}_kept`) : "";

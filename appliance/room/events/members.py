@@ -9,7 +9,7 @@ from appliance.errors import LeaveReason
 from appliance.events import Event
 
 if TYPE_CHECKING:
-    from appliance.room.signaling_base import Kind, Role
+    from appliance.room.signaling_base import MediaKind, Role
     from appliance.room.streams import MediaPriority
 
 
@@ -62,7 +62,7 @@ class MediaPriorityChanged(Event):
 class MuteForced(Event):
     """A host has shut one's own gate, or lets one open it again (server-side mute)."""
 
-    kind: Kind
+    kind: MediaKind
     muted: bool
     by: str = ""
     message: str = ""

@@ -24,7 +24,7 @@ from appliance.room.connection import Connection, Trigger
 from appliance.room.events import ConnectionReason, PeerJoined, PeerLeft, StreamAdded, StreamRemoved
 from appliance.room.roster import Roster
 from appliance.room.signaling import HubMessage
-from appliance.room.signaling_base import Kind
+from appliance.room.signaling_base import MediaKind
 from appliance.room.signaling_login import (
     InvitationChanged,
     InvitationReceived,
@@ -123,7 +123,7 @@ class Device:
         self.ended = False  # by a Kicked that ends the login: only Close may come
         self.stay: Stay | None = None
         self.comes_back_to = ""  # its room, when the hub it was in is gone
-        self.forced: set[Kind] = set()
+        self.forced: set[MediaKind] = set()
         self.presence: dict[str, str] = {}
         self.watched: set[str] = set()
         self.messages: set[str] = set()

@@ -8,8 +8,19 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from appliance.room.signaling_login import Error, Login
-from appliance.room.signaling_room import Join, Joined, Kicked, MemberChanged, MemberLeft, RoomClosed
+from appliance.room.signaling_login import Error, Login, Ok
+from appliance.room.signaling_room import (
+    Join,
+    Joined,
+    Kicked,
+    MemberChanged,
+    MemberLeft,
+    MuteForced,
+    Publish,
+    RoomClosed,
+    StreamInfo,
+    TrackInfo,
+)
 from tests.appliance.hub.wire import API_TOKEN, Served, client, serving
 
 BEARER = {"Authorization": f"Bearer {API_TOKEN}"}
@@ -59,6 +70,7 @@ async def test_rooms_and_members_are_listed() -> None:
             "streams": [],
             "data": "",
             "priority": 100,
+            "forced": [],
             "session_id": session_id,
             "link": "up",
         }
@@ -110,6 +122,24 @@ async def test_a_disbanded_room_closes_for_everybody_and_a_later_join_makes_a_ne
         joined = await anna.ask(Join(id=3, room="attic"), Joined)
         assert joined.members == ()
         assert joined.session_id != stay
+
+
+async def test_a_screen_is_muted_and_allowed_again() -> None:
+    async with serving() as served, client(served.port) as anna, client(served.port) as zoe:
+        await anna.enter("anna")
+        await zoe.enter("zoe")
+        await anna.expect(MemberChanged)
+        await anna.ask(Publish(id=3, stream=StreamInfo(name="screen", video=TrackInfo())), Ok)
+        path = "/admin/rooms/attic/members/anna/"
+        for how, muted in (("mute", True), ("unmute", False)):
+            assert (await call(served, "POST", path + how, data=b'{"kind":"screen"}'))[0] == 204
+            told = await anna.expect(MuteForced)
+            assert (told.kind, told.muted, told.by) == ("screen", muted, "")
+            _, room = await call(served, "GET", "/admin/rooms/attic")
+            member = room["members"][0]
+            assert member["forced"] == (["screen"] if muted else [])
+            assert member["streams"][0]["video"]["muted"], "its own user opens it"
+        assert (await call(served, "POST", path + "mute", data=b'{"kind":"smell"}'))[0] == 400
 
 
 async def test_names_with_slashes_and_umlauts_can_be_kicked() -> None:

@@ -24,7 +24,7 @@ from appliance.hub.seat import Close, Output
 from appliance.hub.settings import HubSettings
 from appliance.room.connection import Trigger
 from appliance.room.signaling import ClientMessage, HubMessage, decode_client, decode_hub, encode
-from appliance.room.signaling_base import Kind, Profile, Role
+from appliance.room.signaling_base import MediaKind, Profile, Role
 from appliance.room.signaling_login import (
     AnswerInvitation,
     CancelInvitation,
@@ -364,10 +364,10 @@ class WholeHub(RuleBasedStateMachine):
         device=DEVICES,
         user=st.sampled_from(USERS),
         action=st.sampled_from(["kick", "ban", "remove", "mute", "unmute"]),
-        kind=st.sampled_from(["audio", "video"]),
+        kind=st.sampled_from(["audio", "video", "screen"]),
         ban_s=st.sampled_from([None, 10.0, 100.0]),
     )
-    def moderate(self, device: int, user: str, action: ModerationAction, kind: Kind, ban_s: float | None) -> None:
+    def moderate(self, device: int, user: str, action: ModerationAction, kind: MediaKind, ban_s: float | None) -> None:
         if one := self.there(device):
             self.ask(one, Moderate(id=15, user_id=user, action=action, kind=kind, ban_s=ban_s))
 
@@ -449,10 +449,14 @@ class WholeHub(RuleBasedStateMachine):
     @invariant()
     def what_is_forced_is_muted(self) -> None:
         for seat in self.rooms.seats.values():
-            main = seat.streams.get("main", StreamInfo())
+            main, screen = (seat.streams.get(name, StreamInfo()) for name in ("main", "screen"))
+            tracks: dict[MediaKind, tuple[TrackInfo | None, ...]] = {
+                "audio": (main.audio,),
+                "video": (main.video,),
+                "screen": (screen.audio, screen.video),
+            }
             for kind in seat.forced_mutes:
-                track = main.audio if kind == "audio" else main.video
-                assert track is None or track.muted
+                assert all(track is None or track.muted for track in tracks[kind])
 
     @invariant()
     def an_invitation_ends_once(self) -> None:

@@ -29,6 +29,8 @@ from appliance.room.events import (
     RoleChanged,
     RoomClosed,
     RoomNetworkQuality,
+    ScreenMuted,
+    ScreenUnmuted,
     StreamAdded,
     StreamRemoved,
     VolumeIndicator,
@@ -220,6 +222,38 @@ async def test_a_forced_mute_shuts_the_gate_until_it_is_lifted() -> None:
         assert b.client.is_muted("audio"), "its own user opens it"
         await b.client.unmute("audio")
         assert not b.client.is_muted("audio")
+
+
+@pytest.mark.row("U47", "U48", "U49")
+async def test_a_host_mutes_a_screen_beside_a_camera_that_stays() -> None:
+    async with house() as home:
+        a, b, c = [await home.joined(name) for name in "abc"]
+        screen = LocalStream(name="screen", audio=True)
+        for stream in (LocalStream(), screen):
+            await b.client.publish(stream)
+        await c.heard(StreamAdded, 2)
+        await a.client.mute_peer("b", "screen", "not now")
+        forced = await b.heard(MuteForced)
+        assert (forced.kind, forced.muted, forced.message) == ("screen", True, "not now")
+        assert b.client.forced_mutes == {"screen"}
+        assert [b.client.is_muted(kind) for kind in ("audio", "video", "screen")] == [False, False, True]
+        for one in (a, c):
+            assert (await one.heard(ScreenMuted)).user_id == "b"
+            main, shared = one.client.peers["b"].streams["main"], one.client.peers["b"].streams["screen"]
+            assert [main.is_muted("audio"), main.is_muted("video")] == [False, False]
+            assert [shared.is_muted("audio"), shared.is_muted("video")] == [True, True]
+        with pytest.raises(RoleError, match="screen was muted by a host"):
+            await b.client.unmute("screen")
+        await b.client.unpublish("screen")
+        await c.heard(StreamRemoved)
+        await b.client.publish(screen)
+        await c.heard(StreamAdded, 3)
+        assert c.client.peers["b"].streams["screen"].is_muted("video"), "shared anew, and still not seen"
+        await a.client.unmute_peer("b", "screen")
+        await b.heard(MuteForced, 2)
+        assert c.of(ScreenUnmuted) == [], "its own user opens it"
+        await b.client.unmute("screen")
+        await c.heard(ScreenUnmuted)
 
 
 @pytest.mark.row("U25", "RS11")
