@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from appliance.errors import BannedError, RtcError, RtcErrorCode
 from appliance.hub.changes import BanLifted, BanSet, Change
+from appliance.hub.deadlines import Deadlines
 
+_Ban = tuple[str, str]  # room, user id
 MAX_FAREWELLS = 4096  # sessions that are remembered
 
 
@@ -22,28 +24,47 @@ class Exclusions:
         """`record` keeps a change over restarts; `wall_s` gives seconds since 1970."""
         self._record = record
         self._wall_s = wall_s
-        self._bans: dict[tuple[str, str], float | None] = {}  # (room, user id): monotonic end, None: for good
+        self._bans: dict[_Ban, float | None] = {}  # monotonic end, None: for good
+        self._ends = Deadlines[_Ban]()
         self._farewells: dict[str, _Farewell] = {}  # by session, oldest first
 
     def ban(self, room_name: str, user_id: str, now_s: float, for_s: float | None = None) -> None:
         """For so long, or for good; the last word counts."""
-        self._bans[room_name, user_id] = None if for_s is None else now_s + for_s
+        self._set((room_name, user_id), None if for_s is None else now_s + for_s)
         self._record(BanSet(room_name, user_id, None if for_s is None else self._wall_s() + for_s))
 
     def restore(self, ban: BanSet, now_s: float) -> None:
         until_s = None if ban.until is None else now_s + ban.until - self._wall_s()
-        self._bans[ban.room, ban.user_id] = until_s
+        self._set((ban.room, ban.user_id), until_s)
+
+    def _set(self, ban: _Ban, until_s: float | None) -> None:
+        self._bans[ban] = until_s
+        self._ends.drop(ban)
+        if until_s is not None:
+            self._ends.set(ban, until_s)
 
     def unban(self, room_name: str, user_id: str) -> None:
         """Raises PEER_NOT_FOUND."""
         if (room_name, user_id) not in self._bans:
             raise RtcError(f"{user_id!r} is not banned from {room_name!r}", code=RtcErrorCode.PEER_NOT_FOUND)
-        del self._bans[room_name, user_id]
-        self._record(BanLifted(room_name, user_id))
+        self._ends.drop((room_name, user_id))
+        self._lift((room_name, user_id))
+
+    def next_deadline_s(self) -> float | None:
+        return self._ends.next_s()
+
+    def expire(self, now_s: float) -> None:
+        """Forget the bans that are over."""
+        for ban in self._ends.due(now_s):
+            self._lift(ban)
+
+    def _lift(self, ban: _Ban) -> None:
+        del self._bans[ban]
+        self._record(BanLifted(*ban))
 
     def banned(self, room_name: str, now_s: float) -> list[str]:
         return sorted(
-            user_id for room, user_id in list(self._bans) if room == room_name and self._holds(room, user_id, now_s)
+            user_id for room, user_id in self._bans if room == room_name and self._holds(room, user_id, now_s)
         )
 
     def check_ban(self, room_name: str, user_id: str, now_s: float) -> None:
@@ -52,12 +73,10 @@ class Exclusions:
             raise BannedError(f"you are banned from room {room_name!r}")
 
     def _holds(self, room_name: str, user_id: str, now_s: float) -> bool:
-        until_s = self._bans.get((room_name, user_id), 0.0)
-        if until_s is not None and until_s <= now_s:
-            if self._bans.pop((room_name, user_id), None) is not None:
-                self._record(BanLifted(room_name, user_id))
+        if (room_name, user_id) not in self._bans:
             return False
-        return True
+        until_s = self._bans[room_name, user_id]
+        return until_s is None or until_s > now_s
 
     def part(self, session: str, error: RtcError, until_s: float, now_s: float) -> None:
         """Until `until_s`, `error` is what `session` is told: its link may never have heard why it ended."""

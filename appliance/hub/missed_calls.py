@@ -12,6 +12,7 @@ from typing import Any
 
 from appliance.hub.changes import CallMissed, Change, MissedCallsCleared
 from appliance.hub.feature import Feature
+from appliance.hub.kept_bytes import KeptBytes
 from appliance.hub.seat import Output, Seat
 from appliance.room.signaling_login import (
     ClearMissedInvitations,
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 MAX_OF_ONE = 100  # calls of one callee; the oldest go first
 MAX_CALLEES = 4096
+MAX_KEPT_BYTES = 16 * 1024 * 1024  # of all calls
+MAX_KEPT_BYTES_OF_ONE = 2 * 1024 * 1024  # of one caller
 MAX_BEGUN = 256  # callees of whom one caller was the first to be missed: nobody alone fills the book for all
 
 
@@ -37,29 +40,43 @@ class MissedCalls(Feature):
         self._record = record
         self._wall_s = wall_s
         self._missed: dict[str, list[MissedInvitation]] = {}
+        self._bytes = KeptBytes(MAX_KEPT_BYTES, MAX_KEPT_BYTES_OF_ONE)
         self._overflowed = False
 
     def receive(self, seat: Seat, message: Any, now_s: float) -> list[Output]:
         if isinstance(message, ListMissedInvitations):
             return seat.to(MissedInvitations(id=message.id, calls=tuple(self._missed.get(seat.user_id, ()))))
-        if self._missed.pop(seat.user_id, None) is not None:
+        if seat.user_id in self._missed:
+            for call in self._missed.pop(seat.user_id):
+                self._bytes.drop(call.sender, call)
             self._record(MissedCallsCleared(seat.user_id))
         return seat.to(Ok(id=message.id), durable=True)
 
     def add(self, callee: str, caller: str, caller_name: str, content: str) -> None:
-        if callee not in self._missed and not self._has_room(caller):
-            logger.log(logging.DEBUG if self._overflowed else logging.WARNING, "missed calls: no room for %r's", caller)
-            self._overflowed = True
-            return
         call = MissedInvitation(
             sender=caller, sender_name=caller_name, content=content, at_ms=round(self._wall_s() * 1000)
         )
+        if refusal := self._refusal(callee, call):
+            level = logging.DEBUG if self._overflowed else logging.WARNING
+            logger.log(level, "missed calls: no room for %r's: %s", caller, refusal)
+            self._overflowed = True
+            return
         self.restore(callee, call)
         self._record(CallMissed(callee, call))
 
-    def _has_room(self, caller: str) -> bool:
-        begun = sum(calls[0].sender == caller for calls in self._missed.values())
-        return len(self._missed) < MAX_CALLEES and begun < MAX_BEGUN
+    def _refusal(self, callee: str, call: MissedInvitation) -> str:
+        """Why it is not kept; empty: it is."""
+        if callee not in self._missed:
+            if len(self._missed) >= MAX_CALLEES:
+                return f"{MAX_CALLEES} callees have some already"
+            if sum(calls[0].sender == call.sender for calls in self._missed.values()) >= MAX_BEGUN:
+                return f"it rang {MAX_BEGUN} callees first"
+        return self._bytes.refusal(call.sender, call)
 
     def restore(self, callee: str, call: MissedInvitation) -> None:
-        self._missed[callee] = [*self._missed.get(callee, []), call][-MAX_OF_ONE:]
+        calls = self._missed.setdefault(callee, [])
+        calls.append(call)
+        self._bytes.add(call.sender, call)
+        if len(calls) > MAX_OF_ONE:
+            oldest = calls.pop(0)
+            self._bytes.drop(oldest.sender, oldest)

@@ -15,6 +15,7 @@ from appliance.errors import InvalidArgumentError, RateLimitError
 from appliance.hub.allowances import Allowances
 from appliance.hub.changes import Change, MessageKept, MessagesTaken
 from appliance.hub.feature import Feature
+from appliance.hub.kept_bytes import KeptBytes
 from appliance.hub.seat import Output, Seat
 from appliance.room.signaling_login import (
     MAX_TEXT_BYTES,
@@ -30,6 +31,8 @@ from appliance.room.signaling_login import (
 ACK_S = 5.0
 MAX_KEPT_OF_ONE = 100  # messages that wait for one user
 MAX_WAITING_USERS = 256
+MAX_KEPT_BYTES = 16 * 1024 * 1024  # of all messages that wait
+MAX_KEPT_BYTES_OF_ONE = 2 * 1024 * 1024  # of one sender
 
 
 class Mailbox:
@@ -38,25 +41,34 @@ class Mailbox:
     def __init__(self, record: Callable[[Change], None]) -> None:
         self._record = record
         self._waiting: dict[str, list[PeerMessageReceived]] = {}
+        self._bytes = KeptBytes(MAX_KEPT_BYTES, MAX_KEPT_BYTES_OF_ONE)
 
-    def put(self, to: str, message: PeerMessageReceived) -> bool:
-        """Whether there was room for it."""
+    def put(self, to: str, message: PeerMessageReceived) -> str:
+        """Why it is not kept; empty: it is."""
         waiting = self._waiting.get(to, [])
-        if len(waiting) >= MAX_KEPT_OF_ONE or (not waiting and len(self._waiting) >= MAX_WAITING_USERS):
-            return False
+        if len(waiting) >= MAX_KEPT_OF_ONE:
+            return f"{len(waiting)} messages wait for {to!r} already"
+        if not waiting and len(self._waiting) >= MAX_WAITING_USERS:
+            return f"messages for {len(self._waiting)} users wait already"
+        if refusal := self._bytes.refusal(message.sender, message):
+            return refusal
         self.restore(to, message)
         self._record(MessageKept(to, message))
-        return True
+        return ""
 
     def restore(self, to: str, message: PeerMessageReceived) -> None:
         self._waiting.setdefault(to, []).append(message)
+        self._bytes.add(message.sender, message)
 
     def take(self, to: str) -> list[PeerMessageReceived]:
         """All of them, oldest first; then there are none."""
         if to not in self._waiting:
             return []
         self._record(MessagesTaken(to))
-        return self._waiting.pop(to)
+        taken = self._waiting.pop(to)
+        for message in taken:
+            self._bytes.drop(message.sender, message)
+        return taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +116,10 @@ class PeerMessages(Feature):
             server_ts_ms=round(self._wall_s() * 1000),
         )
         if receiver is None or receiver.connection is None:
-            stored = request.offline and self._mailbox.put(request.to, push)
-            return seat.to(PeerMessageSent(id=request.id, delivered=False, stored=stored), durable=True)
+            refusal = self._mailbox.put(request.to, push) if request.offline else ""
+            stored = request.offline and not refusal
+            sent = PeerMessageSent(id=request.id, delivered=False, stored=stored, refusal=refusal)
+            return seat.to(sent, durable=True)
         self._pending[push.message] = _Pending(seat, receiver, request.id, now_s + ACK_S)
         return receiver.to(push)
 

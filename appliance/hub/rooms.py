@@ -181,12 +181,17 @@ class Rooms:
 
     def next_deadline_s(self) -> float | None:
         """When `expire` has something to do; None: not before something else happens."""
-        deadlines = [self._logins.next_deadline_s(), *(feature.next_deadline_s() for feature in self._features)]
+        deadlines = [
+            self._logins.next_deadline_s(),
+            self.exclusions.next_deadline_s(),
+            *(feature.next_deadline_s() for feature in self._features),
+        ]
         return min((deadline_s for deadline_s in deadlines if deadline_s is not None), default=None)
 
     def expire(self, now_s: float) -> list[Output]:
         outputs = self._logins.expire(now_s)
         self._joins.forget(now_s)
+        self.exclusions.expire(now_s)
         for feature in self._features:
             outputs += feature.expire(now_s)
         return outputs

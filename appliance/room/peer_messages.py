@@ -29,10 +29,13 @@ TIMEOUT_S = 10.0  # D69
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """True when the other's client has the message. `stored`: the hub keeps it for the other's next login."""
+    """True when the other's client has the message. `stored`: the hub keeps it for the other's next login; `refusal`:
+    why it does not, though it was to.
+    """
 
     delivered: bool
     stored: bool = False
+    refusal: str = ""
 
     def __bool__(self) -> bool:
         return self.delivered
@@ -58,7 +61,7 @@ class PeerMessages:
             PeerMessageSent,
             TIMEOUT_S,
         )
-        return Delivery(sent.delivered, sent.stored)
+        return Delivery(sent.delivered, sent.stored, sent.refusal)
 
     def _take(self, message: PeerMessageReceived) -> None:
         try:

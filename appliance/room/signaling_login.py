@@ -252,11 +252,12 @@ class PresenceChanged(Message, frozen=True, tag="presence-changed"):
 
 
 class PeerMessageSent(Message, frozen=True, tag="peer-message-sent"):
-    """`delivered`: the other's client has it; `stored`: it is kept for the other's next login."""
+    """`delivered`: the other's client has it; `stored`: it is kept for the other's next login; `refusal`: why not."""
 
     id: RequestId
     delivered: bool
     stored: bool = False
+    refusal: str = ""
 
 
 class PeerMessageReceived(Message, frozen=True, tag="peer-message"):

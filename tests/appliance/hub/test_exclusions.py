@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.errors import BannedError, RtcError, RtcErrorCode
-from appliance.hub.changes import Changes
+from appliance.hub.changes import BanLifted, Changes
 from appliance.hub.exclusions import MAX_FAREWELLS, Exclusions
 
 
@@ -35,6 +35,27 @@ def test_a_ban_may_end_by_itself() -> None:
     exclusions.ban("attic", "anna", 0.0, 90.0)
     exclusions.ban("attic", "anna", 0.0)
     assert exclusions.banned("attic", 1e9) == ["anna"]
+
+
+def test_asking_changes_nothing_and_the_clock_lifts_what_is_over() -> None:
+    changes: Changes = []
+    exclusions = Exclusions(changes.append, lambda: 0.0)
+    exclusions.ban("attic", "anna", 0.0, 60.0)
+    exclusions.ban("attic", "ben", 0.0)
+    assert exclusions.next_deadline_s() == 60.0
+    changes.clear()
+    assert exclusions.banned("attic", 61.0) == ["ben"]
+    exclusions.check_ban("attic", "anna", 61.0)
+    assert changes == []
+    assert exclusions.banned("attic", 59.0) == ["anna", "ben"]
+    exclusions.expire(59.0)
+    assert changes == []
+    exclusions.expire(60.0)
+    assert changes == [BanLifted("attic", "anna")]
+    assert exclusions.next_deadline_s() is None
+    exclusions.ban("attic", "ben", 60.0, 10.0)
+    exclusions.ban("attic", "ben", 60.0)
+    assert exclusions.next_deadline_s() is None
 
 
 def test_a_session_is_told_until_its_time_is_over() -> None:

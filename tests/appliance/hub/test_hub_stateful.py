@@ -244,7 +244,6 @@ class WholeHub(RuleBasedStateMachine):
             assert self.rooms.exclusions.banned(room, self.now_s) == old.exclusions.banned(room, self.now_s)
         assert self.rooms._mailbox._waiting == old._mailbox._waiting
         assert self.rooms._missed_calls._missed == old._missed_calls._missed
-        self.take([])  # a look at bans lifts those that are over
 
     # --- without a room
 

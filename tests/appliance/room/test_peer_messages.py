@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from appliance.errors import InvalidArgumentError, NotLoggedInError, RateLimitError
+from appliance.hub import peer_messages
 from appliance.room.events import LoginStateChanged, PeerMessage
 from appliance.room.options import RoomOptions
 from tests.appliance.room.house import Guest, House, house
@@ -83,6 +84,21 @@ async def test_a_message_may_wait_for_the_next_login() -> None:
         await b.client.login("b")
         assert await a.client.send_peer_message("b", "third")
         assert texts(b) == ["first", "second", "third"], "those that waited come once"
+
+
+async def test_who_has_left_too_much_hears_why_no_more_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peer_messages, "MAX_KEPT_BYTES_OF_ONE", 3000)
+    async with house() as home:
+        a = home.guest()
+        await a.client.login("a")
+        assert (await a.client.send_peer_message("b", "x" * 1800, offline=True)).stored
+        delivery = await a.client.send_peer_message("c", "x" * 1800, offline=True)
+        assert (delivery.delivered, delivery.stored) == (False, False)
+        assert delivery.refusal == "over 3000 bytes of 'a' wait already"
+        b = home.guest()
+        await b.client.login("b")
+        await b.heard(PeerMessage)
+        assert (await a.client.send_peer_message("c", "x" * 1800, offline=True)).stored
 
 
 async def test_a_receiver_that_vanishes_is_told_to_the_sender() -> None:
