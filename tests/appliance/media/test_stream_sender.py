@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from appliance.media.feedback import BitrateEstimate, ReceiverReport
 from appliance.media.frames import EncodedFrame
@@ -21,10 +22,19 @@ class Port:
     def __init__(self) -> None:
         self.payloads: list[bytes] = []
         self.numbers: list[int] = []  # sequence numbers
+        self._sent = asyncio.Event()
 
     def put(self, header: bytes | bytearray, payload: bytes) -> None:
         self.payloads.append(payload)
         self.numbers.append(int.from_bytes(header[2:4], "big"))
+        self._sent.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Looks after each packet."""
+        async with asyncio.timeout(5):
+            while not condition():
+                self._sent.clear()
+                await self._sent.wait()
 
     def flush(self) -> None:
         """Nothing waits here."""
@@ -51,10 +61,7 @@ async def test_sound_overtakes_a_key_frame_that_is_spread() -> None:
     audio.tap.put(SOUND)
     video.tap.put(SMALL)
     assert port.payloads[first:] == [b"sound"]
-    started_s = time.monotonic()
-    while port.payloads[-1] != b"picture":  # noqa: ASYNC110  # a timer tells nobody
-        await asyncio.sleep(0.005)
-    assert time.monotonic() - started_s < 0.5
+    await port.until(lambda: port.payloads[-1] == b"picture")
     assert len(port.payloads) == 62
     assert (video.counts().packets, video.counts().frames, video.counts().keyframes) == (61, 2, 1)
     audio.close()
@@ -70,8 +77,7 @@ async def test_after_a_flush_nothing_goes_out_that_was_put_before_and_nothing_ag
     video.tap.flush()
     sent = len(port.payloads)
     video.on_nack(list(range(1 << 16)))
-    await asyncio.sleep(0.05)
-    assert len(port.payloads) == sent
+    assert (len(port.payloads), video._timer) == (sent, None)
     video.tap.put(SMALL)  # it cannot be decoded
     assert len(port.payloads) == sent
     video.tap.put(KEY)
@@ -90,8 +96,7 @@ async def test_a_leg_that_is_far_too_slow_starts_again_with_a_key_frame() -> Non
     assert video.tap.dropped == 2
     sent = len(port.payloads)
     video.tap.put(SMALL)
-    await asyncio.sleep(0.02)
-    assert len(port.payloads) == sent
+    assert (len(port.payloads), video._timer) == (sent, None)
     video.close()
     await uplink.close()
 
@@ -129,8 +134,7 @@ async def test_a_key_frame_on_a_full_link_takes_the_place_of_what_waits() -> Non
     sent = len(port.payloads)
     assert sent < len(KEY.payloads)
     video.tap.put(EncodedFrame((b"another",), 6000, True, None, 0.2))
-    while port.payloads[-1] != b"another":  # noqa: ASYNC110  # a timer tells nobody
-        await asyncio.sleep(0.005)
+    await port.until(lambda: port.payloads[-1] == b"another")
     assert len(port.payloads) == sent + 1
     video.on_nack(list(range(1 << 16)))
     assert set(port.payloads[sent:]) == {b"another"}, "what is older is not sent again"
@@ -143,8 +147,7 @@ async def test_what_is_sent_again_has_its_share_of_a_full_link() -> None:
     (video,) = start(uplink, port, "vp8")
     assert video.tap is not None
     video.tap.put(KEY)
-    while len(port.payloads) < len(KEY.payloads):  # noqa: ASYNC110  # a timer tells nobody
-        await asyncio.sleep(0.005)
+    await port.until(lambda: len(port.payloads) == len(KEY.payloads))
     fill_link(video)
     video.on_nack(list(port.numbers))
     assert 0 < video.counts().retransmitted_packets < len(KEY.payloads)
