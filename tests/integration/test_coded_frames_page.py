@@ -10,10 +10,8 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from appliance.hub.settings import HubSettings
 from appliance.hub.tokens import TokenSigner
 from appliance.media.e2ee import FrameKey, derive_key
 from appliance.media.frames import CodedFrame, EncodedFrame, VideoCodec
@@ -28,30 +26,13 @@ from tests.appliance.room.media import playout, until, uplink
 from tests.integration import browser
 from tests.integration.browser import close, hears, join, open_page
 from tests.integration.browser import until as until_page
-from tests.integration.test_room_page import SECRET as TOKEN_SECRET
-from tests.integration.test_room_page import Served, code_clip
+from tests.integration.room_page import SECRET as TOKEN_SECRET
+from tests.integration.room_page import Served
 
 pytestmark = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="module")]
 
 SECRET = "correct horse battery staple"
-PAGE_HZ = 1500
 CODECS = pytest.mark.parametrize("codec", ["h264", "vp8"])
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chromium(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    folder = tmp_path_factory.mktemp("chromium")
-    tone, clip = browser.write_tone(folder / "tone.wav", PAGE_HZ), code_clip(folder / "clip.y4m", 5000)
-    async with browser.chromium(audio=tone, video=clip) as process:
-        yield process
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def served() -> AsyncIterator[Served]:
-    served = Served(HubSettings(demo_tokens=True))
-    await served.start()
-    yield served
-    await served.stop()
 
 
 class Unit:
@@ -137,9 +118,9 @@ async def messages_cross(one: Unit, page: Page) -> None:
 
 @pytest.mark.row("U89", "U90")
 @CODECS
-async def test_both_hear_and_see_each_other(served: Served, chromium: Browser, codec: VideoCodec) -> None:
+async def test_both_hear_and_see_each_other(served: Served, boris: Browser, codec: VideoCodec) -> None:
     async with unit(served, codec) as one:
-        page = await join(chromium, keyed(served), name="Anna", query=f"&codec={codec}")
+        page = await join(boris, keyed(served), name="Anna", query=f"&codec={codec}")
         await until_page(page, hears("unit", 440))
         await seen_codes(page)
         await one.hears()
@@ -159,9 +140,9 @@ async def test_both_hear_and_see_each_other(served: Served, chromium: Browser, c
 
 @pytest.mark.row("U83", "U84")
 @CODECS
-async def test_messages_cross_without_encryption_too(served: Served, chromium: Browser, codec: VideoCodec) -> None:
+async def test_messages_cross_without_encryption_too(served: Served, boris: Browser, codec: VideoCodec) -> None:
     async with unit(served, codec, "") as one:
-        page = await join(chromium, served.link("anna"), name="Anna", query=f"&codec={codec}")
+        page = await join(boris, served.link("anna"), name="Anna", query=f"&codec={codec}")
         await until_page(page, "room.peers[0].video.frames > 0")
         await one.sees()
         await messages_cross(one, page)
@@ -170,7 +151,7 @@ async def test_messages_cross_without_encryption_too(served: Served, chromium: B
 
 
 async def test_a_camera_that_does_not_speak_of_order_is_seen(
-    served: Served, chromium: Browser, monkeypatch: pytest.MonkeyPatch
+    served: Served, boris: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Chromium writes into its SPS, which is authenticated."""
     packetize = Packetizer.__call__
@@ -182,16 +163,16 @@ async def test_a_camera_that_does_not_speak_of_order_is_seen(
 
     monkeypatch.setattr(Packetizer, "__call__", bare)
     async with unit(served, "h264"):
-        page = await join(chromium, keyed(served), name="Anna")
+        page = await join(boris, keyed(served), name="Anna")
         await seen_codes(page)
         assert (await page.evaluate("room.encryption"))["forged"] == 0
         await close(page)
 
 
 @pytest.mark.row("U91")
-async def test_a_wrong_key_is_told_and_the_right_one_can_be_typed(served: Served, chromium: Browser) -> None:
+async def test_a_wrong_key_is_told_and_the_right_one_can_be_typed(served: Served, boris: Browser) -> None:
     async with unit(served) as one:
-        page = await open_page(chromium, f"{served.link('anna')}".replace("#", "?auto=1#") + "&key=wrong")
+        page = await open_page(boris, f"{served.link('anna')}".replace("#", "?auto=1#") + "&key=wrong")
         await until_page(page, "room.state === 'ended' && room.reason === 'crypt-mismatch'")
         assert one.client.peers == {}
         assert "key" in await page.inner_text("#ended-title")
@@ -204,9 +185,9 @@ async def test_a_wrong_key_is_told_and_the_right_one_can_be_typed(served: Served
         await close(page)
 
 
-async def test_without_a_key_nobody_comes_in(served: Served, chromium: Browser) -> None:
+async def test_without_a_key_nobody_comes_in(served: Served, boris: Browser) -> None:
     async with unit(served) as one:
-        page = await open_page(chromium, f"{served.link('anna')}".replace("#", "?auto=1#"))
+        page = await open_page(boris, f"{served.link('anna')}".replace("#", "?auto=1#"))
         await until_page(page, "room.state === 'ended' && room.reason === 'crypt-mismatch'")
         assert one.client.peers == {}
         await close(page)
@@ -214,13 +195,13 @@ async def test_without_a_key_nobody_comes_in(served: Served, chromium: Browser) 
 
 @CODECS
 async def test_who_lies_about_the_key_sends_neither_sound_nor_picture(
-    served: Served, chromium: Browser, codec: VideoCodec, monkeypatch: pytest.MonkeyPatch
+    served: Served, boris: Browser, codec: VideoCodec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = derive_key("aes-128-gcm", SECRET.encode())
     honest = FrameKey.fingerprint
     monkeypatch.setattr(FrameKey, "fingerprint", lambda key, room_id: honest(right, room_id))
     async with unit(served, codec, "wrong") as one:
-        page = await join(chromium, keyed(served), name="Anna", query=f"&codec={codec}")
+        page = await join(boris, keyed(served), name="Anna", query=f"&codec={codec}")
         await until_page(page, "room.peers[0]?.leg === 'connected' && room.encryption.forged > 30")
         await until(lambda: one.decryption.refused["forged"] > 30, 15, "refused frames")
         peer = (await browser.peers(page))["unit"]

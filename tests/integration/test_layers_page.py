@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser
 
 from appliance.hub.settings import HubSettings
@@ -22,7 +20,7 @@ from tests.appliance.room.media import playout, until
 from tests.integration import browser
 from tests.integration.browser import close, open_page
 from tests.integration.browser import until as until_page
-from tests.integration.test_room_page import Served, code_clip
+from tests.integration.room_page import Served
 
 KEEP = (
     "window.legs = []; window.RTCPeerConnection = class extends RTCPeerConnection {"
@@ -31,16 +29,8 @@ KEEP = (
 pytestmark = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="module")]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chromium(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    folder = tmp_path_factory.mktemp("chromium")
-    tone, clip = browser.write_tone(folder / "tone.wav", 1500), code_clip(folder / "clip.y4m", 5000)
-    async with browser.chromium(audio=tone, video=clip) as process:
-        yield process
-
-
 @pytest.mark.row("U36", "U47", "U48")
-async def test_small_tiles_take_the_low_layer_a_screen_is_large_and_the_page_obeys_too(chromium: Browser) -> None:
+async def test_small_tiles_take_the_low_layer_a_screen_is_large_and_the_page_obeys_too(boris: Browser) -> None:
     served = Served(HubSettings(demo_tokens=True))
     await served.start()
     aiortc_hooks.install(["127.0.0.1"], loopback=True)
@@ -54,7 +44,7 @@ async def test_small_tiles_take_the_low_layer_a_screen_is_large_and_the_page_obe
             client = RoomClient(f"ws://127.0.0.1:{served.port}/hub/ws", uplink=sender, playout=player)
             await client.join("lobby", "unit", served.link("unit").partition("token=")[2])
             await client.publish(LocalStream(audio=False, width=640, height=360))
-            page = await open_page(chromium, "about:blank", viewport={"width": 1280, "height": 800})
+            page = await open_page(boris, "about:blank", viewport={"width": 1280, "height": 800})
             await page.context.add_init_script(KEEP)
             await page.goto(f"{served.url()}?auto=1&name=Anna")
             mine = "room.peers.find((p) => p.stream === 'main')"

@@ -28,16 +28,10 @@ from tests.appliance.room.house import Guest
 from tests.integration import axe, browser
 from tests.integration.browser import close, join, open_page, until, user_id
 from tests.integration.programs import demo
-from tests.integration.test_room_page import SECRET, Served
+from tests.integration.room_page import SECRET, Served
 from tests.tcp_proxy import tcp_proxy
 
 pytestmark = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chromium() -> AsyncIterator[Browser]:
-    async with browser.chromium() as process:
-        yield process
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

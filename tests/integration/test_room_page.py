@@ -4,109 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import aiohttp
-import numpy as np
 import pytest
-import pytest_asyncio
-from aiohttp import web
 from playwright.async_api import Browser, Page
 
-from appliance.hub.server import Hub
 from appliance.hub.settings import HubSettings
-from appliance.hub.tokens import TokenSigner
-from hw.frame_code import draw_code, read_code
-from provisioning.http_routes import add_routes
+from hw.frame_code import read_code
 from tests.integration import browser
 from tests.integration.browser import close, hears, join, open_page, peers, until, until_untouched, user_id
+from tests.integration.room_page import ANNA_HZ, BORIS_HZ, Served
 from tests.tcp_proxy import tcp_proxy
 
 pytestmark = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="module")]
-
-SECRET = b"a secret of the tests, 32 bytes or more"
-API_TOKEN = "api-token"
-ANNA_HZ, BORIS_HZ = 440, 1500
-
-
-class Served:
-    """A hub that can be killed and started again at the same address."""
-
-    def __init__(self, settings: HubSettings) -> None:
-        self.settings = settings
-        self.port = 0
-        self.hub: Hub | None = None
-        self._runner: web.AppRunner | None = None
-
-    async def start(self) -> None:
-        application = web.Application()
-        self.hub = Hub(self.settings, TokenSigner(SECRET), is_api_token=lambda token: token == API_TOKEN)
-        application.add_routes(self.hub.routes())
-        add_routes(application, self.hub.api_routes())
-        await self.hub.start()
-        self._runner = web.AppRunner(application)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
-        self.port = self._runner.addresses[0][1]
-
-    async def stop(self) -> None:
-        hub, runner, self.hub, self._runner = self.hub, self._runner, None, None
-        if hub is not None and runner is not None:
-            await hub.close()
-            await runner.cleanup()
-
-    def url(self, room: str = "lobby") -> str:
-        return f"http://127.0.0.1:{self.port}/join/{room}"
-
-    def link(self, user: str, *, room: str = "lobby", ttl_s: float = 600, secret: bytes = SECRET) -> str:
-        token = TokenSigner(secret).sign(user, room, "host", user.capitalize(), ttl_s, time.time())
-        return f"{self.url()}#token={token}"
-
-    async def admin(self, method: str, path: str, **body: str) -> None:
-        headers = {"Authorization": f"Bearer {API_TOKEN}"}
-        async with (
-            aiohttp.ClientSession(headers=headers) as session,
-            session.request(method, f"http://127.0.0.1:{self.port}/admin/rooms/{path}", json=body) as answer,
-        ):
-            assert answer.status == 204, await answer.text()
-
-
-def code_clip(path: Path, first: int) -> Path:
-    """Pictures with frame codes first, first + 1, ... first + 29."""
-
-    def pictures() -> Any:
-        for number in range(30):
-            luma = np.full((360, 640), 96, np.uint8)
-            draw_code(luma, first + number)
-            yield luma
-
-    return browser.write_clip(path, pictures())
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def anna(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    folder = tmp_path_factory.mktemp("anna")
-    tone, clip = browser.write_tone(folder / "tone.wav", ANNA_HZ), code_clip(folder / "clip.y4m", 1000)
-    async with browser.chromium(audio=tone, video=clip) as process:
-        yield process
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def boris(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    folder = tmp_path_factory.mktemp("boris")
-    tone, clip = browser.write_tone(folder / "tone.wav", BORIS_HZ), code_clip(folder / "clip.y4m", 5000)
-    async with browser.chromium(audio=tone, video=clip) as process:
-        yield process
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def served() -> AsyncIterator[Served]:
-    served = Served(HubSettings(demo_tokens=True))
-    await served.start()
-    yield served
-    await served.stop()
 
 
 async def seen_codes(page: Page, user: str, want: int) -> set[int]:

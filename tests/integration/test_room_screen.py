@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from appliance.hub.settings import HubSettings
-from tests.integration import browser
 from tests.integration.browser import close, join, open_page, problems, until, user_id
-from tests.integration.test_room_page import Served
+from tests.integration.room_page import Served
 
 pytestmark = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="module")]
 
@@ -23,22 +18,8 @@ navigator.mediaDevices.getDisplayMedia = async (wish) => (window.captured = awai
 _SCREEN = "room.peers.find((peer) => peer.stream === 'screen')"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chrome() -> AsyncIterator[Browser]:
-    async with browser.chromium() as process:
-        yield process
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def served() -> AsyncIterator[Served]:
-    served = Served(HubSettings(demo_tokens=True))
-    await served.start()
-    yield served
-    await served.stop()
-
-
-async def sharer(chrome: Browser, served: Served) -> Page:
-    page = await open_page(chrome, "about:blank")
+async def sharer(chromium: Browser, served: Served) -> Page:
+    page = await open_page(chromium, "about:blank")
     await page.add_init_script(_KEEP_TRACK)
     await page.goto(f"{served.url()}?auto=1&name=Anna")
     await until(page, "room.state === 'connected'")
@@ -52,8 +33,8 @@ async def width(page: Page, selector: str) -> float:
 
 
 @pytest.mark.row("U28", "U29", "U32", "U71")
-async def test_a_shared_screen_is_large_and_goes_when_it_is_stopped(served: Served, chrome: Browser) -> None:
-    one, two = await sharer(chrome, served), await join(chrome, served.url(), name="Boris")
+async def test_a_shared_screen_is_large_and_goes_when_it_is_stopped(served: Served, chromium: Browser) -> None:
+    one, two = await sharer(chromium, served), await join(chromium, served.url(), name="Boris")
     anna = await user_id(one)
     await until(two, "room.peers.length === 1 && room.peers[0].video.frames > 1")
     await one.click("#screen")
@@ -79,19 +60,19 @@ async def test_a_shared_screen_is_large_and_goes_when_it_is_stopped(served: Serv
     await close(two)
 
 
-async def test_who_comes_later_sees_it_and_who_goes_takes_it_along(served: Served, chrome: Browser) -> None:
-    one = await sharer(chrome, served)
+async def test_who_comes_later_sees_it_and_who_goes_takes_it_along(served: Served, chromium: Browser) -> None:
+    one = await sharer(chromium, served)
     await one.click("#screen")
     await until(one, "room.local.screen")
-    two = await join(chrome, served.url(), name="Boris")
+    two = await join(chromium, served.url(), name="Boris")
     await until(two, f"{_SCREEN}?.video.frames > 1")
     await close(one)
     await until(two, "room.peers.length === 0")
     await close(two)
 
 
-async def test_who_thinks_better_of_it_shares_nothing_and_is_not_bothered(served: Served, chrome: Browser) -> None:
-    one = await sharer(chrome, served)
+async def test_who_thinks_better_of_it_shares_nothing_and_is_not_bothered(served: Served, chromium: Browser) -> None:
+    one = await sharer(chromium, served)
     refuse = "() => { navigator.mediaDevices.getDisplayMedia = async () => { throw new DOMException('no', %r); }; }"
     await one.evaluate(refuse % "NotAllowedError")
     await one.click("#screen")
