@@ -312,7 +312,11 @@ class _Unit(Server):
                 ),
                 low_delay=audio.low_delay,
             ),
-            options=RoomOptions(leave_timeout_s=LEAVE_S, ssl=self.client_tls if is_own else pinned(room.fingerprint)),
+            options=RoomOptions(
+                leave_timeout_s=LEAVE_S,
+                video_on_demand=True,
+                ssl=self.client_tls if is_own else pinned(room.fingerprint),
+            ),
         )
 
     def _screen_share(self) -> ScreenShare:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NOT_SHOWN = (1, 1)  # others may watch it: the home page
 LOOK_AGAIN_S = 30.0  # for a screen that is not there
 
 
@@ -194,8 +193,7 @@ class DisplayLink:
         width, height = self._size
         shown = [Shown(key, stream.name == "screen") for key, stream in streams.items()]
         placed = arrange(width, height, shown, f"{self._speaker}/main", self._settings.layout)
-        areas = {each.key: (each.area.width, each.area.height) for each in placed}
-        self._tell_sizes({key: (stream, areas.get(key, NOT_SHOWN)) for key, stream in streams.items()})
+        self._tell_sizes({each.key: (streams[each.key], (each.area.width, each.area.height)) for each in placed})
         await self._watch({each.key: streams[each.key].video for each in placed})
         if not placed:
             return self._idle()

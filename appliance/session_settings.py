@@ -25,7 +25,7 @@ class SessionSettings:
     encryption_secret: str = field(default="", repr=False)
     auto_join: bool = True
     uplink: UplinkSettings = field(default_factory=UplinkSettings)
-    options: RoomOptions = field(default_factory=lambda: RoomOptions(leave_timeout_s=1.0))
+    options: RoomOptions = field(default_factory=lambda: RoomOptions(leave_timeout_s=1.0, video_on_demand=True))
 
     @property
     def push_to_talk(self) -> bool:

@@ -157,4 +157,4 @@ def _ignore(*_of_it: object) -> None:
     pass
 
 
-_NOBODY = MediaCalls(subscribed=_ignore, misfit=_ignore, state=_ignore, sei=_ignore)
+_NOBODY = MediaCalls(subscribed=_ignore, misfit=_ignore, state=_ignore, sei=_ignore, watched=_ignore)

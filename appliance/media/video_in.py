@@ -42,6 +42,7 @@ class RemoteVideo:
         # RTP timestamp and monotonic time of the newest sound of the same sender that was given to the speaker.
         self.heard: Callable[[], tuple[int, float] | None] = lambda: None
         self.on_wanted: Callable[[], None] = lambda: None
+        self.on_watched: Callable[[], None] = lambda: None  # as `on_wanted`, for who decides what is to be sent
         self._trace = trace or Trace()
         self._shown = ShownFrames()
         self._presentation = Presentation()
@@ -66,6 +67,7 @@ class RemoteVideo:
         try:
             if self._watchers == 1 and not self._closed:
                 self.on_wanted()
+                self.on_watched()
             yield self
         finally:
             self._watchers -= 1
@@ -73,6 +75,7 @@ class RemoteVideo:
                 self._forget()
                 if not self._closed:
                     self.on_wanted()
+                    self.on_watched()
 
     async def wait_frame(self) -> av.VideoFrame:
         """The next picture to be shown. VideoClosedError when there will be none; RuntimeError while nobody watches."""

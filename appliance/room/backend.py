@@ -30,6 +30,7 @@ class MediaCalls:
     misfit: Callable[[RemoteStream], None]
     state: Callable[[RemoteStream, ConnectionState, ConnectionState], None]  # before, now
     sei: Callable[[RemoteStream, SeiPayload], None]
+    watched: Callable[[RemoteStream], None]  # from now on, or no longer
 
 
 class LegFailedError(Exception):
@@ -48,6 +49,7 @@ class LegReport:
     tracks: tuple[OutTrack | InTrack, ...] = ()
     is_live: bool = True
     local_address: str | None = None
+    rests: bool = False  # nothing has to come: all of it is muted or not asked for
 
 
 class MediaBackend(Protocol):

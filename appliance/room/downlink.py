@@ -187,6 +187,7 @@ class Downlink:
                 leg.tracks(),
                 leg.connected,
                 leg.local_address,
+                rests=all(self._rests(kind) for kind in self._current.kinds),
             )
         elif self._report is not None:
             self._report = replace(self._report, is_live=False)
@@ -200,6 +201,10 @@ class Downlink:
         self._wake_waiters()
         self._set_state(ConnectionState.DISCONNECTED)
         return self._task
+
+    def _on_watched(self) -> None:
+        if not self._closed:
+            self._calls.watched(self.stream)
 
     # --- the owner of the recovery
 
@@ -302,6 +307,8 @@ class Downlink:
             )
             self._open.add(candidate.leg)
             answer = await candidate.leg.answer(offer)
+            if (video := candidate.leg.video) is not None:
+                video.on_watched = self._on_watched
         except NoCommonCodecError:
             raise
         except Exception as exc:  # whatever a stranger's SDP makes of the parser

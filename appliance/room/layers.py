@@ -10,6 +10,8 @@
 
 Without a HIGH user there is step 1 at most: a sender adapts its LOW layer itself. That the HIGH user says that its
 video goes out with too little is a reason for steps 1 and 2, but not for staying in 2: the fault may be its own.
+
+A video that nobody wants begins with LOW, so that it is known to come, and is then not received at all.
 """
 
 from __future__ import annotations
@@ -32,24 +34,32 @@ SMALL_PX, LARGE_PX = 240, 300  # height of a tile: from here LOW, from there HIG
 
 @dataclass(frozen=True, slots=True)
 class RemoteVideoFacts:
-    """`shown`: width and height of its tile in pixels, (0, 0) when it is not shown, None when nobody said."""
+    """`shown`: width and height of its tile in pixels, (0, 0) when it is not shown, None when nobody said. `is_wanted`:
+    somebody looks at it, or may; `has_come`: its leg has carried pictures.
+    """
 
     has_low: bool
     wish: StreamType = StreamType.HIGH  # at most this
     is_important: bool = False  # its user has HIGH media priority
     shown: tuple[int, int] | None = None
+    is_wanted: bool = True
+    has_come: bool = False
 
 
 def select(video: RemoteVideoFacts, step: int, now: Selection) -> Selection:
     """The layer to receive; `now` is the one that is received."""
     if video.shown is not None and 0 in video.shown:
         return "none"
+    if not video.is_wanted and video.has_come:
+        return "none"
     if step >= 2 and not video.is_important:
         return "none"
     if not video.has_low:
         return "high"
     squeezed = step >= (3 if video.is_important else 1)
-    return "low" if squeezed or video.wish is StreamType.LOW or _is_small(video.shown, now) else "high"
+    if squeezed or not video.is_wanted or video.wish is StreamType.LOW or _is_small(video.shown, now):
+        return "low"
+    return "high"
 
 
 def _is_small(shown: tuple[int, int] | None, now: Selection) -> bool:

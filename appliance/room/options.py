@@ -30,6 +30,7 @@ class RoomOptions:
     network_quality_on_change: bool = False  # network_quality only when a level changed (X32)
     video_codecs: tuple[VideoCodec, ...] = ("h264", "vp8")  # what may be sent and received
     automatic_layers: bool = True  # give up pictures while the downlink is squeezed (layers.py)
+    video_on_demand: bool = False  # no pictures of a video that nobody watches, unless a layer or a size was asked for
     layer_down_s: float = WORSE_S
     layer_up_s: float = BETTER_S
     sample_interval_s: float = 1.0  # of statistics and exceptions (D07)

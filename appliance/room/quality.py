@@ -18,7 +18,7 @@ so (RFC 3550 section 6.2): what they said last counts until they say something e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,10 +70,13 @@ class DirectionQuality:
         self._loss_s = float("-inf")  # when `loss` was measured
         self._level_before = NetworkQuality.UNKNOWN  # what the last report said, before hysteresis
 
-    def report(self, legs: Mapping[str, LegStats], now_s: float) -> None:
-        """Takes the counters of every leg of this direction by leg id; of a leg that was lost, its last ones."""
+    def report(self, legs: Mapping[str, LegStats], now_s: float, resting: Set[str] = frozenset()) -> None:
+        """Takes the counters of every leg of this direction by leg id; of a leg that was lost, its last ones. From
+        those that are `resting` nothing has to come.
+        """
         now = self._pool(legs, now_s)
-        heard = [stats.last_packet_s for stats in legs.values() if stats.last_packet_s is not None]
+        last = {leg_id: stats.last_packet_s for leg_id, stats in legs.items() if stats.last_packet_s is not None}
+        heard = [at_s for leg_id, at_s in last.items() if leg_id not in resting or now_s - at_s < DOWN_AFTER_S]
         if heard and now_s - max(heard) > DOWN_AFTER_S:
             self._reset(NetworkQuality.DOWN)
         elif not heard:
@@ -130,12 +133,16 @@ class NetworkMeter:
         self.downlink = DirectionQuality()
 
     def report(
-        self, uplinks: Mapping[str, LegStats], downlinks: Mapping[str, LegStats], now_s: float
+        self,
+        uplinks: Mapping[str, LegStats],
+        downlinks: Mapping[str, LegStats],
+        now_s: float,
+        resting: Set[str] = frozenset(),
     ) -> NetworkQualityChanged:
         """The event of this report; `changed` when a level is another one than in the report before."""
         before = (self.uplink.level, self.downlink.level)
         self.uplink.report(uplinks, now_s)
-        self.downlink.report(downlinks, now_s)
+        self.downlink.report(downlinks, now_s, resting)
         return NetworkQualityChanged(
             uplink=self.uplink.level,
             downlink=self.downlink.level,

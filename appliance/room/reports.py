@@ -87,7 +87,8 @@ class Reports:
             reports = self._media.reports()
             up = {report.leg_id: report.stats for report in reports if report.direction == "up"}
             down = {report.leg_id: report.stats for report in reports if report.direction == "down"}
-            quality = meter.report(up, down, now_s)
+            resting = {report.leg_id for report in reports if report.rests}
+            quality = meter.report(up, down, now_s, resting)
             if quality.changed or not self._quality_on_change:
                 self._emit(quality)
             self._tell(quality)

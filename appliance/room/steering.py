@@ -94,8 +94,16 @@ class Steering:
     def _facts(self, key: Key, stream: RemoteStream) -> RemoteVideoFacts:
         user = self._users[key[0]]
         return RemoteVideoFacts(
-            stream.has_low, self._wishes.get(key, StreamType.HIGH), user.priority == 50, self._shown.get(key)
+            stream.has_low,
+            self._wishes.get(key, StreamType.HIGH),
+            user.priority == 50,
+            self._shown.get(key),
+            is_wanted=not self._options.video_on_demand or self._is_asked_for(key, stream),
+            has_come=stream.video is not None,
         )
+
+    def _is_asked_for(self, key: Key, stream: RemoteStream) -> bool:
+        return key in self._wishes or key in self._shown or (stream.video is not None and stream.video.wanted)
 
     def _new_squeeze(self) -> Squeeze:
         return Squeeze(worse_s=self._options.layer_down_s, better_s=self._options.layer_up_s)

@@ -106,6 +106,7 @@ async def test_pictures_are_decoded_only_of_who_is_shown() -> None:
         unit.display.unplug()
         await until(lambda: not unit.display.is_open)
         assert not video.wanted
+        await until(lambda: client.received_layer(stream) == "none", "nobody looks")
         assert unit.link.health == "ok: mock-display: gone"
 
 

@@ -39,6 +39,14 @@ def test_a_wish_a_small_tile_and_a_poor_downlink_each_bring_the_low_layer() -> N
     assert select(replace(ONE, shown=(0, 0)), 0, "high") == "none"
 
 
+def test_what_nobody_wants_begins_low_and_ends() -> None:
+    unseen = replace(TWO, is_wanted=False)
+    assert select(unseen, 0, "high") == "low"
+    assert select(replace(unseen, has_come=True), 0, "low") == "none"
+    assert select(replace(ONE, is_wanted=False), 0, "high") == "high", "there is no other"
+    assert select(replace(ONE, is_wanted=False, has_come=True), 0, "high") == "none"
+
+
 def test_a_tile_between_small_and_large_changes_nothing() -> None:
     tile = replace(TWO, shown=(480, 270))
     assert (select(tile, 0, "high"), select(tile, 0, "low")) == ("high", "low")
@@ -159,6 +167,36 @@ def sender_threads(sender: Uplink) -> list[int]:
     """The targets of the encoders that run."""
     targets = [sender.target_bitrate_bps("vp8", layer=layer) for layer in ("high", "low")]
     return [target for target in targets if target is not None]
+
+
+@pytest.mark.row("U36")
+@pytest.mark.parametrize("low_layer", [True, False])
+async def test_on_demand_pictures_come_while_somebody_watches_or_has_asked(low_layer: bool) -> None:
+    async with filming(low_layer=low_layer) as (home, sender), playout() as player:
+        b = home.guest(replace(BRISK, video_on_demand=True), playout=player, auto_subscribe=True)
+        await b.client.join("lobby", "b")
+        stream = (await b.heard(StreamSubscribed)).stream
+
+        def high() -> int | None:
+            return sender.target_bitrate_bps("vp8", layer="high")
+
+        if low_layer:
+            assert high() is None, "it is known to come by its small picture"
+        await until(lambda: b.client.received_layer(stream) == "none", what="nobody looks")
+        await until(lambda: not sender_threads(sender), what="nothing is encoded")
+        assert [report.rests for report in b.client.leg_reports()] == [True]
+        (leg,) = [report.leg_id for report in b.client.leg_reports()]
+        assert stream.video is not None
+        for _ in range(2):
+            with stream.video.watch():
+                await height(stream, 360)
+            await until(lambda: not sender_threads(sender), what="looked away")
+        if low_layer:
+            assert b.client.set_remote_video_stream_type(stream, StreamType.HIGH)
+        else:
+            b.client.set_shown_size(stream, (640, 360))
+        await until(high, what="asked for")
+        assert [report.leg_id for report in b.client.leg_reports()] == [leg]
 
 
 @pytest.mark.row("U36")

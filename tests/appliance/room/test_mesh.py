@@ -71,7 +71,7 @@ async def pair(*, camera: bool = True) -> AsyncIterator[Pair]:
         post = Post()
         sender = await stack.enter_async_context(uplink(camera=camera))
         player = await stack.enter_async_context(playout())
-        nothing = MediaCalls(lambda *_: None, lambda *_: None, lambda *_: None, lambda *_: None)
+        nothing = MediaCalls(*(lambda *_: None for _ in range(5)))
         post.meshes["a"] = Mesh(sender, None, send=lambda to, message: post.send("a", to, message), calls=nothing)
         post.meshes["b"] = Mesh(
             None,

@@ -193,3 +193,17 @@ def test_any_counters_give_a_level_and_a_loss_in_range(reports: list[dict[str, L
         direction.report(legs, index * INTERVAL_S)
         assert direction.level in NetworkQuality
         assert direction.loss is None or 0.0 <= direction.loss <= 1.0
+
+
+def test_a_leg_that_rests_is_not_down() -> None:
+    direction, now_s = DirectionQuality(), 100.0
+    levels = []
+    for _ in range(5):
+        now_s += INTERVAL_S
+        direction.report({"a": stats(0, 1000, 101.0)}, now_s, {"a"})
+    levels.append(direction.level)
+    direction.report({"a": stats(0, 1000, 101.0)}, now_s)
+    levels.append(direction.level)
+    direction.report({"a": stats(0, 1000, 101.0), "b": stats(0, 1000, now_s)}, now_s, {"a"})
+    levels.append(direction.level)
+    assert levels == [NetworkQuality.UNKNOWN, NetworkQuality.DOWN, NetworkQuality.EXCELLENT]
