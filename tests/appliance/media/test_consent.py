@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from aioice import stun
 
-from appliance.media import aiortc_hooks
-from appliance.media.aiortc_hooks import CONSENT_S
+from appliance.media.aiortc_hooks.ice import CONSENT_S, query_consent
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
@@ -81,7 +80,7 @@ def run(
     agent = Agent(loop, answers, rtt_s)
 
     async def main() -> None:
-        checks: Any = aiortc_hooks._query_consent(agent)
+        checks: Any = query_consent(agent)
         task = agent._query_consent_task = asyncio.create_task(checks, name="consent")
         loop.call_later(stall[0], loop.stall, stall[1])
         await asyncio.wait({task}, timeout=seconds)

@@ -1,0 +1,133 @@
+"""Receivers of video: `VideoReceiver` in place of aiortc's NACKs, buffer and decoder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+import aiortc.rtcrtpreceiver
+from aiortc import RTCRtpReceiver
+from aiortc.rtcrtpreceiver import StreamStatistics
+from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci, unwrap_rtx
+
+from appliance.media.video_receiver import VideoReceiver
+
+_stock_decoder_worker: Any = aiortc.rtcrtpreceiver.decoder_worker
+
+
+def install() -> None:
+    """Decoder threads may be ours."""
+    receivers: Any = aiortc.rtcrtpreceiver
+    receivers.decoder_worker = _decoder_worker
+
+
+def receive_video(receiver: RTCRtpReceiver, target: VideoReceiver) -> None:
+    """`target` in place of aiortc's NACKs, video buffer and decoder. Before the receiver starts.
+
+    aiortc's hands a picture on with the first packet of the next one, asks for a lost packet once, and freezes for
+    seconds when that is lost as well. RTCP reports and the estimate of the bandwidth stay aiortc's.
+    """
+    inner: Any = receiver
+    codecs, streams = inner._RTCRtpReceiver__codecs, inner._RTCRtpReceiver__remote_streams
+    retransmissions = inner._RTCRtpReceiver__rtx_ssrc
+    port = _FeedbackPort(inner)
+    target.attach(port)
+    inner._RTCRtpReceiver__decoder_queue = _DecoderThread(target)
+
+    names: dict[int, str] = {}  # of the codecs by payload type, "rtx" among them
+
+    async def handle_rtp_packet(packet: RtpPacket, arrival_time_ms: int) -> None:
+        await _estimate_bandwidth(inner, packet, arrival_time_ms)
+        payload_type, ssrc = packet.payload_type, packet.ssrc
+        name = names.get(payload_type)
+        if name is None:
+            if payload_type not in codecs:
+                return
+            name = names[payload_type] = codecs[payload_type].name
+        stream = streams.get(ssrc)
+        if stream is None:
+            stream = streams[ssrc] = StreamStatistics(codecs[payload_type].clockRate)
+        stream.add(packet)
+        retransmitted = name == "rtx"
+        if retransmitted:
+            ssrc, media = retransmissions.get(ssrc), codecs.get(codecs[payload_type].parameters.get("apt"))
+            if ssrc is None or media is None or len(packet.payload) < 2:
+                return  # of nobody, or padding
+            packet, name = unwrap_rtx(packet, payload_type=media.payloadType, ssrc=ssrc), media.name
+        port.ssrc = ssrc
+        target.on_packet(
+            name,
+            packet.sequence_number,
+            packet.timestamp,
+            bool(packet.marker),
+            packet.payload,
+            retransmitted=retransmitted,
+        )
+
+    inner._handle_rtp_packet = handle_rtp_packet
+
+
+async def _estimate_bandwidth(inner: Any, packet: RtpPacket, arrival_time_ms: int) -> None:
+    if packet.extensions.abs_send_time is None or packet.extensions.transport_sequence_number is not None:
+        return  # who numbers its packets estimates for itself: see ArrivalReports
+    remb = inner._RTCRtpReceiver__remote_bitrate_estimator.add(
+        abs_send_time=packet.extensions.abs_send_time,
+        arrival_time_ms=arrival_time_ms,
+        payload_size=len(packet.payload) + packet.padding_size,
+        ssrc=packet.ssrc,
+    )
+    if remb is not None and inner._RTCRtpReceiver__rtcp_ssrc is not None:
+        fci = pack_remb_fci(*remb)
+        await inner._send_rtcp(
+            RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=inner._RTCRtpReceiver__rtcp_ssrc, media_ssrc=0, fci=fci)
+        )
+
+
+class _FeedbackPort:
+    """NACK and PLI of one receiver; `ssrc` is the media stream's."""
+
+    def __init__(self, inner: Any) -> None:
+        self.ssrc: int | None = None
+        self._inner = inner
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def send_nack(self, lost: list[int]) -> None:
+        self._start(self._inner._send_rtcp_nack, lost)
+
+    def send_pli(self) -> None:
+        self._start(self._inner._send_rtcp_pli)
+
+    def rtt_s(self) -> float | None:
+        """Of the newest consent check."""
+        rtt_s: float | None = getattr(self._inner.transport.transport._connection, "consent_rtt_s", None)
+        return rtt_s
+
+    def _start(self, send: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
+        if self.ssrc is None:
+            return
+        task = asyncio.create_task(send(self.ssrc, *arguments), name="leg-video-feedback")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class _DecoderThread:
+    """Where aiortc expects the queue of its decoder's thread."""
+
+    def __init__(self, target: VideoReceiver) -> None:
+        self.run = target.run_decoder
+        self._target = target
+
+    def put(self, item: None) -> None:
+        self._target.decoder.end()
+
+
+def _decoder_worker(loop: asyncio.AbstractEventLoop, input_q: Any, output_q: Any, decode_error: object) -> None:
+    """aiortc's, or ours for a receiver that has one."""
+    if not isinstance(input_q, _DecoderThread):
+        _stock_decoder_worker(loop, input_q, output_q, decode_error)
+        return
+    input_q.run(loop)
+    with suppress(RuntimeError):  # the loop is closed
+        asyncio.run_coroutine_threadsafe(output_q.put(None), loop)  # the track has ended
