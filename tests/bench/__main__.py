@@ -1,4 +1,4 @@
-"""`make bench`: measures, prints the table, and writes bench.json, docs/bench.md and docs/bench.svg.
+"""`make bench`: measures, prints the table, and writes bench.json, docs/bench.md, docs/bench.svg and README.md's part.
 
 `python -m tests.bench GROUP ...` measures these groups only; the others keep what was measured before.
 """
@@ -21,6 +21,22 @@ from tests.bench.table import HEAD, Row, chart, line, markdown
 
 ROOT = Path(__file__).parents[2]
 RESULT, PAGE, CHART = ROOT / "bench.json", ROOT / "docs" / "bench.md", ROOT / "docs" / "bench.svg"
+README, BEGIN, END = ROOT / "README.md", "<!-- measured: written by make bench -->\n", "<!-- /measured -->\n"
+HEADLINES = (
+    "mouth to ear, clean, p50",
+    "mouth to ear, 5 % loss, p50",
+    "hand-off to picture, clean, p50",
+    "hand-off to picture, 5 % loss, p50",
+    "freezes over 150 ms, 5 % loss",
+    "CPU of a call, 720p30, both ways",
+    "memory of a call, 720p30, both ways",
+    "program start to first picture",
+    "pass-through 720p30, first leg",
+    "pass-through 720p30, each further leg",
+    "x264 720p30, first leg",
+    "echo taken away (ERLE), worst of 10 rooms",
+    "button edge to silent wire p99, GPIO",
+)
 
 GROUPS: Mapping[str, tuple[str, Callable[[], AsyncIterator[Row]]]] = {
     "quality": ("Sound and pictures, on good and bad networks", quality.rows),
@@ -75,6 +91,13 @@ def write(groups: Mapping[str, Any]) -> None:
     PAGE.write_text("\n".join(parts))
     measured = [Row(**each) for name in GROUPS if name in groups for each in groups[name]["rows"]]
     CHART.write_text(chart(measured, "Ours by the peer's; the line is the goal"))
+    by_name = {each.measure: each for each in measured}
+    shown = [by_name[name] for name in HEADLINES if name in by_name]
+    dates = sorted(groups[name]["date"][:10] for name in GROUPS if name in groups)
+    date = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+    before, after = README.read_text().split(BEGIN)[0], README.read_text().split(END)[1]
+    words = f"On {machine}, {date}; `ratio` is ours by the peer's, the goal bounds it from above.\n\n"
+    README.write_text(f"{before}{BEGIN}{words}{markdown(shown)}\n{END}{after}")
 
 
 if __name__ == "__main__":
