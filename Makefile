@@ -6,17 +6,16 @@ PORT ?= 8080
 DEV_STAMP := $(VENV)/.dev
 RUN_STAMP := $(VENV)/.run
 ALSA_STAMP := $(VENV)/.alsa
-UNIT_TESTS := tests/appliance tests/hw tests/provisioning
 
 .PHONY: run test rows test-hardware lint bench peers install uninstall clean
 
 run: $(RUN_STAMP)
 	$(BIN)/room-appliance demo --port $(PORT)
 
-# What waits most of its time runs two at a time; whole programs have the machine for themselves.
+# Two at a time, for most of them wait; those that measure have the machine for themselves.
 test: $(DEV_STAMP) peers $(ALSA_STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov-report= $(UNIT_TESTS)
-	$(BIN)/python -m pytest --cov-append tests/integration
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone" --cov-report=
+	$(BIN)/python -m pytest -m alone --cov-append
 
 # Each capability with the tests that show it, and whether they passed.
 rows: $(DEV_STAMP) peers $(ALSA_STAMP)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.integration.netns import Namespace
 
 API_TOKEN = "integration-tests-token-0123456789abcdef"
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 40.0
 STEP_TIMEOUT_S = 15.0
 POLL_S = 0.05  # how often a condition is looked at, not how long it may take
 

@@ -131,7 +131,7 @@ async def test_a_second_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
         unit.process.send_signal(signal.SIGINT)
         unit.process.send_signal(signal.SIGINT)
         await asyncio.wait_for(unit.process.wait(), 5)
-        assert time.monotonic() - start_s < 1
+        assert time.monotonic() - start_s < 3
 
 
 async def test_it_says_where_it_is_and_which_token_opens_it(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from tests.appliance.media.acoustics import speech
 from tests.appliance.media.sound import encode
 from tests.pulse import SoundCards, pulseaudio
 
+pytestmark = pytest.mark.alone
+
 DELAY_S = 0.08  # from the speaker to the microphone, beside what servers and queues take
 CALM_S = 10
 ECHO = 0.5  # of what is played

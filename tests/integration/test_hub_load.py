@@ -8,6 +8,8 @@ import pytest
 
 from tests.bench.hub import crowd, floods
 
+pytestmark = pytest.mark.alone
+
 SLACK_MS = 60.0  # a neighbor's time slice or two
 GENEROUS = 6.0
 

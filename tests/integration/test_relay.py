@@ -47,6 +47,8 @@ from tests.integration.stage import (
 )
 from tests.rtmp_server import RtmpServer, Watched, free_port, rtmp_server, watch
 
+pytestmark = pytest.mark.alone
+
 ANNA_HZ, BEN_HZ = 500.0, 1300.0
 SIDE_BY_SIDE = TaskLayout(
     canvas=Canvas(width=640, height=360, color=40 * 65536 + 40 * 256 + 210),

@@ -17,6 +17,8 @@ from tests.integration.programs import STEP_TIMEOUT_S, Unit, appliance, free_por
 from tests.integration.test_call import token_for, unit_config
 from tests.pulse import SoundCards, loudest_hz, pulseaudio
 
+pytestmark = pytest.mark.alone
+
 UNIT_HZ, BROWSER_HZ = 1000, 600
 
 

@@ -13,6 +13,8 @@ from appliance.media.video_settings import VideoSettings
 from tests.appliance.room.leg_pair import Call, until
 from tests.bench.sources import BenchCamera
 
+pytestmark = pytest.mark.alone
+
 WIDE_BPS, NARROW_BPS = 2_000_000, 300_000
 
 

@@ -21,6 +21,8 @@ from tests.appliance.room.media import playout, until
 from tests.appliance.room.routed import route
 from tests.wire import Wire
 
+pytestmark = pytest.mark.alone
+
 
 async def important(home: House, user_id: str, *, preemptive: bool = False) -> Guest:
     guest = home.guest()
