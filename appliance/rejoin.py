@@ -46,6 +46,11 @@ def waits_for_network(ended: Ended) -> bool:
     return _thrown_out_s(ended) is None
 
 
+def has_failed(ended: Ended, *, was_in: bool) -> bool:
+    """Whether the next try is one more in a row: a stay without media goes no better than a join that is refused."""
+    return not was_in or ended.code is RtcErrorCode.MEDIA_LOST
+
+
 def rejoin_delay_s(ended: Ended, attempts: int, *, auto_join: bool, rng: random.Random) -> float | None:
     """Seconds until the next try, None for never; `attempts` tries have failed in a row before this one."""
     delay_s = _thrown_out_s(ended)

@@ -26,7 +26,6 @@ from appliance.errors import (
     JoinCancelledError,
     LeaveReason,
     RtcError,
-    RtcErrorCode,
     ServiceUnavailableError,
 )
 from appliance.events import Bus, Event
@@ -34,7 +33,7 @@ from appliance.log_fields import about
 from appliance.media.playout import FULL_VOLUME, Playout
 from appliance.media.uplink import Uplink
 from appliance.publishing import keep_name, keep_published
-from appliance.rejoin import Ended, rejoin_delay_s, waits_for_network
+from appliance.rejoin import Ended, has_failed, rejoin_delay_s, waits_for_network
 from appliance.room.backend import LegReport
 from appliance.room.client import RoomClient
 from appliance.room.emitter import EVENTS
@@ -331,7 +330,7 @@ class Session:
             self._visit_over()
             if not self.wanted:
                 continue
-            failures = 0 if was_in and ended.code is not RtcErrorCode.MEDIA_LOST else failures + 1
+            failures = failures + 1 if has_failed(ended, was_in=was_in) else 0
             delay_s = rejoin_delay_s(ended, max(0, failures - 1), auto_join=self.settings.auto_join, rng=self._rng)
             if delay_s is None:
                 logger.warning("out of room %s for good: %s", self.settings.room, ended)

@@ -218,6 +218,7 @@ class Downlink:
                 kinds = self.kinds & frozenset(self.stream.track_kinds)
                 if self._is_unfit:
                     kinds -= {"video"}
+                self.is_cut = self.is_cut and bool(kinds)
                 if not self._signaling.is_set() or kinds == (self._current.kinds if self._current else frozenset()):
                     await self._changed.wait()
                 elif not kinds:
@@ -225,9 +226,11 @@ class Downlink:
                 else:
                     await self._attempt(kinds, backoff)
         finally:
-            await self._discard(self._candidate)
-            await self._replace_by(None)
-            await asyncio.gather(*(leg.close() for leg in self._open))  # whose close the end of this task cut short
+            try:
+                await self._discard(self._candidate)
+                await self._replace_by(None)
+            finally:  # those too whose close this end has cut short; a close that fails is logged
+                await asyncio.gather(*(leg.close() for leg in self._open), return_exceptions=True)
 
     async def _drop_lost(self, backoff: Backoff) -> None:
         current = self._current

@@ -11,6 +11,7 @@ from appliance.rejoin import (
     RETRY_DELAYS_S,
     ROOM_CLOSED_DELAY_S,
     Ended,
+    has_failed,
     rejoin_delay_s,
     waits_for_network,
 )
@@ -29,6 +30,12 @@ def test_failures_are_retried_for_ever_at_a_slowing_pace() -> None:
     expected_s = [*RETRY_DELAYS_S, 60, 60, 60]
     for delay, expected in zip(delays_s, expected_s, strict=True):
         assert delay == pytest.approx(expected, rel=0.2)
+
+
+def test_a_stay_without_media_is_one_more_failure() -> None:
+    assert has_failed(Ended(R.ERROR, RtcErrorCode.SERVICE_UNAVAILABLE), was_in=False)
+    assert has_failed(Ended(R.ERROR, RtcErrorCode.MEDIA_LOST), was_in=True)
+    assert not has_failed(Ended(R.ERROR, RtcErrorCode.RECONNECT_TIMEOUT), was_in=True)
 
 
 @pytest.mark.row("RS04")
