@@ -12,6 +12,7 @@ const $ = (id) => document.getElementById(id);
 const number = (value, digits = 0) => value.toLocaleString(language, { maximumFractionDigits: digits });
 const ms = (value) => (value === null || value === undefined ? "–" : _("diagnostics.ms", { ms: number(value, value < 10 ? 1 : 0) }));
 const kbps = (value) => (value === null ? "–" : _("diagnostics.kbps", { rate: number(value / 1000) }));
+const percent = (share) => (share === null ? "–" : `${number(100 * share, 1)} %`);
 const gigabytes = (value) => number(value / 2 ** 30, 1);
 const word = (key, otherwise) => (has(`diagnostics.${key}`) ? _(`diagnostics.${key}`) : otherwise);
 
@@ -106,11 +107,35 @@ function showCalls({ legs, state }) {
   $("legs").replaceChildren(
     ...legs.map((leg) => {
       const row = element("tr", "");
-      const sent = leg.packets + leg.packets_lost;
-      const lost = sent ? `${number((100 * leg.packets_lost) / sent, 1)} %` : "–";
+      const sent = leg.direction === "up" ? leg.packets : leg.packets + leg.packets_lost; // what was sent counts the lost
       row.append(
         element("th", names.get(leg.user_id) ?? (leg.user_id || "–"), { scope: "row" }),
-        ...[_(`diagnostics.${leg.direction}`), kbps(leg.bps), lost, ms(leg.rtt_ms), ms(leg.jitter_ms), number(leg.packets)].map((text) => element("td", text)),
+        ...[_(`diagnostics.${leg.direction}`), kbps(leg.bps), percent(sent ? leg.packets_lost / sent : null), ms(leg.rtt_ms), ms(leg.jitter_ms), number(leg.packets)].map((text) => element("td", text)),
+      );
+      return row;
+    }),
+  );
+}
+
+// One's own first; a picture with its layer, the sound of a shared tab with its stream.
+function showTracks({ tracks }) {
+  $("tracks").closest("section").hidden = !tracks.length;
+  $("tracks").replaceChildren(
+    ...tracks.map((track) => {
+      const row = element("tr", "");
+      const name = track.is_remote ? track.user_name || track.user_id : _("diagnostics.this_unit");
+      const kind = track.media_type === "audio" && track.stream_type === "screen" ? "screen_audio" : track.media_type;
+      row.append(
+        element("th", name, { scope: "row" }),
+        ...[
+          _(`diagnostics.track_${kind}`),
+          track.layer ? _(`diagnostics.layer_${track.layer}`) : "–",
+          kbps(track.bitrate_kbps * 1000),
+          track.frame_rate === null ? "–" : number(track.frame_rate, 1),
+          percent(track.loss),
+          ms(track.rtt_ms),
+          ms(track.jitter_ms),
+        ].map((text) => element("td", text)),
       );
       return row;
     }),
@@ -192,7 +217,7 @@ async function look() {
         begun = null;
         return void setTimeout(look, 0);
       }
-      for (const show of [showState, showDevices, showCalls, showStages, showMachine, showHistory]) show(answer);
+      for (const show of [showState, showDevices, showCalls, showTracks, showStages, showMachine, showHistory]) show(answer);
       await followLog();
       $("away").hidden = true;
     } catch (error) {

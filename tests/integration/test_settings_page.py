@@ -220,6 +220,46 @@ async def test_diagnostics_follow_the_unit(tmp_path: Path) -> None:
         await expect(page.locator("#status")).to_contain_text("Not in the room")
 
 
+async def test_diagnostics_show_each_track_and_what_of_the_sent_was_lost(tmp_path: Path) -> None:
+    async with page_of(tmp_path, "/diagnostics", **PHONE) as (unit, page):
+        tracks = page.locator("#tracks tr")
+        await expect(tracks.filter(has_text="This unit").filter(has_text="Sound")).to_be_visible()
+        await expect(tracks.filter(has_text="This unit").filter(has_text="large")).to_be_visible()
+        answer = await unit.get("/api/diagnostics")
+        leg = {
+            "leg_id": "1",
+            "user_id": "anna",
+            "stream": "main",
+            "packets": 100,
+            "packets_lost": 25,
+            "bytes": 9,
+            "bps": 1000,
+            "rtt_ms": 1.0,
+            "jitter_ms": 1.0,
+        }
+        track = {
+            "user_id": "anna",
+            "user_name": "Anna",
+            "is_remote": True,
+            "stream_type": "screen",
+            "media_type": "screen",
+            "layer": "none",
+            "bitrate_kbps": 1234.4,
+            "frame_rate": 14.5,
+            "rtt_ms": None,
+            "jitter_ms": 12.0,
+            "loss": 0.034,
+        }
+        answer |= {"legs": [{**leg, "direction": way} for way in ("up", "down")], "tracks": [track]}
+        await page.route("**/api/diagnostics*", lambda route: route.fulfill(json=answer))
+        await expect(page.locator("#legs tr")).to_have_text([re.compile("out.*25 %"), re.compile("in.*20 %")])
+        await expect(tracks.locator("th, td")).to_have_text(
+            ["Anna", "Screen", "not received", "1,234 kbit/s", "14.5", "3.4 %", "–", "12 ms"]
+        )
+        assert await violations(page) == []
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 async def test_a_button_on_the_home_page_is_held_to_talk(tmp_path: Path) -> None:
     async with page_of(tmp_path, "/settings", **DESK) as (unit, page):
         await open_section(page, "audio")
