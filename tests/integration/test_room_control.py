@@ -144,6 +144,42 @@ async def test_moderator_stops_a_shared_tab_and_allows_one_again(hub: Served, ch
     await close(host)
 
 
+async def test_each_member_is_as_loud_as_one_likes(hub: Served, chromium: Browser) -> None:
+    one = await join(chromium, f"{hub.url('loud')}", name="Hanna")
+    two = await join(chromium, f"{hub.url('loud')}", name="Gert")
+    who = await user_id(two)
+    await two.click("#screen")
+    await until(one, "room.peers.length === 2 && room.peers.every((peer) => peer.leg === 'connected')")
+    heard = f"[...document.querySelectorAll('[data-user=\"{who}\"] audio')]"
+    assert await one.evaluate(f"{heard}.map((audio) => audio.volume)") == [1, 1]
+
+    await one.locator(f"[data-user='{who}'][data-stream='main'] .plate").focus()
+    await one.keyboard.press("Enter")
+    slider = one.get_by_role("slider", name="Volume here")
+    await slider.focus()
+    for _ in range(12):
+        await one.keyboard.press("ArrowLeft")
+    assert await slider.get_attribute("aria-valuetext") == "40 %"
+    assert await one.evaluate(f"{heard}.map((audio) => audio.volume)") == [0.4, 0.4], "its screen, too"
+    await one.keyboard.press("Home")
+    assert await one.evaluate(f"{heard}.every((audio) => audio.volume === 0 && audio.muted)")
+    assert not await axe.violations(one)
+    await one.keyboard.press("Escape")
+    assert "silent here" in await one.locator(f"[data-user='{who}'][data-stream='main'] .states").inner_text()
+    assert not await axe.violations(one)
+    assert await two.evaluate("room.peers[0].volume") == 100, "nobody else hears of it"
+
+    await two.click("#screen")  # what comes later is as loud
+    await until(one, "room.peers.length === 1")
+    await two.click("#screen")
+    await until(one, "room.peers.length === 2")
+    assert await one.evaluate(f"{heard}.map((audio) => audio.muted)") == [True, True]
+    assert await two.locator(".own .plate").is_disabled()
+    assert not complaints(one) + complaints(two)
+    await close(one)
+    await close(two)
+
+
 async def test_moderator_disconnects_bans_and_ends_the_room(hub: Served, chromium: Browser) -> None:
     host = await join(chromium, invited(hub, "host", "order", moderator=True), name="Hanna")
     guest = await join(chromium, invited(hub, "guest", "order"), name="Gert")

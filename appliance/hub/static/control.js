@@ -23,11 +23,12 @@ export class Control {
   #media;
   #side;
   #cards;
+  #moderation;
   #went;
   #abort = new AbortController();
 
   /** `named(name)`: the own name is another one; `fetchToken()` as for Renewal; `keepToken(token)`; `went(room, token)`. */
-  constructor(call, media, { name, named, fetchToken, keepToken, went }) {
+  constructor(call, media, { name, volumes, named, fetchToken, keepToken, went }) {
     const { signal } = this.#abort;
     const { link, standing } = call;
     this.#call = call;
@@ -46,7 +47,7 @@ export class Control {
       this.#side.show("chat");
       panel.writeTo(userId);
     };
-    const moderation = new Moderation({ call, writeTo, signal });
+    const moderation = (this.#moderation = new Moderation({ call, volumes, writeTo, signal }));
     const rename = async (wanted) => {
       await link.request({ type: "set-user-name", user_name: wanted });
       named(wanted);
@@ -64,6 +65,11 @@ export class Control {
     calls.addEventListener("answered", ({ detail }) => void this.#answered(detail.call), { signal });
     calls.addEventListener("ended", ({ detail }) => this.#taken(detail), { signal });
     conversation.addEventListener("over", ({ detail }) => void this.#over(detail, nameOf), { signal });
+  }
+
+  /** What can be done with this member. */
+  openMember(userId) {
+    this.#moderation.show(userId);
   }
 
   /** "ringing", "calling" or "". */

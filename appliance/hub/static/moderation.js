@@ -1,6 +1,7 @@
-// What a moderator does to a member or to the room; each act that cannot be taken back is asked about first.
+// What one does with a member: how loud it is here, a message, and what a moderator does to it or to the room; each act
+// that cannot be taken back is asked about first.
 
-import { $, button, draw } from "./dom.js";
+import { $, attribute, button, draw, put } from "./dom.js";
 import { confirm } from "./confirm.js";
 import * as roster from "./roster.js";
 import { refusal } from "./sentences.js";
@@ -13,14 +14,18 @@ const MAX_NOTE = 256;
 
 export class Moderation {
   #call;
+  #volumes;
   #writeTo;
   #userId = "";
 
   /** `writeTo(userId)` opens the messages. */
-  constructor({ call, writeTo, signal }) {
+  constructor({ call, volumes, writeTo, signal }) {
     this.#call = call;
+    this.#volumes = volumes;
     this.#writeTo = writeTo;
     call.addEventListener("change", () => this.#render(), { signal });
+    $("member-volume").addEventListener("input", () => volumes.set(this.#userId, $("member-volume").valueAsNumber), { signal });
+    volumes.addEventListener("change", () => this.#renderVolume(), { signal });
     signal.addEventListener("abort", () => $("member-dialog").close());
   }
 
@@ -29,7 +34,7 @@ export class Moderation {
     this.#userId = userId;
     $("member-actions").drawn = "";
     this.#render();
-    $("member-dialog").showModal();
+    if (!$("member-dialog").open) $("member-dialog").showModal();
   }
 
   async endRoom() {
@@ -52,7 +57,17 @@ export class Moderation {
     }
     $("member-title").textContent = roster.nameOf(member);
     $("member-id").textContent = member.user_id;
+    put($("member-volume-field"), "hidden", member.role === "audience");
+    this.#renderVolume();
     draw($("member-actions"), this.#actions(member), (action) => this.#button(action, member));
+  }
+
+  #renderVolume() {
+    const volume = this.#volumes.of(this.#userId);
+    const words = _("volume.percent", { volume });
+    put($("member-volume"), "valueAsNumber", volume);
+    attribute($("member-volume"), "aria-valuetext", words);
+    put($("member-volume-words"), "textContent", words);
   }
 
   #actions(member) {

@@ -23,6 +23,7 @@ import { SharedScreen } from "./shared-screen.js";
 import { ending } from "./sentences.js";
 import { toast } from "./toasts.js";
 import { View } from "./view.js";
+import { Volumes } from "./volumes.js";
 import { _ } from "./words.js";
 
 const FAREWELL_MS = 500;
@@ -35,6 +36,7 @@ let call = null;
 let view = null;
 let media = null;
 const screen = new SharedScreen();
+const volumes = new Volumes();
 let control = null;
 let me = ""; // our name
 
@@ -82,9 +84,12 @@ async function join(seen) {
   call.addEventListener("ended", ({ detail }) => ended(detail.code, detail.message));
   $("ended").hidden = true;
   $("room").hidden = false;
-  view = new View(call, media, screen, { speaker: settings.load().speaker, userName: me, seen });
+  view = new View(call, media, screen, {
+    speaker: settings.load().speaker, userName: me, seen, volumes, open: (userId) => control.openMember(userId),
+  });
   control = new Control(call, media, {
     name: me,
+    volumes,
     named: (name) => {
       settings.save({ name });
       view.userName = me = name;
@@ -235,6 +240,7 @@ const inspector = Object.freeze({
       leg: remote.downlink.state,
       audio: remote.stream.audio ? { muted: remote.isMuted("audio"), level: remote.level, frequency: remote.frequency() } : null,
       video: remote.stream.video ? { muted: remote.isMuted("video"), layer: remote.downlink.layer, ...view.tile(remote.userId, remote.name)?.picture } : null,
+      volume: volumes.of(remote.userId),
       speaking: remote.speaking.speaking,
       quality: remote.quality.level,
     }));

@@ -4,6 +4,7 @@ import { hue, initials } from "./avatar.js";
 import { put } from "./dom.js";
 import { fit } from "./layout.js";
 import { qualityWords } from "./sentences.js";
+import { FULL } from "./volumes.js";
 import { _ } from "./words.js";
 
 const BARS = [0, 4, 3, 2, 1, 1, 0]; // lit bars for quality 0..6
@@ -22,8 +23,9 @@ export class Tile {
   #parts;
   #blocked;
 
-  /** `blocked()`: the browser refuses to play sound before a tap; `resized()`: the picture has another size. */
-  constructor({ userId, stream = "main", own = false, blocked = () => {}, resized = () => {} }) {
+  /** `open()`: more about who it is; `blocked()`: the browser refuses to play sound before a tap; `resized()`: the picture
+   *  has another size. */
+  constructor({ userId, stream = "main", own = false, open = () => {}, blocked = () => {}, resized = () => {} }) {
     const template = document.getElementById("tile-template");
     this.element = template.content.firstElementChild.cloneNode(true);
     this.element.classList.toggle("own", own);
@@ -35,15 +37,19 @@ export class Tile {
     this.#audio = part("audio");
     this.#avatar = part(".avatar");
     this.#parts = { name: part(".name"), states: part(".states"), bars: part(".bars"), waiting: part(".waiting") };
+    part(".plate").disabled = own;
+    part(".plate").addEventListener("click", open);
     this.#video.addEventListener("resize", resized);
   }
 
-  /** `state`: {name, note (after the name), video, audio (tracks or undefined), audioMuted, videoMuted, quality, waiting}. */
+  /** `state`: {name, note (after the name), video, audio (tracks or undefined), audioMuted, videoMuted, quality, waiting,
+   *  volume (0 to 100)}. */
   render(state) {
     const { dataset } = this.element;
     const shown = Boolean(state.video) && !state.videoMuted;
     dataset.video = shown;
     dataset.muted = state.audioMuted;
+    dataset.silenced = state.volume === 0;
     dataset.quality = state.quality;
     dataset.bars = BARS[state.quality];
     dataset.waiting = state.waiting;
@@ -52,6 +58,7 @@ export class Tile {
     this.#avatar.style.setProperty("--hue", hue(state.name));
     const states = [
       state.audioMuted ? _("room.microphone_off") : "",
+      state.volume === 0 ? _("volume.silenced") : "",
       state.videoMuted ? _("room.camera_off") : "",
       state.quality ? qualityWords(state.quality) : "",
     ];
@@ -59,6 +66,8 @@ export class Tile {
     put(this.#parts.bars, "title", qualityWords(state.quality));
     put(this.#parts.waiting, "hidden", !state.waiting);
     if (attach(this.#video, shown ? state.video : null)) this.#video.play().catch(() => {});
+    this.#audio.volume = (state.volume ?? FULL) / FULL;
+    this.#audio.muted = state.volume === 0; // where a page has no say in the volume, on iOS, it can at least be silent
     if (attach(this.#audio, state.audio ?? null)) this.play();
   }
 

@@ -79,14 +79,18 @@ export class View {
   #userName;
   #abort = new AbortController();
   #resize;
+  #volumes;
+  #open;
 
-  /** `seen`: the lobby has told of the devices' problems already. */
-  constructor(call, media, screen, { speaker, userName, seen }) {
+  /** `seen`: the lobby has told of the devices' problems already. `open(userId)`: what can be done with a member. */
+  constructor(call, media, screen, { speaker, userName, seen, volumes, open }) {
     this.#call = call;
     this.#media = media;
     this.#screen = screen;
     this.#speaker = speaker;
     this.#userName = userName;
+    this.#volumes = volumes;
+    this.#open = open;
     $("room-problems").replaceChildren();
     $("room-problems").dataset.key = seen ? problemKey(media) : "";
     const { signal } = this.#abort;
@@ -94,6 +98,7 @@ export class View {
     call.addEventListener("levels", () => this.#levels(), { signal });
     call.addEventListener("notice", ({ detail }) => toast(detail.text), { signal });
     media.addEventListener("change", () => this.#render(), { signal });
+    volumes.addEventListener("change", () => this.#render(), { signal });
     $("unblock").addEventListener("click", () => this.#unblock(), { signal });
     $("retry").addEventListener("click", () => call.wake(), { signal });
     this.#resize = new ResizeObserver(() => this.#arrange());
@@ -188,6 +193,7 @@ export class View {
         ...remote.tracks,
         audioMuted: remote.isMuted("audio"),
         videoMuted: remote.isMuted("video"),
+        volume: this.#volumes.of(remote.userId),
         quality: worst(call.reported[remote.userId], remote.quality.level),
         waiting: has && remote.downlink.state === "connecting",
       });
@@ -203,7 +209,7 @@ export class View {
   #tileOf(key, options) {
     let tile = this.#tiles.get(key);
     if (!tile) {
-      tile = new Tile({ ...options, blocked: () => ($("unblock").hidden = false), resized: () => this.#arrange() });
+      tile = new Tile({ ...options, open: () => this.#open(options.userId), blocked: () => ($("unblock").hidden = false), resized: () => this.#arrange() });
       this.#tiles.set(key, tile);
       if (options.own) $("tiles").prepend(tile.element);
       else $("tiles").append(tile.element);
