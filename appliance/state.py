@@ -98,13 +98,16 @@ class TrackInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PeerInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """`audio` and `video`: null when the peer publishes none."""
+    """`audio` and `video`: null when the peer publishes none. `undecryptable`: in an encrypted room, something of it
+    comes with another key, or without one.
+    """
 
     user_id: str
     user_name: str
     role: str
     audio: TrackInfo | None = None
     video: TrackInfo | None = None
+    undecryptable: bool = False
 
 
 class CallInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -264,7 +267,14 @@ def _peer(user: RemoteUser, volume: int) -> PeerInfo:
         )
     if main is not None and main.has_video:
         video = TrackInfo(muted=main.is_muted("video"))
-    return PeerInfo(user_id=user.user_id, user_name=user.user_name, role=user.role, audio=audio, video=video)
+    return PeerInfo(
+        user_id=user.user_id,
+        user_name=user.user_name,
+        role=user.role,
+        audio=audio,
+        video=video,
+        undecryptable=any(stream.is_undecryptable for stream in user.streams.values()),
+    )
 
 
 def _wall_clock(at_s: float) -> str:

@@ -43,6 +43,8 @@ class InTrack:
     bytes: int = 0
     jitter_s: float | None = None
     last_packet_s: float | None = None
+    opened: int = 0  # frames that were encrypted, and
+    refused: int = 0  # that were not, or not with the room's key
     audio: AudioInStats | None = None
     video: VideoInStats | None = None
 

@@ -74,6 +74,7 @@ class DownlinkLeg(Leg):
         self._sei_timer: asyncio.TimerHandle | None = None
         self._decryption = decryption
         self._decryptors: list[FrameDecryptor] = []
+        self._opening: dict[Kind, FrameDecryptor] = {}
 
     async def answer(self, offer_sdp: str) -> str:
         """The SDP answer to an offer that sends, with all candidates. SdpError if the offer cannot be used,
@@ -119,6 +120,7 @@ class DownlinkLeg(Leg):
 
     def _track(self, kind: Kind, inbound: aiortc_hooks.Inbound) -> InTrack:
         packets, expected, jitter_s = inbound.counts()
+        decryptor = self._opening.get(kind)
         return InTrack(
             kind=kind,
             codec=inbound.codec,
@@ -127,13 +129,15 @@ class DownlinkLeg(Leg):
             bytes=inbound.bytes,
             jitter_s=jitter_s,
             last_packet_s=inbound.last_packet_s,
+            opened=decryptor.opened if decryptor is not None else 0,
+            refused=decryptor.refused["forged"] + decryptor.refused["malformed"] if decryptor is not None else 0,
             audio=self.audio.stats() if kind == "audio" and self.audio is not None else None,
             video=self.video.stats() if kind == "video" and self.video is not None else None,
         )
 
     def _take_audio(self, receiver: RTCRtpReceiver) -> None:
         audio = self.audio = self._playout.add(self.user_id)
-        decryptor = self._decryptor()
+        decryptor = self._decryptor("audio")
 
         def push(sequence_number: int, timestamp: int, payload: bytes, arrival_s: float) -> None:
             opened = payload if decryptor is None else self._open(decryptor, "opus", payload)
@@ -146,7 +150,7 @@ class DownlinkLeg(Leg):
 
     def _take_video(self, receiver: RTCRtpReceiver) -> None:
         video = self.video = RemoteVideo(self._playout.trace)
-        decryptor = self._decryptor()
+        decryptor = self._decryptor("video")
         self._sei_decryptor = self._decryptor()
         self.pc.on("datachannel", self._take_channel)
 
@@ -203,10 +207,13 @@ class DownlinkLeg(Leg):
         if audio is not None and self.video is not None:
             self.video.heard = lambda: self._playout.heard(audio)
 
-    def _decryptor(self) -> FrameDecryptor | None:
+    def _decryptor(self, kind: Kind | None = None) -> FrameDecryptor | None:
+        """Of the frames of this kind, or None of messages."""
         if self._decryption is None:
             return None
         self._decryptors.append(self._decryption.decryptor())
+        if kind is not None:
+            self._opening[kind] = self._decryptors[-1]
         return self._decryptors[-1]
 
     def _open(self, decryptor: FrameDecryptor, coding: Coding, data: bytes) -> bytes | None:

@@ -76,6 +76,7 @@ class RemoteStream:
         self.info = info
         self.audio: RemoteAudio | None = None
         self.video: RemoteVideo | None = None
+        self.is_undecryptable = False  # what comes of it is encrypted with another key, or not at all
 
     @property
     def name(self) -> StreamName:

@@ -6,22 +6,27 @@ Capabilities U12, U37 to U39, U57, RS03.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 
 from appliance.events import Event
 from appliance.room.abnormal import abnormal
 from appliance.room.backend import MediaBackend
+from appliance.room.counters import InTrack
 from appliance.room.events import InterruptedUser, RtcStats, StreamInterrupted, StreamRecovered
 from appliance.room.exceptions import Exceptions
 from appliance.room.figures import STREAMS, Figures
 from appliance.room.media_loss import MediaLoss
 from appliance.room.options import RoomOptions
 from appliance.room.own_media import OwnMedia
-from appliance.room.signaling_base import Selection, StreamName
+from appliance.room.signaling_base import Kind, Selection, StreamName
 from appliance.room.stream_states import Interruptions, Key
 from appliance.room.streams import RemoteStream, RemoteUser
 from appliance.room.ticks import Ticks
+from appliance.room.undecryptable import Undecryptable
+
+logger = logging.getLogger(__name__)
 
 LOOKS = 4  # in the interval of a detection
 MAX_LOOK_S = 0.5
@@ -63,6 +68,7 @@ class Watch:
         self._is_important = is_important
         self._is_online = is_online
         self._on_media_lost = on_media_lost
+        self._undecryptable: Undecryptable[tuple[str, StreamName, str, Kind]] = Undecryptable()
         self._short: dict[StreamName, tuple[bool, float]] = {}  # what was told, and when
         self._tasks = {"sample": asyncio.create_task(self._sample(), name="room-statistics")}
         self.set_rtc_stats(rtc_stats_interval_s)
@@ -103,6 +109,7 @@ class Watch:
             for event in exceptions.look(abnormal(self._figures, self._own, self._user_id, self._streams), now_s):
                 self._emit(event)
             self._tell_short(now_s)
+            self._mark_undecryptable()
 
     def _reached(self) -> set[str]:
         return {report.user_id for report in self._media.reports() if report.is_live}
@@ -115,6 +122,20 @@ class Watch:
             if short != told or (short and now_s - told_s >= SAY_AGAIN_S):
                 self._short[name] = short, now_s
                 self._media.tell_short(name, short)
+
+    def _mark_undecryptable(self) -> None:
+        counts = {
+            (report.user_id, report.stream, report.leg_id, track.kind): (track.opened, track.refused)
+            for report in self._media.reports()
+            for track in report.tracks
+            if isinstance(track, InTrack) and report.is_live
+        }
+        failing = {(user_id, name) for user_id, name, _, _ in self._undecryptable.look(counts)}
+        for stream in self._streams:
+            fails = (stream.user_id, stream.name) in failing
+            if fails and not stream.is_undecryptable:
+                logger.warning("what %s sends cannot be decrypted: another key, or none", stream.user_id)
+            stream.is_undecryptable = fails
 
     async def _rtc_stats(self, interval_s: float) -> None:
         async for _ in Ticks(interval_s):

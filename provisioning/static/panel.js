@@ -66,10 +66,11 @@ function showPeers(peers) {
     text(tile.querySelector("strong"), displayName(peer));
     tile.querySelector("canvas").setAttribute("aria-label", _("panel.picture_of", { name: displayName(peer) }));
     tile.querySelector(".meter").setAttribute("aria-label", _("panel.sound_of", { name: displayName(peer) }));
-    const badge = !peer.audio ? _("panel.no_sound") : peer.audio.muted ? _("panel.muted") : "";
+    const badge = peer.undecryptable ? _("panel.undecryptable") : !peer.audio ? _("panel.no_sound") : peer.audio.muted ? _("panel.muted") : "";
     text(tile.querySelector(".badge"), badge);
+    tile.querySelector(".badge").classList.toggle("bad", peer.undecryptable);
     meter(tile.querySelector(".meter"), peer.audio?.level ?? 0);
-    pictures.note(peer.user_id, !peer.video ? _("panel.no_picture") : peer.video.muted ? _("panel.camera_off") : "");
+    pictures.note(peer.user_id, peer.undecryptable ? _("panel.undecryptable") : !peer.video ? _("panel.no_picture") : peer.video.muted ? _("panel.camera_off") : "");
   }
 }
 

@@ -7,10 +7,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
 from appliance.hub.tokens import TokenSigner
 from appliance.media.e2ee import FrameKey, derive_key
@@ -23,11 +24,12 @@ from appliance.room.events import SeiMessage
 from hw.frame_code import read_code
 from tests.appliance.media.pictures import code, without_vui
 from tests.appliance.room.media import playout, until, uplink
-from tests.integration import browser
+from tests.integration import axe, browser
 from tests.integration.browser import close, hears, join, open_page
 from tests.integration.browser import until as until_page
 from tests.integration.room_page import SECRET as TOKEN_SECRET
 from tests.integration.room_page import Served
+from tests.integration.test_settings_page import DESK, page_of
 
 pytestmark = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="module")]
 
@@ -132,6 +134,8 @@ async def test_both_hear_and_see_each_other(served: Served, boris: Browser, code
         counts = await page.evaluate("room.encryption")
         assert (counts["forged"], counts["malformed"], counts["replayed"]) == (0, 0, 0)
         assert one.decryption.refused == {}
+        assert not await page.evaluate("room.peers[0].undecryptable")
+        assert not one.stream.is_undecryptable
         assert await page.evaluate("document.getElementById('encrypted').checkVisibility()")
         assert SECRET not in page.url
         await messages_cross(one, page)
@@ -185,6 +189,58 @@ async def test_a_wrong_key_is_told_and_the_right_one_can_be_typed(served: Served
         await close(page)
 
 
+async def test_the_key_is_typed_in_the_lobby_and_stays_there(served: Served, boris: Browser) -> None:
+    async with unit(served) as one:
+        page = await open_page(boris, "about:blank")
+        said: list[str] = []
+        page.on("request", lambda request: said.append(f"{request.url} {request.post_data}"))
+        page.on("websocket", lambda socket: socket.on("framesent", lambda frame: said.append(str(frame))))
+        await page.goto(served.link("anna"))
+        await page.click("#lobby-encrypted summary")
+        await page.fill("#lobby-key", SECRET)
+        assert not await axe.violations(page)
+        await page.fill("#name", "Anna")
+        await page.click("#join")
+        await until_page(page, hears("unit", 440))
+        await one.hears()
+        kept = "JSON.stringify([{ ...sessionStorage }, { ...localStorage }, location.href, document.cookie])"
+        told = [*said, await page.evaluate(kept), await page.input_value("#lobby-key")]
+        assert len(said) > 10
+        assert not [words for words in told if SECRET in words or SECRET.split()[0] in words]
+        await close(page)
+
+
+async def test_the_panel_of_a_unit_says_whose_media_cannot_be_decrypted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = derive_key("aes-128-gcm", SECRET.encode())
+    honest = FrameKey.fingerprint
+    (tmp_path / "demo.toml").write_text(f'[room]\nencryption = "aes-128-gcm"\nencryption_secret = "{SECRET}"\n')
+    async with page_of(tmp_path, "/panel", **DESK) as (one, page), uplink() as sender, playout() as player:
+        badge = page.locator("#peers .badge")
+        for secret, words in ((SECRET, ""), ("wrong", "cannot be decrypted")):
+            token = (await one.post("/api/invitation"))["url"].partition("#token=")[2].partition("&")[0]
+            client = RoomClient(f"ws://127.0.0.1:{one.port}/hub/ws", uplink=sender, playout=player)
+            client.set_encryption_mode("aes-128-gcm")
+            client.set_encryption_secret(secret)
+            monkeypatch.setattr(FrameKey, "fingerprint", lambda key, room_id: honest(right, room_id))
+            try:
+                await client.join("lobby", token=token)
+                await client.publish(LocalStream(width=160, height=160))
+                await one.until(lambda state: state["peers"] and state["peers"][0]["audio"])
+                if words:
+                    await one.until(lambda state: state["peers"][0]["undecryptable"])
+                    await expect(badge).to_have_text(words)
+                    assert not await axe.violations(page)
+                else:
+                    await one.until(lambda state: state["peers"][0]["audio"]["level"])
+                    await expect(badge).to_have_text("")
+                    assert not (await one.state())["peers"][0]["undecryptable"]
+            finally:
+                await client.destroy()
+            await one.until(lambda state: not state["peers"])
+
+
 async def test_without_a_key_nobody_comes_in(served: Served, boris: Browser) -> None:
     async with unit(served) as one:
         page = await open_page(boris, f"{served.link('anna')}".replace("#", "?auto=1#"))
@@ -210,4 +266,10 @@ async def test_who_lies_about_the_key_sends_neither_sound_nor_picture(
         assert (await page.evaluate("room.encryption"))["opened"] == 0
         assert one.decryption.opened == 0
         assert one.stream.audio is None or one.stream.audio.level == 0
+        tile = page.locator("[data-user='unit']")
+        await until_page(page, "room.peers[0].undecryptable")
+        assert await tile.locator(".waiting").inner_text() == "Cannot be decrypted: another key, or none"
+        assert not await tile.locator("video").is_visible()
+        assert not await axe.violations(page)
+        await until(lambda: one.stream.is_undecryptable, 15, "the unit knows, too")
         await close(page)

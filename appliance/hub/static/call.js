@@ -50,6 +50,7 @@ export class Call extends EventTarget {
       codec,
       frames,
     });
+    frames.addEventListener("failing", () => this.#changed());
     this.link.addEventListener("state", () => this.#changed());
     this.link.addEventListener("joined", ({ detail }) => this.#joined(detail));
     this.link.addEventListener("message", ({ detail }) => this.#receive(detail));
@@ -164,6 +165,7 @@ export class Call extends EventTarget {
       if (!wanted.some((stream) => stream.key === key)) {
         remote.close();
         this.#remotes.delete(key);
+        this.frames.forget(key);
       }
     }
     for (const { key, member, stream } of wanted) {

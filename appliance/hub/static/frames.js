@@ -1,12 +1,13 @@
 // The page's end of the frame worker: which senders and receivers go through it, and what it tells.
 //
-// Events (detail): "sei" {stream, payloadType, data}.
+// Events (detail): "sei" {stream, payloadType, data}; "failing": what `isFailing` says of a stream is another.
 
 import { deriveKey, isSupported } from "./frame-crypto.js";
 import { Once, timed, untimed } from "./sei.js";
 
 const CHANNEL = "sei";
 const MODE = "aes-128-gcm";
+const MIN_REFUSED = 3; // frames since one was opened: one or two may be damaged or forged by somebody else
 const hasScriptTransform = () => "RTCRtpScriptTransform" in globalThis;
 const hasEncodedStreams = () => "createEncodedStreams" in RTCRtpSender.prototype;
 
@@ -20,6 +21,7 @@ export class Frames extends EventTarget {
   #derived = null;
   #worker = null;
   #counts = new Map(); // "stream kind" -> {opened, refused}
+  #failing = new Map(); // "stream kind" -> {opened, refused: by the last one that was opened, now}
   #channels = new Map(); // leg -> what travels beside its pictures
   #once = new Once();
 
@@ -88,6 +90,31 @@ export class Frames extends EventTarget {
     return total;
   }
 
+  /** Whether what comes of a stream is encrypted with another key, or not at all. */
+  isFailing(stream) {
+    return ["audio", "video"].some((kind) => this.#refusedSince(`${stream} ${kind}`) >= MIN_REFUSED);
+  }
+
+  /** Nothing comes of this stream any more. */
+  forget(stream) {
+    for (const kind of ["audio", "video"]) this.#failing.delete(`${stream} ${kind}`);
+  }
+
+  #refusedSince(track) {
+    const { now = 0, refused = 0 } = this.#failing.get(track) ?? {};
+    return now - refused;
+  }
+
+  /** A new leg counts from 0 again. */
+  #look(stream, kind, opened, { forged = 0, malformed = 0 }) {
+    const failed = this.isFailing(stream);
+    const now = forged + malformed;
+    const before = this.#failing.get(`${stream} ${kind}`);
+    const isSame = before && opened === before.opened && now >= before.now;
+    this.#failing.set(`${stream} ${kind}`, { opened, now, refused: isSame ? before.refused : opened ? now : 0 });
+    if (this.isFailing(stream) !== failed) this.dispatchEvent(new Event("failing"));
+  }
+
   close() {
     this.#worker?.terminate();
     this.#worker = null;
@@ -108,6 +135,9 @@ export class Frames extends EventTarget {
       if (channel?.readyState === "open") beside.forEach((message) => channel.send(timed(timestamp, message)));
     } else if (sei) {
       if (this.#once.isNew(stream, leg, sei)) this.dispatchEvent(new CustomEvent("sei", { detail: { stream, ...sei } }));
-    } else this.#counts.set(`${stream} ${kind}`, { opened, refused });
+    } else {
+      this.#counts.set(`${stream} ${kind}`, { opened, refused });
+      this.#look(stream, kind, opened, refused);
+    }
   }
 }

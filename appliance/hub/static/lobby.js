@@ -3,6 +3,7 @@
 import { hue, initials } from "./avatar.js";
 import { $, put } from "./dom.js";
 import { Meter } from "./meter.js";
+import { secretIn } from "./settings.js";
 import { renderMute, renderProblems } from "./view.js";
 import { _ } from "./words.js";
 
@@ -33,14 +34,17 @@ export function deviceChoice(root, media, { chosen, choose, signal }) {
   void fill();
 }
 
-/** Shows the lobby, without devices for who only `listens`; resolves to the name when somebody joins. */
-export function lobby({ media, room, name, listens, choose }) {
+/** Shows the lobby, without devices for who only `listens`; resolves to {name, secret} when somebody joins. The secret of
+ *  an encrypted room stays in memory. */
+export function lobby({ media, room, name, secret, listens, choose }) {
   const stop = new AbortController();
   const { signal } = stop;
   let meter = null;
   $("lobby").hidden = false;
   $("lobby-title").textContent = room;
   $("name").value = name;
+  $("lobby-key").value = secret;
+  $("lobby-encrypted").open = Boolean(secret);
   $("lobby").dataset.listens = listens;
 
   const render = () => {
@@ -86,7 +90,9 @@ export function lobby({ media, room, name, listens, choose }) {
       meter?.close();
       $("preview").srcObject = $("preview").track = null;
       $("lobby").hidden = true;
-      resolve($("name").value.trim() || _("lobby.guest"));
+      const given = $("lobby-key").value;
+      $("lobby-key").value = "";
+      resolve({ name: $("name").value.trim() || _("lobby.guest"), secret: secretIn(given) || given });
     };
     $("join-form").addEventListener("submit", join, { signal });
   });

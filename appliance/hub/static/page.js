@@ -171,8 +171,9 @@ async function start({ direct }) {
     me ||= _("lobby.guest");
   } else {
     document.documentElement.dataset.state = "lobby";
-    me = await lobby({ media, room, name: me, listens, choose: chooseDevice });
+    ({ name: me, secret } = await lobby({ media, room, name: me, secret, listens, choose: chooseDevice }));
     settings.save({ name: me });
+    if (secret && encryptionProblem()) return ended(`crypt-${encryptionProblem()}`);
     await opened;
   }
   await join(!direct);
@@ -240,6 +241,7 @@ const inspector = Object.freeze({
       leg: remote.downlink.state,
       audio: remote.stream.audio ? { muted: remote.isMuted("audio"), level: remote.level, frequency: remote.frequency() } : null,
       video: remote.stream.video ? { muted: remote.isMuted("video"), layer: remote.downlink.layer, ...view.tile(remote.userId, remote.name)?.picture } : null,
+      undecryptable: call.frames.isFailing(remote.key),
       volume: volumes.of(remote.userId),
       speaking: remote.speaking.speaking,
       quality: remote.quality.level,

@@ -43,10 +43,10 @@ export class Tile {
   }
 
   /** `state`: {name, note (after the name), video, audio (tracks or undefined), audioMuted, videoMuted, quality, waiting,
-   *  volume (0 to 100)}. */
+   *  volume (0 to 100), undecryptable}. */
   render(state) {
     const { dataset } = this.element;
-    const shown = Boolean(state.video) && !state.videoMuted;
+    const shown = Boolean(state.video) && !state.videoMuted && !state.undecryptable;
     dataset.video = shown;
     dataset.muted = state.audioMuted;
     dataset.silenced = state.volume === 0;
@@ -57,6 +57,7 @@ export class Tile {
     put(this.#avatar, "textContent", initials(state.name));
     this.#avatar.style.setProperty("--hue", hue(state.name));
     const states = [
+      state.undecryptable ? _("room.undecryptable") : "",
       state.audioMuted ? _("room.microphone_off") : "",
       state.volume === 0 ? _("volume.silenced") : "",
       state.videoMuted ? _("room.camera_off") : "",
@@ -64,7 +65,9 @@ export class Tile {
     ];
     put(this.#parts.states, "textContent", states.filter(Boolean).join(_("common.comma")));
     put(this.#parts.bars, "title", qualityWords(state.quality));
-    put(this.#parts.waiting, "hidden", !state.waiting);
+    put(this.#parts.waiting, "hidden", !state.waiting && !state.undecryptable);
+    put(this.#parts.waiting, "textContent", _(state.undecryptable ? "room.undecryptable" : "state.connecting"));
+    dataset.undecryptable = Boolean(state.undecryptable);
     if (attach(this.#video, shown ? state.video : null)) this.#video.play().catch(() => {});
     this.#audio.volume = (state.volume ?? FULL) / FULL;
     this.#audio.muted = state.volume === 0; // where a page has no say in the volume, on iOS, it can at least be silent

@@ -195,6 +195,7 @@ export class View {
         videoMuted: remote.isMuted("video"),
         volume: this.#volumes.of(remote.userId),
         quality: worst(call.reported[remote.userId], remote.quality.level),
+        undecryptable: call.frames.isFailing(remote.key),
         waiting: has && remote.downlink.state === "connecting",
       });
     }
