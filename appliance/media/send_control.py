@@ -7,6 +7,7 @@ the link is full, for some receivers (aiortc) send one that falls by itself.
     overuse, loss over 10 % ---> decrease, below what arrives, the more the longer the queue
     loss over 2 %, underuse ---> hold
     else --------------------> increase: fast where the limit of the link is not known, slowly near it
+    queue gone in no time ---> nearly back to where it was: a machine had no time for us, no link was full
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ PROVEN_BPS = 30_000  # beside it, for pictures that need next to nothing
 PROVEN_RISE_S = 8.0  # a link that shows no sign of its limit for so long gets once more what arrives
 BACK_OFF, DEEP_BACK_OFF = 0.85, 0.6  # of what arrives, with a short and with a long queue
 LONG_QUEUE_S = 0.3
+DOUBT_S = 2.0  # after a decrease, and between two that are taken back
+RUN, DISPROVED = 5, 2.0  # packets in a row that arrive at so many times the target before
+FULL_PASSES, USED = 0.8, 0.6  # a link that passes more of what is sent, and of which less is used, shows no limit
 MIN_QUEUE_S = 0.02  # a machine that stalls makes a trend too, but leaves no queue
 CAPACITY_GAIN = 0.4
 CAPACITY_LIFE_S = 30.0  # a limit that was not met for so long is forgotten
@@ -49,12 +53,14 @@ class LegControl:
         self.congested_s = float("-inf")  # when there was the newest sign of a full link
         self._min_bps, self._max_bps = min_bps, max_bps
         self._trend = DelayTrend()
-        self._arrivals: deque[tuple[float, int]] = deque()  # the receiver's time, bits
+        self._arrivals: deque[tuple[float, int, float]] = deque()  # the receiver's time, bits, when it was sent
         self._arrived_bits = 0  # of `_arrivals`
         self._fates: deque[tuple[float, bool]] = deque()  # our time, lost
         self._lost = 0
         self._capacity_bps: float | None = None
         self._capacity_s = float("-inf")
+        self._before_bps: float | None = None  # the target before a decrease that may have been wrong
+        self._restored_s = float("-inf")
         self._rtt_s = 0.1
         self._base_rtt_s = float("inf")
         self._rr_loss = 0.0
@@ -97,7 +103,7 @@ class LegControl:
             self._fates.append((now_s, lost))
             self._lost += lost
             if packet.arrived_s is not None:
-                self._arrivals.append((packet.arrived_s, 8 * packet.size_bytes))
+                self._arrivals.append((packet.arrived_s, 8 * packet.size_bytes, packet.sent_s))
                 self._arrived_bits += 8 * packet.size_bytes
         while self._fates and now_s - self._fates[0][0] > LOSS_WINDOW_S:
             self._lost -= self._fates.popleft()[1]
@@ -109,6 +115,8 @@ class LegControl:
         ):
             self._capacity_bps = None
         loss = self._lost / len(self._fates) if len(self._fates) >= MIN_LOSS_PACKETS else 0.0
+        if self._before_bps is not None:
+            self._doubt(now_s, self._before_bps)
         if self._trend.usage == "over" and self._trend.queue_s >= MIN_QUEUE_S:
             self._overused(now_s)
         elif loss > DECREASE_LOSS:
@@ -125,14 +133,38 @@ class LegControl:
         if not self._arrivals or not self._may_decrease(now_s):
             return
         since_s = self._arrivals[-1][0] - SHORT_WINDOW_S
-        arriving_bps = sum(bits for at_s, bits in self._arrivals if at_s >= since_s) / SHORT_WINDOW_S
-        if self._capacity_bps is None or not 0.7 < arriving_bps / self._capacity_bps < 1.3:
-            self._capacity_bps = arriving_bps
-        else:
-            self._capacity_bps += CAPACITY_GAIN * (arriving_bps - self._capacity_bps)
-        self._capacity_s = now_s
+        recent = [arrival for arrival in self._arrivals if arrival[0] >= since_s]
+        arriving_bps = sum(bits for _, bits, _ in recent) / SHORT_WINDOW_S
+        sent_s = [at_s for _, _, at_s in recent]
+        passes = min(1.0, (max(sent_s) - min(sent_s)) / SHORT_WINDOW_S)
+        is_used = arriving_bps > USED * self.target_bps
+        if is_used or passes < FULL_PASSES:
+            if self._capacity_bps is None or not 0.7 < arriving_bps / self._capacity_bps < 1.3:
+                self._capacity_bps = arriving_bps
+            else:
+                self._capacity_bps += CAPACITY_GAIN * (arriving_bps - self._capacity_bps)
+            self._capacity_s = now_s
         deep = min(1.0, max(0.0, self._trend.queue_s) / LONG_QUEUE_S)
-        self._set(min(self.target_bps, (BACK_OFF + deep * (DEEP_BACK_OFF - BACK_OFF)) * arriving_bps), now_s)
+        carried_bps = arriving_bps if is_used else max(arriving_bps, passes * self.target_bps)
+        if self._before_bps is None:
+            self._before_bps = self.target_bps
+        self._set(min(self.target_bps, (BACK_OFF + deep * (DEEP_BACK_OFF - BACK_OFF)) * carried_bps), now_s)
+
+    def _doubt(self, now_s: float, before_bps: float) -> None:
+        """A queue that empties much faster than its link was thought to be stood before a machine without time, not
+        before a link.
+        """
+        if now_s - self._decreased_s > DOUBT_S:
+            self._before_bps = None
+        elif self._trend.usage != "over" and self._trend.queue_s < MIN_QUEUE_S and now_s - self._restored_s > DOUBT_S:
+            arrivals = list(self._arrivals)
+            for first, run in ((arrivals[n], arrivals[n + 1 : n + 1 + RUN]) for n in range(len(arrivals) - RUN)):
+                took_s = max(0.001, run[-1][0] - first[0])
+                if sum(bits for _, bits, _ in run) > DISPROVED * before_bps * took_s:
+                    self.target_bps = max(self.target_bps, BACK_OFF * before_bps)
+                    self._capacity_bps = self._before_bps = None
+                    self._restored_s = now_s
+                    return
 
     # --- what both kinds of feedback do
 

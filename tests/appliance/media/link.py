@@ -27,9 +27,12 @@ class Link:
     loss: float = 0.0
     jitter_s: float = 0.0
     stalls: bool = False  # once in four seconds nothing gets on for 0.3 s, as on a machine that has no time
+    slow_s: float = 0.0  # of each packet, in spells of up to 0.6 s about each 2 s: a machine that others use as well
     seed: int = 1
     _free_s: float = 0.0
     _random: random.Random = field(init=False)
+    _spell: tuple[float, float] = (0.0, 0.0)
+    _last_s: float = 0.0
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
@@ -43,8 +46,17 @@ class Link:
         if self._random.random() < self.loss:
             return None
         arrival_s = self._free_s + self.delay_s + self._random.random() * self.jitter_s
+        if self.slow_s:
+            arrival_s = self._last_s = self._taken_s(arrival_s)
         stalled_s = 0.3 - arrival_s % 4.0
         return arrival_s + max(0.0, stalled_s) if self.stalls else arrival_s
+
+    def _taken_s(self, arrival_s: float) -> float:
+        while self._spell[1] < arrival_s:
+            start_s = self._spell[1] + self._random.expovariate(1 / 2.0)
+            self._spell = start_s, start_s + self._random.random() * 0.6
+        in_spell = self._spell[0] <= arrival_s
+        return max(arrival_s, self._last_s) + (self.slow_s if in_spell else 0.0)
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,15 @@ def test_machines_that_stall_now_and_then_do_not_hold_it_down() -> None:
     assert sum(late) / len(late) > 0.75 * MAX_BPS
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("share", [0.3, 0.95])
+def test_machines_that_others_use_as_well_do_not_bring_it_down_for_long(seed: int, share: float) -> None:
+    leg = control()
+    moments = list(Call(Link(lambda at_s: 20e6, slow_s=0.02, seed=seed), leg.look, leg.report, share=share).run(60))
+    late = [moment.target_bps for moment in moments if moment.at_s > 10]
+    assert sum(late) / len(late) > 0.3 * MAX_BPS
+
+
 def test_pictures_that_need_little_do_not_hold_it_down_for_good() -> None:
     """After a narrow time nearly nothing is sent, so nothing proves that there is room again."""
     leg = control()
