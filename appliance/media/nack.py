@@ -19,6 +19,7 @@ MIN_SPACING_S = 0.010
 EARLY_SHARE = 1 / 3  # of a round trip, between two requests for one packet
 ALLOWANCE = 0.12  # early requests for each packet that came
 MAX_ALLOWANCE = 24.0
+PATIENT_ROUNDS = 4  # then each round takes twice as long as the one before
 TOGETHER_S = 0.002  # requests due so soon go into one RTCP packet
 MAX_NACKS = 64  # in one RTCP packet
 MAX_REORDER_S = 0.025
@@ -31,6 +32,7 @@ class _Missing:
     since_s: float
     next_s: float
     asked_s: float | None = None  # the newest request that an answer can be expected for
+    rounds: int = 0  # requests that an answer could be expected for
 
 
 class NackList:
@@ -95,12 +97,17 @@ class NackList:
                 continue
             if len(asked) >= MAX_NACKS:
                 break
-            if missing.asked_s is None or now_s + TOGETHER_S >= missing.asked_s + self.round_s:
+            if missing.asked_s is None or now_s + TOGETHER_S >= missing.asked_s + self._waits_s(missing):
                 missing.asked_s = now_s
+                missing.rounds += 1
                 asked.append(number)
             elif urgent or self._allowance >= 1:
                 self._allowance = max(0.0, self._allowance - 1)
                 asked.append(number)
             early_s = now_s + max(MIN_SPACING_S, EARLY_SHARE * self.rtt_s)
-            missing.next_s = min(missing.asked_s + self.round_s, early_s)
+            missing.next_s = min(missing.asked_s + self._waits_s(missing), early_s)
         return asked
+
+    def _waits_s(self, missing: _Missing) -> float:
+        """Who does not answer is slow or does not have it."""
+        return self.round_s * float(1 << min(4, max(0, missing.rounds - PATIENT_ROUNDS)))

@@ -45,6 +45,7 @@ class Pacer(Generic[T]):
     def __init__(self) -> None:
         self.queued_bytes = 0
         self._queue: deque[_Waiting[T]] = deque()
+        self._held_s = 0.0
         self._free_s = 0.0  # when what was sent so far has left, at the pace
 
     def admit(self, packets: int, payload_bytes: int, now_s: float, target_bps: float) -> bool:
@@ -62,14 +63,19 @@ class Pacer(Generic[T]):
         size = sum(sizes) + len(sizes) * PACKET_OVERHEAD_BYTES
         if self._queue and self.queued_bytes + size > MAX_QUEUE_BYTES:
             return False
-        self._queue.append(_Waiting(frame, sizes, now_s + MAX_DELAY_S, size))
+        self._queue.append(_Waiting(frame, sizes, max(now_s, self._held_s) + MAX_DELAY_S, size))
         self.queued_bytes += size
         return True
 
     def charge(self, size_bytes: int, now_s: float, target_bps: float) -> None:
         """Something else was sent on the same link: a retransmission."""
         self._spend(size_bytes, now_s, PACE * target_bps)
-        self._free_s = min(self._free_s, now_s + MAX_DELAY_S)
+        self._free_s = min(self._free_s, max(now_s, self._held_s) + MAX_DELAY_S)
+
+    def hold(self, until_s: float) -> None:
+        """Nothing leaves before: what is put now waits, and its time is counted from then on."""
+        self._held_s = until_s
+        self._free_s = max(self._free_s, until_s + BURST_S)
 
     def take(self, now_s: float, target_bps: float) -> list[Chunk[T]]:
         """What must be sent now."""

@@ -25,6 +25,9 @@ PROVEN_BPS = 30_000  # beside it, for pictures that need next to nothing
 PROVEN_RISE_S = 8.0  # a link that shows no sign of its limit for so long gets once more what arrives
 BACK_OFF, DEEP_BACK_OFF = 0.85, 0.6  # of what arrives, with a short and with a long queue
 LONG_QUEUE_S = 0.3
+NARROW_PASSES, DRAIN_QUEUE_S = 0.5, 0.15  # a link that passes less of what is sent, with a longer queue, is to drain
+DRAIN, MAX_DRAIN_S = 1.5, 0.4  # times the queue that was seen, for it has grown since then
+DRAIN_INTERVAL_S = 1.0  # what was sent before is still told of
 DOUBT_S = 2.0  # after a decrease, and between two that are taken back
 RUN, DISPROVED = 5, 2.0  # packets in a row that arrive at so many times the target before
 FULL_PASSES, USED = 0.8, 0.6  # a link that passes more of what is sent, and of which less is used, shows no limit
@@ -51,6 +54,7 @@ class LegControl:
     def __init__(self, min_bps: int, start_bps: int, max_bps: int) -> None:
         self.target_bps = float(start_bps)
         self.congested_s = float("-inf")  # when there was the newest sign of a full link
+        self.drained_s = float("-inf")  # until then a picture that is sent only makes a queue longer that is too long
         self._min_bps, self._max_bps = min_bps, max_bps
         self._trend = DelayTrend()
         self._arrivals: deque[tuple[float, int, float]] = deque()  # the receiver's time, bits, when it was sent
@@ -144,10 +148,13 @@ class LegControl:
             else:
                 self._capacity_bps += CAPACITY_GAIN * (arriving_bps - self._capacity_bps)
             self._capacity_s = now_s
-        deep = min(1.0, max(0.0, self._trend.queue_s) / LONG_QUEUE_S)
+        queue_s = self._trend.queue_s
+        if passes < NARROW_PASSES and queue_s > DRAIN_QUEUE_S and now_s - self.drained_s > DRAIN_INTERVAL_S:
+            self.drained_s = now_s + min(MAX_DRAIN_S, DRAIN * queue_s)
         carried_bps = arriving_bps if is_used else max(arriving_bps, passes * self.target_bps)
         if self._before_bps is None:
             self._before_bps = self.target_bps
+        deep = min(1.0, max(0.0, queue_s) / LONG_QUEUE_S)
         self._set(min(self.target_bps, (BACK_OFF + deep * (DEEP_BACK_OFF - BACK_OFF)) * carried_bps), now_s)
 
     def _doubt(self, now_s: float, before_bps: float) -> None:

@@ -39,6 +39,7 @@ class StreamSender:
         self._rtp: RtpStream | None = None
         self._pacer: Pacer[EncodedFrame] | None = Pacer() if kind == "video" else None
         self._resend_bits, self._resend_s = 0.0, float("-inf")
+        self._begun_anew = False  # with a key frame, while a queue on the way is to drain
         self._timer: asyncio.TimerHandle | None = None
 
     def counts(self) -> SentCounts:
@@ -106,6 +107,13 @@ class StreamSender:
             self.on_sei(self._rtp.timestamp_of(frame), message)
         payloads, now_s = frame.payloads, time.monotonic()
         pacer = self._pacer
+        if pacer is not None and now_s < self._drained_s():
+            if not frame.keyframe and not self._begun_anew:
+                return False
+            self._begun_anew = True
+            pacer.hold(self._drained_s())
+        else:
+            self._begun_anew = False
         if pacer is not None and frame.keyframe and self._is_congested(now_s):
             self.flush()  # a receiver can go on with this one: what is older would only hold it up
         if pacer is None or pacer.admit(len(payloads), sum(map(len, payloads)), now_s, self._target_bps()):
@@ -136,6 +144,10 @@ class StreamSender:
         next_s = self._pacer.next_s(now_s)
         loop = asyncio.get_running_loop()
         self._timer = None if next_s is None else loop.call_later(next_s - now_s, self._run)
+
+    def _drained_s(self) -> float:
+        control = self.tap.control if self.tap is not None else None
+        return control.drained_s if control is not None else float("-inf")
 
     def _is_congested(self, now_s: float) -> bool:
         control = self.tap.control if self.tap is not None else None

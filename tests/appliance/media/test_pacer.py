@@ -56,6 +56,19 @@ def test_frames_after_a_key_frame_wait_for_it() -> None:
     assert [frame for _, frame, _, _ in drain(pacer, 10.001)][-1] == 2
 
 
+def test_what_is_put_while_it_holds_waits_and_leaves_at_the_pace_then() -> None:
+    pacer: Pacer[int] = Pacer()
+    pacer.hold(10.3)
+    assert not pacer.admit(1, PACKET, 10.0, TARGET_BPS)
+    pacer.put(1, sizes(40), 10.0)
+    pacer.charge(PACKET, 10.1, TARGET_BPS)
+    assert pacer.take(10.2, TARGET_BPS) == []
+    out = drain(pacer, 10.2)
+    assert 10.3 <= out[0][0] < 10.3 + 2 * TICK_S
+    assert 10.38 < out[-1][0] <= 10.3 + MAX_DELAY_S + TICK_S
+    assert pacer.admit(1, PACKET, 11.0, TARGET_BPS)
+
+
 def test_a_frame_beyond_the_bound_is_refused_and_one_alone_is_not() -> None:
     pacer: Pacer[int] = Pacer()
     assert pacer.put(1, sizes(1000), 10.0)

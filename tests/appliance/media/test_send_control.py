@@ -113,6 +113,15 @@ def test_pictures_that_need_little_do_not_hold_it_down_for_good() -> None:
     assert max(moment.gap_s for moment in moments) < 1.0
 
 
+@pytest.mark.parametrize("delay_s", [0.005, 0.05])
+def test_a_link_that_narrows_is_given_time_to_drain_and_one_that_jitters_is_not(delay_s: float) -> None:
+    narrowed, jittering = control(), control()
+    list(Call(Link(narrow_for_a_while, delay_s=delay_s), narrowed.look, narrowed.report).run(29))
+    assert 10.2 < narrowed.drained_s < 11.2
+    list(Call(Link(lambda at_s: WIDE_BPS, delay_s, jitter_s=0.03), jittering.look, jittering.report).run(29))
+    assert jittering.drained_s < 0
+
+
 def test_a_policer_that_drops_without_a_queue_is_found_by_its_loss() -> None:
     moments = run(Link(lambda at_s: 6e5, queue_s=0.005), 20)
     assert max(moment.target_bps for moment in moments if moment.at_s > 10) < 9e5

@@ -101,6 +101,25 @@ async def test_a_leg_that_is_far_too_slow_starts_again_with_a_key_frame() -> Non
     await uplink.close()
 
 
+async def test_while_a_queue_drains_pictures_wait_and_begin_anew_with_a_key_frame() -> None:
+    uplink, port = Uplink(), Port()
+    (video,) = start(uplink, port, "h264")
+    assert video.tap is not None
+    assert video.tap.control is not None
+    video.tap.put(EncodedFrame((b"first",), 0, True, None, 0.0))
+    drained_s = video.tap.control.drained_s = time.monotonic() + 0.2
+    video.tap.put(SMALL)
+    assert video.tap.dropped == 1
+    video.tap.put(EncodedFrame((b"key",), 6000, True, None, 0.2))
+    video.tap.put(SMALL)
+    assert (port.payloads, video.tap.dropped) == ([b"first"], 1)
+    await port.until(lambda: len(port.payloads) == 3)
+    assert time.monotonic() >= drained_s
+    assert port.payloads[1:] == [b"key", b"picture"]
+    video.close()
+    await uplink.close()
+
+
 async def test_what_the_receiver_says_reaches_tap_and_counters() -> None:
     uplink, port = Uplink(), Port()
     (video,) = start(uplink, port, "vp8")
