@@ -68,6 +68,7 @@ class MemberClient(LoginClient):
         self._connection = Connection(self._emit)
         self._stay: Stay | None = None
         self._past: set[Stay] = set()  # of which something may be left
+        self._joins = False  # one is about to begin, and waits for what was before
         self._role: Role = "host"
         self._profile: Profile = "rtc"
         self._encryption = EncryptionChoice()
@@ -141,10 +142,9 @@ class MemberClient(LoginClient):
         Raises `AlreadyJoinedError`, `InvalidArgumentError`, `JoinError`.
         """
         self._check_alive("join")
-        if self._connection.state is not ConnectionState.DISCONNECTED:
-            raise AlreadyJoinedError(
-                f"join() in {self._connection.state}", operation="join", state=self._connection.state
-            )
+        state = self._connection.state
+        if self._joins or state is not ConnectionState.DISCONNECTED:
+            raise AlreadyJoinedError(f"join() in {state}", operation="join", state=state)
         ticket = Ticket(
             room_id,
             Credentials(str(user_id), token, user_name),
@@ -158,8 +158,13 @@ class MemberClient(LoginClient):
             video_codecs=self._options.video_codecs,
         )
         ticket.check()
-        await self._make_way(ticket)
-        await self._released()
+        self._joins = True
+        try:
+            await self._make_way(ticket)
+            await self._released()
+        finally:
+            self._joins = False
+        self._check_alive("join")
         stay = self._stay = self._new_stay(ticket)
         self._past.add(stay)
         self._connection.advance(Trigger.JOIN, ConnectionReason.JOIN)

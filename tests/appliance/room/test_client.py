@@ -471,6 +471,17 @@ async def test_join_while_joined_or_joining() -> None:  # IL01
         assert a.names() == ["CONNECTING", "CONNECTED", *LEAVING]
 
 
+async def test_of_two_joins_while_a_login_ends_the_first_is_the_one() -> None:
+    async with house() as home:
+        a = await home.joined("a")
+        await a.client.leave()
+        joining = asyncio.create_task(a.client.join("lobby", "b"))
+        await asyncio.sleep(0)
+        assert a.client.connection_state == "DISCONNECTED"
+        await raises(AlreadyJoinedError, a.client.join("lobby", "c"), "join")
+        assert (await joining).user_id == "b"
+
+
 @pytest.mark.parametrize(
     ("room", "user", "keywords"),
     [
