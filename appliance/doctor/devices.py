@@ -11,6 +11,7 @@ from msgspec import structs
 from appliance.config import Config
 from appliance.doctor import access
 from appliance.doctor.camera import check_camera
+from appliance.doctor.display import check_display
 from appliance.doctor.finding import Finding
 from appliance.doctor.front_panel import check_panel
 from appliance.doctor.person import Person
@@ -21,7 +22,13 @@ from hw import ButtonName
 
 HANGS_S = 30.0  # for one finding: every check ends by itself long before, and a person has answered
 
-_SECTIONS = {"camera": "[video]", "microphone": "[audio]", "speaker": "[audio]", "front panel": "[gpio] or [panel]"}
+_SECTIONS = {
+    "camera": "[video]",
+    "microphone": "[audio]",
+    "speaker": "[audio]",
+    "front panel": "[gpio] or [panel]",
+    "display": "[display]",
+}
 _KINDS = {"camera": "camera", "microphone": "sound", "speaker": "sound", "front panel": "panel"}
 
 
@@ -50,6 +57,11 @@ def check(config: Config, person: Person) -> Iterator[Finding]:
         yield not_configured("front panel")
     else:
         rounds.append((("front panel",), lambda: check_panel(panel, person, _buttons(config))))
+    if devices.display is None:
+        yield not_configured("display")
+    else:
+        display, is_required = devices.display, config.display.driver != "auto"
+        rounds.append((("display",), lambda: iter([check_display(display, person, is_required=is_required)])))
     for names_of_round, start in rounds:
         for finding in guarded(names_of_round, start):
             yield with_holders(finding, config)

@@ -50,7 +50,7 @@ def check_devices(unit: RunningUnit, config: Config) -> Iterator[Finding]:
     if not unit.state:
         message = "in use by the running unit; not touched"
         remedy = "run this as the unit's own user, or look at its page, or stop it: systemctl stop room-appliance"
-        for name in ("camera", "microphone", "speaker", "front panel"):
+        for name in ("camera", "microphone", "speaker", "front panel", "display"):
             yield Finding(name, "skipped", message, remedy)
         return
     device, health = unit.state.get("device", {}), unit.state.get("health", {})
@@ -62,13 +62,16 @@ def check_devices(unit: RunningUnit, config: Config) -> Iterator[Finding]:
         else:
             yield Finding(name, "failed", "the running unit has none that works", LOGS)
     yield Finding("speaker", "skipped", "in use by the running unit; not touched", "call the unit and listen")
-    panel = str(health.get("front-panel", ""))
-    if not panel:
-        yield Finding("front panel", "skipped", "the running unit has none")
-    elif panel == "ok":
-        yield Finding("front panel", "ok", "the running unit uses it, and it works")
-    else:
-        yield Finding("front panel", "failed", f"the running unit says: {panel}", LOGS)
+    for name, key in (("front panel", "front-panel"), ("display", "display")):
+        said = str(health.get(key, ""))
+        if not said:
+            yield Finding(name, "skipped", "the running unit has none")
+        elif said == "ok":
+            yield Finding(name, "ok", "the running unit uses it, and it works")
+        elif said.startswith("ok"):
+            yield Finding(name, "skipped", f"the running unit says: {said}")
+        else:
+            yield Finding(name, "failed", f"the running unit says: {said}", LOGS)
 
 
 async def _ask(config: Config, state_dir: Path) -> RunningUnit | None:

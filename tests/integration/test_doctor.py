@@ -60,7 +60,7 @@ async def test_a_stranger_to_the_unit_learns_that_it_runs_and_opens_nothing(tmp_
         found = await report(state_dir / "config.toml", tmp_path / "another", {"ROOM_APPLIANCE_API_TOKEN": "wrong"})
         await unit.stop()
     assert found["web"]["status"] == "ok"
-    for name in ("camera", "microphone", "speaker", "front panel"):
+    for name in ("camera", "microphone", "speaker", "front panel", "display"):
         assert (found[name]["status"], found[name]["message"]) == (
             "skipped",
             "in use by the running unit; not touched",

@@ -11,13 +11,13 @@ from appliance.doctor import access, devices
 from appliance.doctor.finding import Finding
 from appliance.doctor.person import Nobody
 
-NONE = '[audio]\ndriver = "none"\n[video]\ndriver = "none"\n[gpio]\ndriver = "none"\n'
+NONE = '[audio]\ndriver = "none"\n[video]\ndriver = "none"\n[gpio]\ndriver = "none"\n[display]\ndriver = "none"\n'
 
 
 def test_what_is_not_configured_is_skipped() -> None:
     found = list(devices.check(parse(NONE, "unit.toml"), Nobody()))
     assert [(finding.check, finding.status) for finding in found] == [
-        (name, "skipped") for name in ("camera", "microphone", "speaker", "front panel")
+        (name, "skipped") for name in ("camera", "microphone", "speaker", "front panel", "display")
     ]
 
 

@@ -40,7 +40,7 @@ def test_a_unit_that_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         *("python", "aiortc", "aioice", "pylibsrtp", "aiortc hooks"),
         *("clock", "state directory", "configuration", "web", "disk"),
         *("certificate", "memory", "claim", "address", "gateway", "names", "udp", "hub", "permissions"),
-        *("microphone", "camera", "speaker", "front panel"),
+        *("microphone", "camera", "speaker", "front panel", "display"),
     }
     assert list((tmp_path / "state").iterdir()) == []
 
