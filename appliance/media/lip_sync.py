@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from appliance.media.sender_clock import RtpClock
 
-LEAD_S = 0.040  # of a picture before its sound, at most: people notice from 45 ms on (ITU-R BT.1359)
+LEAD_S = 0.030  # of a picture before its sound, at most: people notice from 45 ms on (ITU-R BT.1359)
 MAX_HOLD_S = 0.25  # of a picture: later sound is waited for no more
 SILENT_S = 3.0  # without a packet of sound there is nothing to go with
 _GAIN = 0.1

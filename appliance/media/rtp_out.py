@@ -216,11 +216,12 @@ class RtpStream:
         while history[0].at_s < now_s - HISTORY_S:
             history.popleft()
 
-    def retransmit(self, lost: Iterable[int], now_s: float) -> int:
+    def retransmit(self, lost: Iterable[int], now_s: float, *, spare: bool = False) -> int:
         """Sends again what is asked for and still known, by sequence numbers. Returns the bytes of payloads sent.
 
         Not what went out again just now. A receiver that asks again before the answer can be there knows why: on a
-        lossy link the first copy may be lost as well, and it keeps count of what that costs (`nack.py`).
+        lossy link the first copy may be lost as well, and it keeps count of what that costs (`nack.py`). Then it gets
+        two where the link has room to `spare` and they are not the same bytes: a third time is a freeze.
         """
         pause_s = max(RESEND_S, RESEND_SHARE * (self.rtt_s or 0.0))
         size = 0
@@ -228,9 +229,11 @@ class RtpStream:
             sent = self._find(number)
             if sent is None or now_s - self._resent_s.get(number, float("-inf")) < pause_s:
                 continue
+            copies = 2 if spare and number in self._resent_s and self._rtx_header is not None else 1
             self._resent_s[number] = now_s
-            size += self._resend(sent, number, now_s)
-            self._retransmitted_packets += 1
+            for _ in range(copies):
+                size += self._resend(sent, number, now_s)
+                self._retransmitted_packets += 1
         if size:
             self._port.flush()
             self._retransmitted_bytes += size

@@ -83,9 +83,10 @@ class StreamSender:
         self.nacks += len(lost)
         if self._rtp is not None:
             now_s = time.monotonic()
-            if self._is_congested(now_s):
+            congested = self._is_congested(now_s)
+            if congested:
                 lost = lost[: self._resendable(now_s)]
-            size = self._rtp.retransmit(lost, now_s)
+            size = self._rtp.retransmit(lost, now_s, spare=not congested)
             self._resend_bits -= 8 * size
             if size and self._pacer is not None:
                 self._pacer.charge(size, now_s, self._target_bps())

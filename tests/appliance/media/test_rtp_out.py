@@ -156,6 +156,16 @@ def test_a_packet_is_not_sent_again_within_a_quarter_of_a_round_trip() -> None:
     assert rtp.retransmit([0], 1.05) > 0
 
 
+def test_what_is_asked_for_again_comes_twice_where_there_is_room() -> None:
+    port = Port()
+    rtp = stream(port)
+    rtp.send(FRAME, 0, 3, 1.0)
+    port.read()
+    for now_s, spare, copies in ((1.01, True, 1), (1.03, False, 1), (1.05, True, 2)):
+        assert rtp.retransmit([65_534], now_s, spare=spare) == copies * (2 + len(b"first"))
+        assert [unwrap_rtx(packet, 96, 7).payload for packet in port.read()] == [b"first"] * copies
+
+
 def test_what_is_old_or_forgotten_is_not_sent_again() -> None:
     port = Port()
     rtp = stream(port)
