@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+UNDECRYPTABLE = "\N{SQUARED KEY}"  # beside the name of who has another key
+LOOK_S = 1.0  # at whose media can be decrypted: nothing tells when that changes
 LOOK_AGAIN_S = 30.0  # for a screen that is not there
 
 
@@ -173,7 +175,7 @@ class DisplayLink:
                 self._changed.clear()
                 self._display.show(await self._scene())
                 changing = asyncio.create_task(self._changed.wait(), name="display-wait")
-                timeout_s = seconds_to_next_minute(self._now())
+                timeout_s = LOOK_S if self._watched else seconds_to_next_minute(self._now())
                 await asyncio.wait((changing, self._lost), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
                 changing.cancel()
         finally:
@@ -200,17 +202,18 @@ class DisplayLink:
         tiles = []
         for each in placed:
             stream, watched = streams[each.key], self._watched.get(each.key)
-            muted = stream.is_muted("video")
+            hidden = stream.is_muted("video") or stream.is_undecryptable
+            name = names.get(stream.user_id, stream.user_id)
             area = each.area
             tiles.append(
                 Tile(
                     each.key,
-                    watched.video.latest if watched is not None and not muted else None,
+                    watched.video.latest if watched is not None and not hidden else None,
                     area.x,
                     area.y,
                     area.width,
                     area.height,
-                    label=names.get(stream.user_id, stream.user_id),
+                    label=f"{UNDECRYPTABLE} {name}" if stream.is_undecryptable else name,
                     crop=each.crop,
                     is_marked=len(placed) > 1 and stream.name == "main" and stream.user_id == self._speaker,
                 )

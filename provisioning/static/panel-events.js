@@ -22,6 +22,8 @@ const device = (kind) => (fields) =>
   fields.state === "ADD"
     ? say("device_works", { device: _(`panel.${kind}`), label: fields.label })
     : say("device_gone", { device: _(`panel.${kind}`), why: fields.message });
+const people = (key) => ({ users }) =>
+  say(key, { name: users.map(({ user_id: userId }) => named(userId)).join(_("common.comma")) });
 const because = (key) => (fields) => [say(key), fields.message || fields.reason].filter(Boolean).join(": ");
 
 function callWords({ phase, peer_id: userId, peer_name: name, calling, reason }) {
@@ -45,7 +47,35 @@ const WORDS = {
   "video-unmuted": user("video_unmuted"),
   "network-quality": (fields) =>
     fields.changed ? say("quality", { up: qualityWord(fields.uplink), down: qualityWord(fields.downlink) }) : null,
+  "screen-muted": user("screen_muted"),
+  "screen-unmuted": user("screen_unmuted"),
+  "screen-share-stopped": () => say("own_screen_stopped"),
+  "mute-forced": ({ kind, muted }) => say(muted ? "forced" : "allowed", { kind: kindWord(kind) }),
+  "peer-name-changed": (fields) => say("renamed", { before: named(fields.user_id), name: person(fields) }),
+  "role-changed": ({ role }) => say(`role_${role}`),
+  "stream-interrupted": people("interrupted"),
+  "stream-recovered": people("recovered"),
+  "crypt-error": () => say("crypt_error"),
+  "warning": ({ reason }) => reason,
+  "token-expired": because("token_expired"),
+  "stream-error": () => null, // so do devices
+  "audio-track-ended": () => null,
+  "video-track-ended": () => null,
   "audio-volume": () => null,
+  "volume-indicator": () => null,
+  "rtc-stats": () => null,
+  "room-network-quality": () => null,
+  "exception": () => null, // the diagnostics have figures
+  "video-strain-changed": () => null,
+  "stream-connection-state-changed": () => null,
+  "media-priority-changed": () => null,
+  "setup-mode-changed": () => null,
+  "peers-online-changed": () => null,
+  "peer-message": () => null,
+  "sei-message": () => null,
+  "rtmp-state": () => null,
+  "log-upload-result": () => null,
+  "token-will-expire": () => null,
   "devices-changed": () => null, // each device says it itself
   "login-state-changed": () => null,
   "active-speaker": (fields) => (fields.user_id ? say("speaks", { name: named(fields.user_id) }) : null),

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 import pytest
 
 from appliance import display_link as display_link_module
-from appliance.display_link import DisplayLink, DisplaySettings
+from appliance.display_link import UNDECRYPTABLE, DisplayLink, DisplaySettings
 from appliance.events import Bus
 from appliance.intercom import CallRules
 from appliance.intercom_link import IntercomLink
 from appliance.intercom_settings import IntercomSettings
 from appliance.room.events import ActiveSpeaker, LoginState
+from appliance.room.undecryptable import Undecryptable
 from appliance.session import Session
 from hw import Scene, ScreenClosedError
 from hw.mock import MockDisplay
@@ -124,6 +125,13 @@ async def test_who_speaks_is_marked_and_a_smaller_screen_followed() -> None:
         await unit.until(is_bert_marked, "bert marked")
         unit.display.resize(600, 1000)
         await unit.until(lambda scene: [tile.height for tile in scene.tiles] == [500, 500], "below each other")
+
+
+async def test_who_cannot_be_decrypted_is_a_name_with_a_key_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Undecryptable, "look", lambda self, tracks: set(tracks))  # the hub lets in nobody with two keys
+    async with hub_at() as (_, url), unit_at(url) as unit, unit_at(url, "anna"):
+        scene = await unit.until(lambda scene: any(UNDECRYPTABLE in tile.label for tile in scene.tiles), "marked")
+        assert [(tile.key, tile.frame) for tile in scene.tiles] == [("anna/main", None)]
 
 
 async def test_who_rings_is_shown_out_of_any_room_and_at_night() -> None:
