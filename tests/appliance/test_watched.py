@@ -105,7 +105,7 @@ async def test_a_driver_that_hangs_holds_nothing_up_and_is_not_opened_twice(wher
             released.set()
             await until(lambda: session.has("video"))
             assert camera.opened == 2
-            assert session.health == "ok"
+            await until(lambda: session.health == "ok")
 
 
 async def test_a_driver_that_never_closes_does_not_keep_the_unit_from_ending(caplog: pytest.LogCaptureFixture) -> None:
