@@ -13,9 +13,10 @@ TWO := -n 2 --dist loadfile --no-loadscope-reorder
 run: $(RUN_STAMP)
 	$(BIN)/room-appliance demo --port $(PORT)
 
-# Two at a time, for most of them wait; those that measure have the machine for themselves.
+# Two at a time, for most of them wait; those that measure have the machine for themselves. Up to three that fail beside
+# another one have it too, once more: whether they wanted for time or are wrong is seen there, and both are to be mended.
 test: $(DEV_STAMP) peers $(ALSA_STAMP)
-	$(BIN)/python -m pytest $(TWO) -m "not alone"
+	$(BIN)/python -m pytest $(TWO) -m "not alone" --maxfail=4 || { [ $$? -eq 1 ] && sh tests/again.sh $(BIN)/python; }
 	$(BIN)/python -m pytest -m alone
 
 # The same, and which lines and branches nothing ran; a fifth slower.
