@@ -6,7 +6,7 @@ PORT ?= 8080
 DEV_STAMP := $(VENV)/.dev
 RUN_STAMP := $(VENV)/.run
 ALSA_STAMP := $(VENV)/.alsa
-TWO := -n 2 --dist loadfile --no-loadscope-reorder
+TWO := -n 2 --dist loadfile
 
 .PHONY: run test coverage rows test-hardware lint bench peers install uninstall clean
 
