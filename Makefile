@@ -7,17 +7,18 @@ DEV_STAMP := $(VENV)/.dev
 RUN_STAMP := $(VENV)/.run
 ALSA_STAMP := $(VENV)/.alsa
 TWO := -n 2 --dist loadfile
+AGAIN = { [ $$? -eq 1 ] && sh tests/again.sh $(BIN)/python; }
 
 .PHONY: run test coverage rows test-hardware lint bench peers install uninstall clean
 
 run: $(RUN_STAMP)
 	$(BIN)/room-appliance demo --port $(PORT)
 
-# Two at a time, for most of them wait; those that measure have the machine for themselves. Up to three that fail beside
-# another one have it too, once more: whether they wanted for time or are wrong is seen there, and both are to be mended.
+# Two at a time, for most of them wait; those that measure have the machine for themselves. Up to three that fail have it
+# too, once more: whether they wanted for time or are wrong is seen there, and both are to be mended.
 test: $(DEV_STAMP) peers $(ALSA_STAMP)
-	$(BIN)/python -m pytest $(TWO) -m "not alone" --maxfail=4 || { [ $$? -eq 1 ] && sh tests/again.sh $(BIN)/python; }
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest $(TWO) -m "not alone" --maxfail=4 || $(AGAIN)
+	$(BIN)/python -m pytest -m alone --maxfail=4 || $(AGAIN)
 
 # The same, and which lines and branches nothing ran; a fifth slower.
 coverage: $(DEV_STAMP) peers $(ALSA_STAMP)
