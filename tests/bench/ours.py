@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from appliance.media import aiortc_hooks
 from appliance.media.frames import Kind, Layer
@@ -19,6 +20,7 @@ from tests.bench.end import Recording
 from tests.bench.sources import BenchCamera, BenchMicrophone, BenchSpeaker, BurstListener, frame_age_ms
 
 STOCK_BPS = 1_000_000
+FIXED = VideoSettings(min_bitrate_bps=STOCK_BPS, start_bitrate_bps=STOCK_BPS, max_bitrate_bps=STOCK_BPS)
 
 
 def _lost(reason: str) -> None:
@@ -70,19 +72,13 @@ class Sender(Recording):
 class FixedSender(Sender):
     """At the rate that stock aiortc starts with, and which it keeps without a receiver that estimates."""
 
-    settings = UplinkSettings(
-        VideoSettings(
-            min_bitrate_bps=STOCK_BPS, start_bitrate_bps=STOCK_BPS, max_bitrate_bps=STOCK_BPS, low_layer=False
-        )
-    )
+    settings = UplinkSettings(replace(FIXED, low_layer=False))
 
 
 class LayersSender(Sender):
     """The second leg takes the low layer."""
 
-    settings = UplinkSettings(
-        VideoSettings(min_bitrate_bps=STOCK_BPS, start_bitrate_bps=STOCK_BPS, max_bitrate_bps=STOCK_BPS)
-    )
+    settings = UplinkSettings(FIXED)
     layers = ("high", "low")
 
 

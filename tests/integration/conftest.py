@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -20,19 +22,23 @@ async def chromium() -> AsyncIterator[Browser]:
         yield process
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def anna(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    folder = tmp_path_factory.mktemp("anna")
-    tone, clip = browser.write_tone(folder / "tone.wav", ANNA_HZ), code_clip(folder / "clip.y4m", ANNA_CODE)
+@asynccontextmanager
+async def somebody(folder: Path, tone_hz: float, code: int) -> AsyncIterator[Browser]:
+    """Whose microphone hears this tone, and whose camera sees this code."""
+    tone, clip = browser.write_tone(folder / "tone.wav", tone_hz), code_clip(folder / "clip.y4m", code)
     async with browser.chromium(audio=tone, video=clip) as process:
         yield process
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def anna(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    async with somebody(tmp_path_factory.mktemp("anna"), ANNA_HZ, ANNA_CODE) as process:
+        yield process
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def boris(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    folder = tmp_path_factory.mktemp("boris")
-    tone, clip = browser.write_tone(folder / "tone.wav", BORIS_HZ), code_clip(folder / "clip.y4m", BORIS_CODE)
-    async with browser.chromium(audio=tone, video=clip) as process:
+    async with somebody(tmp_path_factory.mktemp("boris"), BORIS_HZ, BORIS_CODE) as process:
         yield process
 
 
