@@ -329,7 +329,7 @@ class _Unit(Server):
             display.layout,
             display.night,
             display.idle,
-            is_required=display.driver != "auto",
+            is_required=display.is_required,
         )
 
     def _network_changed(self, news: NetworkNews) -> None:

@@ -259,6 +259,11 @@ class Display(Section, frozen=True):
     ] = ""
     fullscreen: Annotated[bool, Meta(description="On a desktop: the whole screen instead of a window.")] = False
 
+    @property
+    def is_required(self) -> bool:
+        """A unit whose screen was asked for is not well without it."""
+        return self.driver != "auto"
+
 
 class Screen(Section, frozen=True):
     source: Annotated[

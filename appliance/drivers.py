@@ -104,7 +104,7 @@ def _display(config: Config) -> Display | None:
     display = config.display
     if display.driver == "none" or (display.driver == "auto" and not sdl_is_installed()):
         return None
-    return SdlDisplay(config.device.name, fullscreen=display.fullscreen, looks_first=display.driver == "auto")
+    return SdlDisplay(config.device.name, fullscreen=display.fullscreen, looks_first=not display.is_required)
 
 
 def _screen(config: Config) -> Callable[[], Camera] | None:

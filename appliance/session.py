@@ -21,13 +21,7 @@ from dataclasses import dataclass
 
 from appliance.composing import until
 from appliance.devices import DeviceKind, Devices, Drivers
-from appliance.errors import (
-    InvalidArgumentError,
-    JoinCancelledError,
-    LeaveReason,
-    RtcError,
-    ServiceUnavailableError,
-)
+from appliance.errors import InvalidArgumentError, JoinCancelledError, LeaveReason, RtcError, ServiceUnavailableError
 from appliance.events import Bus, Event
 from appliance.log_fields import about
 from appliance.media.playout import FULL_VOLUME, Playout

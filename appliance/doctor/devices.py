@@ -60,7 +60,7 @@ def check(config: Config, person: Person) -> Iterator[Finding]:
     if devices.display is None:
         yield not_configured("display")
     else:
-        display, is_required = devices.display, config.display.driver != "auto"
+        display, is_required = devices.display, config.display.is_required
         rounds.append((("display",), lambda: iter([check_display(display, person, is_required=is_required)])))
     for names_of_round, start in rounds:
         for finding in guarded(names_of_round, start):

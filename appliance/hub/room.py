@@ -154,9 +154,9 @@ class Room:
         told = seat.tell(MuteForced(kind=kind, muted=muted, by=by, message=message))
         name: StreamName = "screen" if kind == "screen" else "main"
         tracks: tuple[Kind, ...] = KINDS if kind == "screen" else (kind,)
-        stream = seat.streams.get(name)
-        for track in tracks if muted and stream is not None else ():
-            stream = seat.streams[name] = _muted(seat.streams[name], track, True)
+        if muted and name in seat.streams:
+            for track in tracks:
+                seat.streams[name] = _muted(seat.streams[name], track, True)
         return [*told, *self._changed(seat)]
 
     def rename(self, seat: Seat, user_name: str) -> list[Output]:

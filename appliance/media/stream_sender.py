@@ -13,6 +13,7 @@ from appliance.media.pacer import Pacer
 from appliance.media.payload import MAX_PAYLOAD_BYTES
 from appliance.media.rtp_out import RtpStream, SentCounts
 from appliance.media.sei import SeiPayload
+from appliance.media.send_control import LegControl
 from appliance.media.tap import Tap
 from appliance.media.uplink import Uplink
 
@@ -108,13 +109,13 @@ class StreamSender:
             self.on_sei(self._rtp.timestamp_of(frame), message)
         payloads, now_s = frame.payloads, time.monotonic()
         pacer = self._pacer
-        if pacer is not None and now_s < self._drained_s():
-            if not frame.keyframe and not self._begun_anew:
-                return False
-            self._begun_anew = True
-            pacer.hold(self._drained_s())
-        else:
-            self._begun_anew = False
+        control = self._control
+        is_draining = control is not None and now_s < control.drained_s
+        if is_draining and not frame.keyframe and not self._begun_anew:
+            return False
+        self._begun_anew = is_draining
+        if pacer is not None and control is not None and is_draining:
+            pacer.hold(control.drained_s)
         if pacer is not None and frame.keyframe and self._is_congested(now_s):
             self.flush()  # a receiver can go on with this one: what is older would only hold it up
         if pacer is None or pacer.admit(len(payloads), sum(map(len, payloads)), now_s, self._target_bps()):
@@ -146,12 +147,13 @@ class StreamSender:
         loop = asyncio.get_running_loop()
         self._timer = None if next_s is None else loop.call_later(next_s - now_s, self._run)
 
-    def _drained_s(self) -> float:
-        control = self.tap.control if self.tap is not None else None
-        return control.drained_s if control is not None else float("-inf")
+    @property
+    def _control(self) -> LegControl | None:
+        """Of pictures."""
+        return self.tap.control if self.tap is not None else None
 
     def _is_congested(self, now_s: float) -> bool:
-        control = self.tap.control if self.tap is not None else None
+        control = self._control
         return control is not None and now_s - control.congested_s < CONGESTED_S
 
     def _resendable(self, now_s: float) -> int:

@@ -65,17 +65,14 @@ class RemoteVideo:
         """Pictures are decoded while this is open; the last watcher to go takes `latest` along."""
         self._watchers += 1
         try:
-            if self._watchers == 1 and not self._closed:
-                self.on_wanted()
-                self.on_watched()
+            if self._watchers == 1:
+                self._tell_wanted()
             yield self
         finally:
             self._watchers -= 1
             if self._watchers == 0:
                 self._forget()
-                if not self._closed:
-                    self.on_wanted()
-                    self.on_watched()
+                self._tell_wanted()
 
     async def wait_frame(self) -> av.VideoFrame:
         """The next picture to be shown. VideoClosedError when there will be none; RuntimeError while nobody watches."""
@@ -114,6 +111,11 @@ class RemoteVideo:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_exception(VideoClosedError("the video has ended"))
+
+    def _tell_wanted(self) -> None:
+        if not self._closed:
+            self.on_wanted()
+            self.on_watched()
 
     def _show_due(self, now_s: float) -> None:
         """Shows the newest picture that is due; those before it are too late for the eye."""

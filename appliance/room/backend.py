@@ -30,7 +30,7 @@ class MediaCalls:
     misfit: Callable[[RemoteStream], None]
     state: Callable[[RemoteStream, ConnectionState, ConnectionState], None]  # before, now
     sei: Callable[[RemoteStream, SeiPayload], None]
-    watched: Callable[[RemoteStream], None]  # from now on, or no longer
+    watched: Callable[[], None]  # a video is, or is no longer
 
 
 class LegFailedError(Exception):

@@ -270,9 +270,6 @@ class RoomClient(MediaClient):
             self._steering.apply()  # before it is asked for
         super()._emit(event)
 
-    def _watch_changed(self, _stream: RemoteStream) -> None:
-        self._steering.apply()
-
     def _subscribed(self, stream: RemoteStream, kind: Kind) -> None:
         self._steering.apply()  # what has come and nobody watches needs to come no more
         (named,) = media_kinds(stream.name, (kind,))
@@ -297,7 +294,7 @@ class RoomClient(MediaClient):
             self._playout,
             send=send,
             calls=MediaCalls(
-                self._subscribed, self._misfit, self._stream_state_changed, self._heard_sei, self._watch_changed
+                self._subscribed, self._misfit, self._stream_state_changed, self._heard_sei, self._steering.apply
             ),
         )
         stay = Stay(

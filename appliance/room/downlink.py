@@ -204,7 +204,7 @@ class Downlink:
 
     def _on_watched(self) -> None:
         if not self._closed:
-            self._calls.watched(self.stream)
+            self._calls.watched()
 
     # --- the owner of the recovery
 

@@ -49,14 +49,14 @@ class Figures:
         self._selected = selected
         self._window = StatsWindow()
         self._captured: deque[tuple[float, dict[StreamName, int]]] = deque()
-        self._reports: list[LegReport] = []
+        self.reports: list[LegReport] = []
         self._since_s = time.monotonic()
 
     def sample(self) -> None:
         """Reads every counter."""
         now_s = time.monotonic()
-        self._reports = self._media.reports()
-        self._window.add(self._reports, now_s)
+        self.reports = self._media.reports()
+        self._window.add(self.reports, now_s)
         self._captured.append((now_s, {name: self._own.captured(name) for name in STREAMS.values()}))
         while len(self._captured) > 1 and now_s - self._captured[1][0] >= WINDOW_S:
             self._captured.popleft()
@@ -226,8 +226,8 @@ class Figures:
         )
 
     def transport(self) -> TransportStats:
-        up = [report for report in self._reports if report.direction == "up"]
-        down = [report for report in self._reports if report.direction == "down"]
+        up = [report for report in self.reports if report.direction == "up"]
+        down = [report for report in self.reports if report.direction == "down"]
         estimates = [
             track.estimate_bps
             for report in up
@@ -237,14 +237,14 @@ class Figures:
         rtts = {report.user_id: _ms(report.stats.rtt_s) for report in down}
         session = self.session()
         return TransportStats(
-            rtt_ms=_mean_ms(report.stats.rtt_s for report in self._reports),
+            rtt_ms=_mean_ms(report.stats.rtt_s for report in self.reports),
             uplink_rtt_ms=_mean_ms(report.stats.rtt_s for report in up),
             downlink_rtt_ms=_mean_ms(report.stats.rtt_s for report in down),
             downlinks_rtt_ms={user_id: rtt_ms for user_id, rtt_ms in rtts.items() if rtt_ms is not None},
             outgoing_kbps=session.send_kbps,
             incoming_kbps=session.recv_kbps,
             available_outgoing_kbps=min(estimates) / 1000 if estimates else None,
-            network_type=network_type(report.local_address for report in self._reports),
+            network_type=network_type(report.local_address for report in self.reports),
         )
 
     def rows(self, user_id: str, user_name: str) -> tuple[RtcStatsRow, ...]:
@@ -273,7 +273,7 @@ class Figures:
         """The legs that carry this now, and their tracks of it."""
         found = [
             (report, track)
-            for report in self._reports
+            for report in self.reports
             if report.direction == "up" and report.stream == name and report.is_live
             for track in report.tracks
             if isinstance(track, OutTrack) and (track.kind, track.layer) == (kind, layer)
@@ -281,7 +281,7 @@ class Figures:
         return [report for report, _ in found], [track for _, track in found]
 
     def _receiving(self, stream: RemoteStream, kind: Kind) -> tuple[LegReport | None, InTrack | None]:
-        for report in self._reports:
+        for report in self.reports:
             if (report.direction, report.user_id, report.stream) == ("down", stream.user_id, stream.name):
                 for track in report.tracks:
                     if isinstance(track, InTrack) and track.kind == kind:

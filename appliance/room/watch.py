@@ -102,17 +102,15 @@ class Watch:
         exceptions = Exceptions(hold_s=self._options.exception_hold_s, quiet_s=self._options.exception_quiet_s)
         loss = MediaLoss(self._options.media_deadline_s)
         async for now_s in Ticks(self._options.sample_interval_s):
-            if loss.look(self._media.cut_off(), self._reached(), now_s, online=self._is_online()):
+            self._figures.sample()
+            reached = {report.user_id for report in self._figures.reports if report.is_live}
+            if loss.look(self._media.cut_off(), reached, now_s, online=self._is_online()):
                 self._on_media_lost()
                 return
-            self._figures.sample()
             for event in exceptions.look(abnormal(self._figures, self._own, self._user_id, self._streams), now_s):
                 self._emit(event)
             self._tell_short(now_s)
             self._mark_undecryptable()
-
-    def _reached(self) -> set[str]:
-        return {report.user_id for report in self._media.reports() if report.is_live}
 
     def _tell_short(self, now_s: float) -> None:
         """With HIGH media priority: how the video goes out, to those who could give up others' for it."""
@@ -126,7 +124,7 @@ class Watch:
     def _mark_undecryptable(self) -> None:
         counts = {
             (report.user_id, report.stream, report.leg_id, track.kind): (track.opened, track.refused)
-            for report in self._media.reports()
+            for report in self._figures.reports
             for track in report.tracks
             if isinstance(track, InTrack) and report.is_live
         }
