@@ -115,11 +115,10 @@ class Panel:
                 "/panel/peer.jpg",
                 self._peer,
                 scope="read",
-                summary="What that member sends; nothing while nothing comes.",
+                summary="What that member sends; nothing while nothing comes, nor of one who is not there any more.",
                 query=PeerQuery,
                 content_type="image/jpeg",
                 more={204: None},
-                errors={404: "no such member is in the room"},
             ),
             ApiRoute(
                 "GET",
@@ -178,11 +177,8 @@ class Panel:
         return _jpeg(await self._previews.jpeg(picture.frame))
 
     async def _peer(self, request: web.Request) -> web.Response:
-        user_id = request.query.get("user", "")
-        user = self._session.peers.get(user_id)
-        if user is None:
-            return error_response(404, "peer-not-found", f"no member {user_id[:64]!r} in the room", "user")
-        main = user.streams.get("main")
+        user = self._session.peers.get(request.query.get("user", ""))
+        main = user.streams.get("main") if user is not None else None
         if main is None or main.video is None or main.is_muted("video"):
             return web.Response(status=204)
         frame = await self._previews.look(main.video)

@@ -22,6 +22,7 @@ PURE_DB = 30.0
 TOO_MANY_XRUNS = 5  # no drift makes so many: with all of 450 ppm wrong a queue runs dry once in 45 s
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(150)
 def test_a_speaker_whose_clock_runs_fast(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch

@@ -117,7 +117,7 @@ problems: dict[Page, list[str]] = {}
 
 def _note(page: Page, message: ConsoleMessage) -> None:
     if message.type == "error":
-        problems[page].append(message.text)
+        problems[page].append(f"{message.text} {message.location['url']}".strip())
 
 
 async def join(browser: Browser, url: str, *, name: str, query: str = "", **context: Any) -> Page:

@@ -13,7 +13,7 @@ from appliance.room import LocalStream
 from appliance.room.events import NetworkQualityChanged, PeerLeft, RoomNetworkQuality, StreamSubscribed
 from appliance.room.options import RoomOptions
 from appliance.room.signaling_room import LegAnswer, LegMessage, LegOffer
-from tests.appliance.room.house import BRISK, Guest, house
+from tests.appliance.room.house import BRISK, CALM, Guest, house
 from tests.appliance.room.media import playout, until, uplink
 from tests.tcp_proxy import TcpProxy, tcp_proxy
 from tests.wire import Wire
@@ -36,7 +36,7 @@ class Outage:
 async def connected() -> AsyncIterator[Outage]:
     async with uplink(camera=False) as sender, playout() as player, house() as home, tcp_proxy(home.port) as proxy:
         with Wire() as wire:
-            a = await home.joined("a", uplink=sender)
+            a = await home.joined("a", uplink=sender, options=CALM)
             b = await home.joined("b", playout=player, auto_subscribe=True, options=PATIENT, port=proxy.port)
             _route(b, wire)
             await a.client.publish(LocalStream(video=False))
@@ -70,7 +70,7 @@ async def test_a_whole_network_that_was_away_until_the_legs_were_lost() -> None:
     async with connected() as outage:
         outage.wire.cut = True
         outage.proxy.black_hole()
-        await outage.b.state("RECONNECTING", timeout_s=2)
+        await outage.b.state("RECONNECTING", timeout_s=3)
         stream = outage.b.client.streams[0]
         await until(lambda: stream.audio is None, 6, what="the leg is lost")
         await until(lambda: outage.b.of(NetworkQualityChanged)[-1].downlink == 6, 6, what="DOWN")
@@ -125,7 +125,7 @@ async def test_one_report_every_two_seconds() -> None:
 @pytest.mark.row("U55")
 async def test_reports_only_when_something_changed() -> None:  # X32
     async with uplink(camera=False) as sender, playout() as player, house() as home:
-        a = await home.joined("a", uplink=sender)
+        a = await home.joined("a", uplink=sender, options=CALM)
         b = await home.joined(
             "b", playout=player, auto_subscribe=True, options=replace(PATIENT, network_quality_on_change=True)
         )
