@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import sys
 import time
@@ -15,28 +16,33 @@ from typing import Any
 
 import psutil
 
-from appliance import process
-from tests.bench import chromium, gstreamer, ours, stock
 from tests.bench.end import End
 
-CONTENDERS: dict[tuple[str, str], type[End]] = {
-    ("ours", "sender"): ours.Sender,
-    ("ours", "receiver"): ours.Receiver,
-    ("ours", "sink"): ours.Sink,
-    ("ours", "party"): ours.Party,
-    ("ours", "fixed-sender"): ours.FixedSender,
-    ("ours", "layers-sender"): ours.LayersSender,
-    ("ours", "h264-sender"): ours.PassThroughSender,
-    ("ours", "x264-sender"): ours.FilmSender,
-    ("gstreamer", "h264-sender"): gstreamer.Sender,
-    ("gstreamer", "x264-sender"): gstreamer.EncodingSender,
-    ("stock", "sender"): stock.Sender,
-    ("stock", "fixed-sender"): stock.Sender,
-    ("stock", "receiver"): stock.Receiver,
-    ("chromium", "sender"): chromium.Chromium,
-    ("chromium", "receiver"): chromium.Chromium,
-    ("chromium", "party"): chromium.Browser,
+# Imported by the process that plays it alone: what a contender needs is part of how soon it starts and how large it is.
+ROLES = {
+    ("ours", "sender"): "ours_sender.Sender",
+    ("ours", "receiver"): "ours_receiver.Receiver",
+    ("ours", "sink"): "ours_receiver.Sink",
+    ("ours", "party"): "ours_party.Party",
+    ("ours", "fixed-sender"): "ours_sender.FixedSender",
+    ("ours", "layers-sender"): "ours_sender.LayersSender",
+    ("ours", "h264-sender"): "ours_sender.PassThroughSender",
+    ("ours", "x264-sender"): "ours_sender.FilmSender",
+    ("gstreamer", "h264-sender"): "gstreamer.Sender",
+    ("gstreamer", "x264-sender"): "gstreamer.EncodingSender",
+    ("stock", "sender"): "stock.Sender",
+    ("stock", "fixed-sender"): "stock.Sender",
+    ("stock", "receiver"): "stock.Receiver",
+    ("chromium", "sender"): "chromium.Chromium",
+    ("chromium", "receiver"): "chromium.Chromium",
+    ("chromium", "party"): "chromium.Browser",
 }
+
+
+def imported(contender: str, name: str) -> type[End]:
+    module, _, cls = ROLES[contender, name].partition(".")
+    end: type[End] = getattr(importlib.import_module(f"tests.bench.{module}"), cls)
+    return end
 
 
 def measured(contender: str) -> list[psutil.Process]:
@@ -105,10 +111,13 @@ async def serve(contender: str, end: End) -> None:
 
 
 def main(contender: str, name: str) -> None:
-    if contender == "ours":
-        process.run(lambda: serve(contender, CONTENDERS[contender, name]()))  # as the product does
-    else:
-        asyncio.run(serve(contender, CONTENDERS[contender, name]()))
+    end = imported(contender, name)
+    if contender != "ours":
+        asyncio.run(serve(contender, end()))
+        return
+    from appliance import process  # the product's own way of running
+
+    process.run(lambda: serve(contender, end()))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,83 @@
+"""The appliance's own media path, from the wire to speaker and screen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from appliance.media import aiortc_hooks
+from appliance.media.playout import Playout
+from appliance.room.downlink_leg import DownlinkLeg
+from tests.bench.end import Recording, lost
+from tests.bench.sources import BenchSpeaker, BurstListener, frame_age_ms
+
+
+class Sink(Recording):
+    """Takes a call and decodes sound only: cheap, and the same for every sender that is measured."""
+
+    watches = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._in: list[DownlinkLeg] = []
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        aiortc_hooks.install(["127.0.0.1"])
+        self._playout = Playout()
+        listener = BurstListener(lambda age_ms: self.taken.sounds_ms.append(age_ms))
+        self._playout.start(BenchSpeaker(listener))
+
+    async def offer(self) -> str:
+        raise RuntimeError("a receiver answers")
+
+    async def accept(self, sdp: str) -> None:
+        raise RuntimeError("a receiver answers")
+
+    async def answer(self, sdp: str) -> str:
+        number = len(self._in)
+        leg = DownlinkLeg(
+            f"leg{number}",
+            f"sender{number}",
+            self._playout,
+            ice_servers=(),
+            on_media=lambda kind: None,
+            on_closed=lost,
+        )
+        self._in.append(leg)
+        return await leg.answer(sdp)
+
+    async def sent_bytes(self) -> int:
+        return 0
+
+    async def connected(self) -> None:
+        """Until the first packet of sound has been decoded for the speaker."""
+        audio = self._in[-1].audio
+        assert audio is not None
+        while audio.stats().delay_ms == 0.0:  # noqa: ASYNC110  # statistics raise no event
+            await asyncio.sleep(0.001)
+        if self.watches and self._watch is None:
+            self._watch = asyncio.create_task(self._look(), name="bench-watch")
+
+    async def _look(self) -> None:
+        video = self._in[0].video
+        assert video is not None
+        with video.watch():
+            while True:
+                frame = await video.wait_frame()
+                now_s = time.monotonic()
+                self.saw(now_s, frame_age_ms(frame, now_s))
+
+    async def close(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        for leg in self._in:
+            await leg.close()
+        await self._playout.close()
+
+
+class Receiver(Sink):
+    """Takes a call, plays its sound and looks at its pictures."""
+
+    watches = True
