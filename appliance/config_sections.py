@@ -159,10 +159,10 @@ class Audio(Section, frozen=True):
     low_delay: Annotated[
         bool,
         Meta(
-            description="Packets of 10 ms in place of 20: heard 10 ms sooner, for twice the packets and two thirds "
-            "more on the network."
+            description="Packets of 10 ms in place of 20 where every link has room: heard 10 ms sooner, for twice the "
+            "packets and two thirds more on the network."
         ),
-    ] = False
+    ] = True
 
 
 class Video(Section, frozen=True):

@@ -30,6 +30,7 @@ UNWATCHED_GAP_S = 0.05  # for packets that overtake each other
 CLOCK_HZ = 90_000
 MIN_TAIL_S, MAX_TAIL_S = 0.006, 0.040  # from one packet of a picture to the next
 TAIL_REQUESTS = 3
+PARITY_S = 0.006  # until the parity of a packet that was overtaken has come
 MAX_INTERVAL_S = 1.0  # of pictures
 
 
@@ -102,6 +103,10 @@ class VideoAssembler:
 
     def set_rtt(self, rtt_s: float) -> None:
         self._nacks.rtt_s = self._wish.rtt_s = rtt_s
+
+    def expect_parity(self) -> None:
+        """Most of what is lost comes back with the next packets."""
+        self._nacks.patience_s = PARITY_S
 
     def watch(self, now_s: float) -> None:
         """From now on pictures are wanted, beginning with a key frame."""

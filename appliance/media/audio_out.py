@@ -13,7 +13,7 @@ import numpy as np
 
 from appliance.media.frames import AUDIO_CLOCK_HZ, CodedFrame
 from appliance.media.gate import Gate
-from appliance.media.opus_encoder import BITRATE_BPS, FRAME_FRAMES, OpusEncoder, is_silence
+from appliance.media.opus_encoder import BITRATE_BPS, LONG_FRAMES, OpusEncoder, is_silence
 from appliance.media.trace import Trace
 from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, Samples
 from hw.level import Meter, dbov_of, mean_square
@@ -60,7 +60,7 @@ class AudioOut:
         self.gate = Gate()
         self.loss = 0.0  # worst of all legs, 0..1
         self.bitrate_bps = BITRATE_BPS
-        self.frame_frames = FRAME_FRAMES  # of the packets to come: 480 or 960
+        self.frame_frames = LONG_FRAMES  # of the packets to come: 480 or 960
         self.wanted = False  # somebody taps
         self.newcomer = False  # somebody taps who has got nothing yet: the next packet goes out, silent or not
         self._post = post
@@ -128,10 +128,6 @@ class AudioOut:
             captured_s=captured_s,
         )
         self._post(self._epoch, frame)
-
-
-def packet_frames(*, low_delay: bool) -> int:
-    return BLOCK_FRAMES if low_delay else FRAME_FRAMES
 
 
 def rfc6464(level_dbov: float) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from appliance.media.e2ee import FrameKey
 from appliance.media.sei import SeiPayload
@@ -13,6 +13,7 @@ SourceName = Literal["audio", "video", "screen"]  # what is muted: microphone, c
 StreamName = Literal["main", "screen"]
 VideoCodec = Literal["h264", "vp8"]
 Codec = Literal["opus", "h264", "vp8"]
+CODECS: tuple[Codec, ...] = get_args(Codec)
 Layer = Literal["high", "low"]
 Selection = Literal["high", "low", "none"]  # what a receiver wants of the layers; none: no picture for now
 

@@ -40,6 +40,7 @@ class NackList:
 
     def __init__(self) -> None:
         self.rtt_s = START_RTT_S
+        self.patience_s = 0.0  # what is lost may come back by itself so soon
         self._missing: dict[int, _Missing] = {}  # in order
         self._allowance = MAX_ALLOWANCE / 2
         self._reorder_s = 0.0
@@ -68,7 +69,7 @@ class NackList:
         if now_s - self._reordered_s > REORDER_FORGET_S:
             self._reorder_s = 0.0
         for number in range(first, end):
-            self._missing[number] = _Missing(now_s, now_s + self._reorder_s)
+            self._missing[number] = _Missing(now_s, now_s + max(self._reorder_s, self.patience_s))
 
     def earn(self) -> None:
         """A packet came that was not missing."""

@@ -1,4 +1,5 @@
-"""One stream to one receiver: RTP headers round payloads that all legs share, and retransmissions. No clock, no socket.
+"""One stream to one receiver: RTP headers round payloads that all legs share, parities, retransmissions. No clock, no
+socket.
 
 A header is made once and patched: a packet costs its numbers, the port protects and sends it.
 """
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from appliance.media.frames import EncodedFrame
+from appliance.media.parity import groups, parity
 
 HISTORY_S = 1.0  # a packet older than this is of no use to a receiver any more
 RESEND_S = 0.005  # a packet is not sent again sooner
@@ -54,11 +56,12 @@ class StreamParameters:
     abs_send_time_id: int = 0
     audio_level_id: int = 0
     transport_number_id: int = 0
+    parity_payload_type: int | None = None  # None: nothing is protected. On the stream of retransmissions
 
 
 @dataclass(frozen=True, slots=True)
 class SentCounts:
-    """Of one stream, cumulative. Bytes are of RTP payloads; retransmissions are counted apart."""
+    """Of one stream, cumulative. Bytes are of RTP payloads; retransmissions and parities are counted apart."""
 
     frames: int = 0
     keyframes: int = 0
@@ -66,6 +69,8 @@ class SentCounts:
     bytes: int = 0
     retransmitted_packets: int = 0
     retransmitted_bytes: int = 0
+    parity_packets: int = 0
+    parity_bytes: int = 0
 
 
 class _Header:
@@ -137,6 +142,7 @@ class RtpStream:
         timestamp_origin: int | None = None,
     ) -> None:
         self.rtt_s: float | None = None  # told by the receiver's reports
+        self.parity_group = 0  # packets that one parity is for, about; 0: none is sent
         self._parameters = parameters
         self._port = port
         self._numbers = numbers if parameters.transport_number_id else None
@@ -147,17 +153,26 @@ class RtpStream:
         self._rtx_header: _Header | None = None
         if parameters.rtx_payload_type is not None:
             self._rtx_header = _Header(parameters, parameters.rtx_ssrc, parameters.rtx_payload_type)
+        self._parity_header: _Header | None = None
+        if parameters.parity_payload_type is not None and self._rtx_header is not None:
+            self._parity_header = _Header(parameters, parameters.rtx_ssrc, parameters.parity_payload_type)
         self._rtx_number = random.randrange(1 << 15)
         self._history: deque[_Sent] = deque()
         self._newest: tuple[int, float] | None = None  # frame: its timestamp on the wire, when it was captured
         self._resent_s: dict[int, float] = {}
         self._frames = self._keyframes = self._packets = self._bytes = 0
         self._retransmitted_packets = self._retransmitted_bytes = 0
+        self._parity_packets = self._parity_bytes = 0
 
     @property
     def overhead_bytes(self) -> int:
         """Of each packet: RTP header with extensions."""
         return len(self._header.data)
+
+    @property
+    def protects(self) -> bool:
+        """Whether the receiver can make use of parities."""
+        return self._parity_header is not None
 
     def counts(self) -> SentCounts:
         return SentCounts(
@@ -167,6 +182,8 @@ class RtpStream:
             self._bytes,
             self._retransmitted_packets,
             self._retransmitted_bytes,
+            self._parity_packets,
+            self._parity_bytes,
         )
 
     def timestamp_of(self, frame: EncodedFrame) -> int:
@@ -183,8 +200,8 @@ class RtpStream:
         timestamp, captured_s = self._newest
         return (timestamp + round((now_s - captured_s) * self._parameters.clock_hz)) & 0xFFFFFFFF
 
-    def send(self, frame: EncodedFrame, start: int, stop: int, now_s: float) -> None:
-        """The packets from `start` up to `stop` of a frame."""
+    def send(self, frame: EncodedFrame, start: int, stop: int, now_s: float) -> int:
+        """The packets from `start` up to `stop` of a frame. Returns the bytes of parities beside them."""
         header, numbers, payloads = self._header, self._numbers, frame.payloads
         timestamp = self.timestamp_of(frame)
         self._newest = timestamp, frame.captured_s
@@ -204,6 +221,9 @@ class RtpStream:
                     first_transport = transport
             put(data, payload)
             number = (number + 1) & 0xFFFF
+        before = self._parity_bytes
+        if self.parity_group and self._parity_header is not None:
+            self._protect(self._parity_header, frame, first - start, (start, stop), now_s)
         self._port.flush()
         self._number = number
         self._packets += stop - start
@@ -215,6 +235,7 @@ class RtpStream:
         history.append(_Sent(first, first_transport, bytes(data), frame, start, stop, now_s))
         while history[0].at_s < now_s - HISTORY_S:
             history.popleft()
+        return self._parity_bytes - before
 
     def retransmit(self, lost: Iterable[int], now_s: float, *, spare: bool = False) -> int:
         """Sends again what is asked for and still known, by sequence numbers. Returns the bytes of payloads sent.
@@ -246,6 +267,23 @@ class RtpStream:
         """Nothing sent so far is sent again."""
         self._history.clear()
 
+    def _protect(self, header: _Header, frame: EncodedFrame, number: int, sent: tuple[int, int], now_s: float) -> None:
+        """Parities of the groups whose last packet was just sent. `number`: of the frame's first packet."""
+        payloads = frame.payloads
+        header.stamp(self.timestamp_of(frame), None, now_s)
+        for first, end in groups(len(payloads), self.parity_group):
+            if sent[0] < end <= sent[1]:
+                data = parity(number + first, payloads[first:end], ends=end == len(payloads))
+                self._put_beside(header, data, now_s)
+                self._parity_packets += 1
+                self._parity_bytes += len(data)
+
+    def _put_beside(self, header: _Header, payload: bytes, now_s: float, *, marker: bool = False) -> None:
+        """On the stream of retransmissions."""
+        transport = self._numbers.sent(len(header.data) + len(payload), now_s) if self._numbers is not None else 0
+        self._port.put(header.number(self._rtx_number, transport, marker=marker), payload)
+        self._rtx_number = (self._rtx_number + 1) & 0xFFFF
+
     def _find(self, number: int) -> _Sent | None:
         for sent in reversed(self._history):
             if (number - sent.number) & 0xFFFF < sent.stop - sent.start:
@@ -269,9 +307,7 @@ class RtpStream:
             return len(payload)
         rtx.stamp((self._origin + sent.frame.timestamp) & 0xFFFFFFFF, sent.frame.audio_level, now_s)
         payload = number.to_bytes(2, "big") + payload  # RFC 4588 section 4
-        transport = self._numbers.sent(len(rtx.data) + len(payload), now_s) if self._numbers is not None else 0
-        self._port.put(rtx.number(self._rtx_number, transport, marker=marker), payload)
-        self._rtx_number = (self._rtx_number + 1) & 0xFFFF
+        self._put_beside(rtx, payload, now_s, marker=marker)
         return len(payload)
 
 

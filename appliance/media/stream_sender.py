@@ -10,6 +10,7 @@ from typing import cast
 from appliance.media.feedback import Feedback, ReceiverReport
 from appliance.media.frames import EncodedFrame, Kind, Layer, Selection, StreamName, VideoCodec
 from appliance.media.pacer import Pacer
+from appliance.media.parity import Protection
 from appliance.media.payload import MAX_PAYLOAD_BYTES
 from appliance.media.rtp_out import RtpStream, SentCounts
 from appliance.media.sei import SeiPayload
@@ -39,6 +40,7 @@ class StreamSender:
         self._uplink = uplink
         self._rtp: RtpStream | None = None
         self._pacer: Pacer[EncodedFrame] | None = Pacer() if kind == "video" else None
+        self._protection = Protection()
         self._resend_bits, self._resend_s = 0.0, float("-inf")
         self._begun_anew = False  # with a key frame, while a queue on the way is to drain
         self._timer: asyncio.TimerHandle | None = None
@@ -97,7 +99,10 @@ class StreamSender:
             self.report, self.reported = feedback, self.counts().packets
             if self._rtp is not None:
                 self._rtp.rtt_s = feedback.rtt_s
+                if self._rtp.protects and not self._is_congested(feedback.at_s):  # else more would be lost by it
+                    self._protection.report(feedback.loss)
         if self.tap is not None:
+            self.tap.media_share = self._protection.media_share
             self.tap.report(feedback)
 
     # --- the tap's side
@@ -119,7 +124,7 @@ class StreamSender:
         if pacer is not None and frame.keyframe and self._is_congested(now_s):
             self.flush()  # a receiver can go on with this one: what is older would only hold it up
         if pacer is None or pacer.admit(len(payloads), sum(map(len, payloads)), now_s, self._target_bps()):
-            self._rtp.send(frame, 0, len(payloads), now_s)
+            self._send(frame, 0, len(payloads), now_s)
             return True
         taken = pacer.put(frame, [len(payload) for payload in payloads], now_s)
         if self._timer is None:
@@ -137,12 +142,18 @@ class StreamSender:
         self.tap = self._uplink.tap(self.kind, self.codec, stream=self.stream, layer=layer)
         self.tap.attach(self)
 
+    def _send(self, frame: EncodedFrame, start: int, stop: int, now_s: float) -> None:
+        assert self._rtp is not None
+        self._rtp.parity_group = 0 if self._is_congested(now_s) else self._protection.group
+        beside = self._rtp.send(frame, start, stop, now_s)
+        if beside and self._pacer is not None:
+            self._pacer.charge(beside, now_s, self._target_bps())
+
     def _run(self) -> None:
         assert self._pacer is not None
-        assert self._rtp is not None
         now_s = time.monotonic()
         for chunk in self._pacer.take(now_s, self._target_bps()):
-            self._rtp.send(chunk.frame, chunk.start, chunk.stop, now_s)
+            self._send(chunk.frame, chunk.start, chunk.stop, now_s)
         next_s = self._pacer.next_s(now_s)
         loop = asyncio.get_running_loop()
         self._timer = None if next_s is None else loop.call_later(next_s - now_s, self._run)

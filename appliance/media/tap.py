@@ -55,6 +55,7 @@ class Tap:
         self.codec = codec
         self.layer = self.next_layer = self.wanted_layer = layer
         self.control = control
+        self.media_share = 1.0  # of what the leg may send; the rest protects it
         self.dropped = 0  # frames that this leg was too slow for
         self.loss: Report | None = None  # of sound
         self._calls = calls

@@ -14,13 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from appliance.media.audio_out import AudioOut, packet_frames
-from appliance.media.audio_rate import AudioRate, wanted_bps
+from appliance.media.audio_out import AudioOut
+from appliance.media.audio_rate import AudioRate, packet_length, wanted_bps
 from appliance.media.e2ee import FrameEncryptor, FrameKey, make_encryptor
 from appliance.media.echo import NearEnd, NearEndSettings
 from appliance.media.far_end import FarEnd
 from appliance.media.frames import CodedFrame, EncodedFrame, Kind, Layer, SourceName, StreamName, VideoCodec
 from appliance.media.merge import merge_loss
+from appliance.media.opus_encoder import LONG_FRAMES
 from appliance.media.packetizer import Packetizer
 from appliance.media.sei import SeiPayload
 from appliance.media.tap import Tap, TapCalls
@@ -38,7 +39,7 @@ class UplinkSettings:
     video: VideoSettings = field(default_factory=VideoSettings)
     screen: VideoSettings = field(default_factory=lambda: VideoSettings(1920, 1080, fps=15, detail=True))
     near_end: NearEndSettings = field(default_factory=NearEndSettings)
-    low_delay: bool = False  # packets of sound of 10 ms in place of 20
+    low_delay: bool = True  # packets of sound of 10 ms in place of 20, where every link has room
 
 
 class Uplink:
@@ -53,7 +54,6 @@ class Uplink:
         self._loop = asyncio.get_running_loop()
         self.near_end = NearEnd(self.settings.near_end, far_end or FarEnd(), self.trace)
         self._audio = AudioOut(self._post, self.trace)
-        self._audio.frame_frames = packet_frames(low_delay=self.settings.low_delay)
         self._packetize = Packetizer("opus")
         self._key: FrameKey | None = None
         self._sealer: FrameEncryptor | None = None  # of messages
@@ -67,6 +67,7 @@ class Uplink:
         self._taps: tuple[Tap, ...] = ()
         self._microphone: Microphone | None = None
         self._closed = False
+        self._merge()
 
     # --- devices
 
@@ -131,9 +132,9 @@ class Uplink:
         """Other pictures from now on, for every leg that is there; a codec counts for legs to come."""
         self.settings = settings
         self.near_end.change(settings.near_end)
-        self._audio.frame_frames = packet_frames(low_delay=settings.low_delay)
         self._video["main"].change(settings.video)
         self._video["screen"].change(settings.screen)
+        self._merge()
 
     # --- gates
 
@@ -254,8 +255,11 @@ class Uplink:
         now_s = self._loop.time()
         loss = merge_loss((tap.loss for tap in self._taps if tap.loss is not None), now_s)
         links = [source.link_bps for source in self._video.values() if source.link_bps is not None]
-        self._audio_rate = self._audio_rate.toward(wanted_bps(loss, min(links, default=None)), now_s)
+        link_bps = min(links, default=None)
+        self._audio_rate = self._audio_rate.toward(wanted_bps(loss, link_bps), now_s)
         self._audio.loss, self._audio.bitrate_bps = loss or 0.0, self._audio_rate.bps
+        length = packet_length(loss, link_bps, self._audio.frame_frames) if self.settings.low_delay else LONG_FRAMES
+        self._audio.frame_frames = length
 
     # --- from the microphone's thread to the loop
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from appliance.media.assembler import NOTHING, Assembled, CodedPicture, VideoAssembler, VideoPacket
 from appliance.media.depacketize import DEPACKETIZERS, Part, PayloadError
+from appliance.media.parity import ParityError, Recovered, Recovery
 from appliance.media.video_decoder import VideoDecoder
 from appliance.media.video_in import RemoteVideo
 
@@ -37,6 +38,7 @@ class VideoReceiver:
         self._open = open_picture
         self._port: FeedbackPort | None = None
         self._assembler = VideoAssembler()
+        self._recovery: Recovery | None = None  # from the first parity on
         self._codec = ""
         self._timer: asyncio.TimerHandle | None = None
         self._undecodable = 0  # of this assembler, counted already
@@ -53,6 +55,33 @@ class VideoReceiver:
         self, codec: str, sequence_number: int, timestamp: int, marker: bool, payload: bytes, *, retransmitted: bool
     ) -> None:
         """An RTP packet of the media stream, unwrapped if it came as RTX; one without payload is padding."""
+        self._take(codec, sequence_number, timestamp, marker, payload, retransmitted=retransmitted)
+        if self._recovery is not None:
+            self._recover(lambda recovery: recovery.packet(sequence_number, payload))
+
+    def on_parity(self, timestamp: int, payload: bytes) -> None:
+        """A packet that protects others of this picture."""
+        if self._recovery is None:
+            self._recovery = Recovery()
+            self._assembler.expect_parity()
+        self._recover(lambda recovery: recovery.parity(timestamp, payload))
+
+    def _recover(self, look: Callable[[Recovery], list[Recovered]]) -> None:
+        assert self._recovery is not None
+        try:
+            recovered = look(self._recovery)
+        except ParityError:
+            self._counters.malformed += 1
+            return
+        for packet in recovered:
+            self._counters.recovered += 1
+            self.on_packet(
+                self._codec, packet.number, packet.timestamp, packet.marker, packet.payload, retransmitted=True
+            )
+
+    def _take(
+        self, codec: str, sequence_number: int, timestamp: int, marker: bool, payload: bytes, *, retransmitted: bool
+    ) -> None:
         try:
             part = DEPACKETIZERS[codec](payload) if payload else Part(b"")
         except PayloadError:
@@ -94,7 +123,7 @@ class VideoReceiver:
 
     def _change_codec(self, codec: str, now_s: float) -> None:
         if self._codec:
-            self._assembler = VideoAssembler()
+            self._assembler, self._recovery = VideoAssembler(), None
             self._undecodable = 0
         self._codec = codec
         if self._video.wanted:

@@ -327,7 +327,7 @@ class VideoSource:
                 leg.control.restart(bps)
         for encoding, encoder in self._encoders.items():
             targets = [
-                (tap, tap.control.target_bps)
+                (tap, tap.media_share * tap.control.target_bps)
                 for tap in self._taps[encoding]
                 if tap.control is not None and tap.next_layer == encoding[1]
             ]

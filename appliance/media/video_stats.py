@@ -28,6 +28,7 @@ class VideoInStats:
     freeze_count: int = 0
     total_freeze_ms: float = 0.0
     nack_count: int = 0  # packets asked for again, each request
+    recovered: int = 0  # packets out of parities
     pli_count: int = 0
     corrupted: int = 0  # frames that the decoder refused or repaired
     malformed: int = 0  # packets
@@ -42,7 +43,7 @@ class Counters:
 
     def __init__(self) -> None:
         self.frames_received = self.frames_decoded = self.frames_dropped = self.key_frames = 0
-        self.nack_count = self.pli_count = self.corrupted = self.malformed = 0
+        self.nack_count = self.recovered = self.pli_count = self.corrupted = self.malformed = 0
         self.width = self.height = 0
         self.last_frame_s: float | None = None
         self.jitter_buffer, self.decode, self.hold = Mean(), Mean(), Mean()
@@ -60,6 +61,7 @@ class Counters:
             freeze_count=shown.freezes,
             total_freeze_ms=round(shown.frozen_s * 1000, 1),
             nack_count=self.nack_count,
+            recovered=self.recovered,
             pli_count=self.pli_count,
             corrupted=self.corrupted,
             malformed=self.malformed,

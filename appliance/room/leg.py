@@ -31,6 +31,7 @@ from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from appliance.errors import RtcError, RtcErrorCode
 from appliance.media import aiortc_hooks
 from appliance.media.frames import Kind
+from appliance.media.parity import CODEC as PARITY
 from appliance.memory import reclaim_soon
 from appliance.room.signaling_room import IceServer
 
@@ -183,10 +184,10 @@ def _fault(sdp: str) -> str | None:
 
 
 def codecs(kind: Kind, names: Sequence[str]) -> list[RTCRtpCodecCapability]:
-    """The capabilities of these codecs in this order, and retransmission. Constrained baseline is what we send."""
+    """The capabilities of these codecs in this order, and what mends losses. Constrained baseline is what we send."""
     known = sorted(
         RTCRtpSender.getCapabilities(kind).codecs,
         key=lambda codec: codec.parameters.get("profile-level-id") != "42e01f",
     )
     wanted = [codec for name in names for codec in known if codec.mimeType.lower() == f"{kind}/{name}"]
-    return wanted + [codec for codec in known if kind == "video" and codec.mimeType == "video/rtx"]
+    return wanted + [codec for codec in known if codec.mimeType in ("video/rtx", f"video/{PARITY}")]

@@ -10,7 +10,7 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
 from appliance.media import aiortc_hooks
-from appliance.media.frames import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, Kind
+from appliance.media.frames import AUDIO_CLOCK_HZ, CODECS, VIDEO_CLOCK_HZ, Kind
 from appliance.media.rtp_port import RtpPort
 from appliance.media.sei import SeiPayload
 from appliance.media.sei_delivery import CHANNEL, MAX_WAITING, encode_timed
@@ -18,7 +18,7 @@ from appliance.media.stream_sender import StreamSender
 from appliance.media.transport_cc import SentPackets
 from appliance.media.uplink import Uplink
 from appliance.room.counters import OutTrack
-from appliance.room.leg import Leg, LegStats, codecs
+from appliance.room.leg import Leg, LegStats, SdpError, codecs
 from appliance.room.signaling_base import Selection, StreamName, VideoCodec
 from appliance.room.signaling_room import IceServer
 
@@ -101,6 +101,8 @@ class UplinkLeg(Leg):
         await self._apply(answer_sdp, "answer")
         for transceiver, sender in zip(self.pc.getTransceivers(), self._senders, strict=True):
             sender.codec = aiortc_hooks.negotiated_codec(transceiver)
+            if sender.codec not in CODECS:
+                raise SdpError(f"the answer takes no codec of the offer, but {sender.codec}", operation=self.leg_id)
 
     def tracks(self) -> tuple[OutTrack, ...]:
         return tuple(self._track(sender) for sender in self._senders)
@@ -117,8 +119,8 @@ class UplinkLeg(Leg):
             key_frames=counts.keyframes,
             packets=counts.packets,
             bytes=counts.bytes,
-            repeated_packets=counts.retransmitted_packets,
-            repeated_bytes=counts.retransmitted_bytes,
+            repeated_packets=counts.retransmitted_packets + counts.parity_packets,
+            repeated_bytes=counts.retransmitted_bytes + counts.parity_bytes,
             key_frame_requests=sender.keyframe_requests,
             packets_lost=max(0, report.packets_lost) if report is not None else 0,
             loss=report.loss if report is not None else None,

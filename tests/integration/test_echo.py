@@ -15,7 +15,7 @@ import pytest
 from appliance.media.echo import NearEndSettings
 from appliance.media.mixer import Sound
 from appliance.media.opus_decoder import OpusDecoder
-from appliance.media.opus_encoder import FRAME_FRAMES
+from appliance.media.opus_encoder import LONG_FRAMES
 from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink, UplinkSettings
 from hw import SAMPLE_RATE_HZ, HardwareError, Samples
@@ -99,7 +99,7 @@ async def unit() -> AsyncIterator[tuple[Uplink, Playout]]:
 async def listen(uplink: Uplink, seconds: float) -> Sound:
     """What leaves the unit."""
     tap, decoder = uplink.tap("audio", "opus"), OpusDecoder()
-    frames = [(await tap.next()).payloads[0] for _ in range(round(seconds * SAMPLE_RATE_HZ / FRAME_FRAMES))]
+    frames = [(await tap.next()).payloads[0] for _ in range(round(seconds * SAMPLE_RATE_HZ / LONG_FRAMES))]
     tap.close()
     return np.concatenate([decoder.decode(payload) for payload in frames])
 
@@ -109,8 +109,8 @@ async def far_talk(playout: Playout) -> None:
     payloads = encode((speech("far1") * 32_768).astype(np.int16))
     audio, started_s = playout.add("far"), time.monotonic()
     for number in range(10**6):
-        await asyncio.sleep(max(0.0, started_s + number * FRAME_FRAMES / SAMPLE_RATE_HZ - time.monotonic()))
-        audio.push(number % 2**16, number * FRAME_FRAMES, payloads[number % len(payloads)], time.monotonic())
+        await asyncio.sleep(max(0.0, started_s + number * LONG_FRAMES / SAMPLE_RATE_HZ - time.monotonic()))
+        audio.push(number % 2**16, number * LONG_FRAMES, payloads[number % len(payloads)], time.monotonic())
 
 
 async def quietest_dbov(uplink: Uplink, enough_dbov: float) -> float:

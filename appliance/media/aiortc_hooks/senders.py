@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from aiortc import RTCRtpSender
+from aiortc.rtcrtpparameters import RTCRtpSendParameters
 from aiortc.rtp import (
     RTCP_PSFB_APP,
     RTCP_RTPFB_NACK,
@@ -23,6 +24,7 @@ from appliance.media import transport_cc
 from appliance.media.aiortc_hooks.clock import NTP_AT_ZERO_S
 from appliance.media.aiortc_hooks.transport_feedback import TRANSPORT_FEEDBACK
 from appliance.media.feedback import BitrateEstimate, Feedback, ReceiverReport
+from appliance.media.parity import CODEC as PARITY
 from appliance.media.rtp_out import RtpStream, SentCounts, StreamParameters
 from appliance.media.rtp_port import Route, RtpPort
 
@@ -48,14 +50,20 @@ def take_over_sender(
     `numbers` are the peer connection's: with them, packets are numbered where the receiver gives feedback for it.
     """
     inner: Any = sender
-    handle, send_rtcp = inner._handle_rtcp_packet, inner._send_rtcp
+    handle, send_rtcp, start = inner._handle_rtcp_packet, inner._send_rtcp, inner.send
     rtp: RtpStream | None = None
+    parity_payload_type: int | None = None
+
+    async def send(parameters: RTCRtpSendParameters) -> None:
+        nonlocal parity_payload_type
+        parity_payload_type = next((codec.payloadType for codec in parameters.codecs if codec.name == PARITY), None)
+        await start(parameters)
 
     async def started(codec: Any) -> None:
         nonlocal rtp
         _open(port, inner.transport)
         numbered = numbers is not None and TRANSPORT_FEEDBACK in codec.rtcpFeedback
-        rtp = RtpStream(_stream_parameters(inner, codec, numbered=numbered), port, numbers)
+        rtp = RtpStream(_stream_parameters(inner, codec, parity_payload_type, numbered=numbered), port, numbers)
         inner.transport._rtp_router.register_sender(inner, ssrc=inner._rtx_ssrc)  # feedback may name this one
         calls.on_start(rtp)
         await asyncio.get_running_loop().create_future()  # until the sender is stopped
@@ -89,6 +97,7 @@ def take_over_sender(
             _fill_in(packets[0], inner, now_s, timestamp, rtp.counts())
         await send_rtcp(packets)
 
+    inner.send = send
     inner._next_encoded_frame = started
     inner._handle_rtcp_packet = handle_rtcp_packet
     inner._send_keyframe = calls.on_keyframe_request
@@ -114,13 +123,14 @@ def _open(port: RtpPort, dtls: Any) -> None:
     port.open(dtls._tx_srtp, route)
 
 
-def _stream_parameters(inner: Any, codec: Any, *, numbered: bool) -> StreamParameters:
+def _stream_parameters(inner: Any, codec: Any, parity_payload_type: int | None, *, numbered: bool) -> StreamParameters:
     ids = inner._RTCRtpSender__rtp_header_extensions_map._HeaderExtensionsMap__ids
     return StreamParameters(
         ssrc=inner._ssrc,
         payload_type=codec.payloadType,
         rtx_ssrc=inner._rtx_ssrc,
         rtx_payload_type=inner._RTCRtpSender__rtx_payload_type,
+        parity_payload_type=parity_payload_type,
         mid=inner._RTCRtpSender__mid,
         mid_id=ids.mid or 0,
         abs_send_time_id=ids.abs_send_time or 0,

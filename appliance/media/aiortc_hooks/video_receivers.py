@@ -7,20 +7,28 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+import aiortc.codecs
 import aiortc.rtcrtpreceiver
 from aiortc import RTCRtpReceiver
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci, unwrap_rtx
 
+from appliance.media.frames import VIDEO_CLOCK_HZ
+from appliance.media.parity import CODEC as PARITY
 from appliance.media.video_receiver import VideoReceiver
 
+_PARITY_PAYLOAD_TYPE = 111  # of our offers; aiortc's own begin with 96
 _stock_decoder_worker: Any = aiortc.rtcrtpreceiver.decoder_worker
 
 
 def install() -> None:
-    """Decoder threads may be ours."""
+    """Decoder threads may be ours, and pictures may come with parities."""
     receivers: Any = aiortc.rtcrtpreceiver
     receivers.decoder_worker = _decoder_worker
+    known = aiortc.codecs.CODECS["video"]
+    if all(codec.name != PARITY for codec in known):
+        known.append(RTCRtpCodecParameters(f"video/{PARITY}", VIDEO_CLOCK_HZ, payloadType=_PARITY_PAYLOAD_TYPE))
 
 
 def receive_video(receiver: RTCRtpReceiver, target: VideoReceiver) -> None:
@@ -50,6 +58,9 @@ def receive_video(receiver: RTCRtpReceiver, target: VideoReceiver) -> None:
         if stream is None:
             stream = streams[ssrc] = StreamStatistics(codecs[payload_type].clockRate)
         stream.add(packet)
+        if name == PARITY:
+            target.on_parity(packet.timestamp, packet.payload)
+            return
         retransmitted = name == "rtx"
         if retransmitted:
             ssrc, media = retransmissions.get(ssrc), codecs.get(codecs[payload_type].parameters.get("apt"))

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from appliance.media.opus_encoder import FRAME_FRAMES, OpusEncoder
+from appliance.media.opus_encoder import LONG_FRAMES, OpusEncoder
 from appliance.media.remote_audio import RemoteAudio
 from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, Samples
 
-PACKET_S = FRAME_FRAMES / SAMPLE_RATE_HZ
+PACKET_S = LONG_FRAMES / SAMPLE_RATE_HZ
 BLOCK_S = BLOCK_FRAMES / SAMPLE_RATE_HZ
 
 
@@ -32,8 +32,8 @@ def voice(duration_s: float) -> Samples:
 
 def encode(samples: Samples) -> list[bytes]:
     encoder = OpusEncoder()
-    frames = samples.size // FRAME_FRAMES
-    return [encoder.encode(samples[i * FRAME_FRAMES : (i + 1) * FRAME_FRAMES]) for i in range(frames)]
+    frames = samples.size // LONG_FRAMES
+    return [encoder.encode(samples[i * LONG_FRAMES : (i + 1) * LONG_FRAMES]) for i in range(frames)]
 
 
 def largest_step(sound: npt.NDArray[np.float32]) -> float:
@@ -74,7 +74,7 @@ def arrivals(
             arrival_s = sum(stall) + index * 1e-6
         arrival_s += rng.random() * jitter_s
         if rng.random() >= loss:
-            timestamp = (index * FRAME_FRAMES + 2**32 - 100_000) % 2**32
+            timestamp = (index * LONG_FRAMES + 2**32 - 100_000) % 2**32
             packets.append((arrival_s, (index + 65_400) % 2**16, timestamp, payload))
     return sorted(packets)
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.media.audio_rate import AudioRate, wanted_bps
-from appliance.media.opus_encoder import BITRATE_BPS, MAX_BITRATE_BPS, MIN_BITRATE_BPS
+from appliance.media.audio_rate import AudioRate, packet_length, wanted_bps
+from appliance.media.opus_encoder import BITRATE_BPS, LONG_FRAMES, MAX_BITRATE_BPS, MIN_BITRATE_BPS, SHORT_FRAMES
 
 
 def test_the_least_of_what_loss_and_link_allow() -> None:
@@ -32,3 +32,12 @@ def test_it_falls_at_once_and_rises_in_seconds() -> None:
         rate = after
     assert rate.bps == MAX_BITRATE_BPS
     assert rate.toward(MIN_BITRATE_BPS, 20.0).bps == MIN_BITRATE_BPS
+
+
+def test_packets_are_short_where_there_is_room_and_do_not_change_back_and_forth() -> None:
+    assert packet_length(None, None, LONG_FRAMES) == SHORT_FRAMES
+    assert packet_length(0.05, 2_000_000, LONG_FRAMES) == SHORT_FRAMES
+    assert packet_length(0.2, 2_000_000, SHORT_FRAMES) == LONG_FRAMES
+    assert packet_length(0.0, 800_000, SHORT_FRAMES) == SHORT_FRAMES
+    assert packet_length(0.0, 800_000, LONG_FRAMES) == LONG_FRAMES
+    assert packet_length(0.0, 300_000, SHORT_FRAMES) == LONG_FRAMES

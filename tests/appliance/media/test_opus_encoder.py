@@ -7,20 +7,20 @@ import pytest
 
 from appliance.media.libopus import OpusError
 from appliance.media.opus_decoder import OpusDecoder
-from appliance.media.opus_encoder import BITRATE_BPS, FRAME_FRAMES, OpusEncoder
+from appliance.media.opus_encoder import BITRATE_BPS, LONG_FRAMES, OpusEncoder
 from hw import SAMPLE_RATE_HZ, Samples
 from hw.level import dbov
 
 
 def _tone(hz: float, frames: int) -> Samples:
-    times = np.arange(frames * FRAME_FRAMES) / SAMPLE_RATE_HZ
+    times = np.arange(frames * LONG_FRAMES) / SAMPLE_RATE_HZ
     return np.round(8000 * np.sin(2 * np.pi * hz * times)).astype(np.int16)
 
 
 def _packets(samples: Samples, loss: float = 0.0) -> list[bytes]:
     encoder = OpusEncoder()
     encoder.expect_loss(loss)
-    return [encoder.encode(block) for block in samples.reshape(-1, FRAME_FRAMES)]
+    return [encoder.encode(block) for block in samples.reshape(-1, LONG_FRAMES)]
 
 
 def test_a_tone_comes_out_at_its_frequency_and_within_the_bit_rate() -> None:
@@ -34,18 +34,18 @@ def test_a_tone_comes_out_at_its_frequency_and_within_the_bit_rate() -> None:
 
 def test_digital_silence_stays_digital_silence() -> None:
     decoder = OpusDecoder()
-    packets = _packets(np.zeros(50 * FRAME_FRAMES, np.int16))
+    packets = _packets(np.zeros(50 * LONG_FRAMES, np.int16))
     assert all(dbov(decoder.decode(packet)) < -90 for packet in packets)
 
 
 def test_a_lost_onset_is_recovered_from_the_next_packet_even_before_loss_was_reported() -> None:
     sound = _tone(300, 30)
-    sound[: 20 * FRAME_FRAMES] //= 64  # concealment alone would go on as quietly
+    sound[: 20 * LONG_FRAMES] //= 64  # concealment alone would go on as quietly
     packets = _packets(sound)
     decoder = OpusDecoder()
     for packet in packets[:20]:
         before = decoder.decode(packet)
-    recovered = decoder.recover(packets[21], FRAME_FRAMES)
+    recovered = decoder.recover(packets[21], LONG_FRAMES)
     assert dbov(recovered) > dbov(before) + 10
 
 

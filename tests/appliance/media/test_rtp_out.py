@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.media.frames import EncodedFrame
+from appliance.media.parity import Recovered, Recovery
 from appliance.media.rtp_out import HISTORY_S, RESEND_S, RtpStream, SentCounts, StreamParameters, segments
 
 URIS = (
@@ -19,6 +20,7 @@ URIS = (
     "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
 )
+PARITY_TYPE = 111
 FRAME = EncodedFrame((b"first", b"second", b"last"), 3000, True, 21, 9.0)
 
 
@@ -63,7 +65,7 @@ class Numbers:
 
 
 def parameters(*, rtx: bool = True, mid: str = "0", ids: tuple[int, int, int, int] = (1, 2, 3, 4)) -> StreamParameters:
-    return StreamParameters(7, 96, 48_000, 8, 97 if rtx else None, mid, ids[0], ids[2], ids[1], ids[3])
+    return StreamParameters(7, 96, 48_000, 8, 97 if rtx else None, mid, ids[0], ids[2], ids[1], ids[3], PARITY_TYPE)
 
 
 def stream(port: Port, numbers: Numbers | None = None, *, rtx: bool = True) -> RtpStream:
@@ -201,3 +203,37 @@ def test_runs_hold_every_packet_in_order_and_only_the_last_of_a_run_is_smaller(s
 )
 def test_a_picture_is_few_runs(sizes: list[int], runs: list[tuple[int, int]]) -> None:
     assert segments(sizes) == runs
+
+
+def test_parities_follow_the_packets_that_they_are_for_in_whatever_parts_a_picture_is_sent() -> None:
+    port, numbers = Port(), Numbers()
+    rtp = stream(port, numbers)
+    picture = EncodedFrame(tuple(bytes([at]) * (at + 1) for at in range(7)), 3000, False, None, 9.0)
+    rtp.parity_group = 3  # of 7: one of 3 and one of 4
+    sizes = [rtp.send(picture, start, stop, 10.0) for start, stop in ((0, 2), (2, 5), (5, 7))]
+    packets = port.read()
+    assert [packet.payload_type & 0x7F for packet in packets] == [96] * 5 + [PARITY_TYPE] + [96] * 2 + [PARITY_TYPE]
+    media = [packet for packet in packets if packet.payload_type != PARITY_TYPE]
+    parities = [packet for packet in packets if packet.payload_type == PARITY_TYPE]
+    assert [packet.sequence_number for packet in media] == [65_534, 65_535, 0, 1, 2, 3, 4]
+    assert {(packet.ssrc, packet.timestamp, packet.marker) for packet in parities} == {(8, media[0].timestamp, 0)}
+    assert [packet.extensions.transport_sequence_number for packet in packets] == [65_534, 65_535, *range(7)]
+    assert sizes == [0, len(parities[0].payload), len(parities[1].payload)]
+    counts = rtp.counts()
+    assert (counts.packets, counts.parity_packets, counts.parity_bytes) == (7, 2, sum(sizes))
+    for lost in media:
+        recovery, recovered = Recovery(), []
+        for packet in packets:
+            if packet.payload_type == PARITY_TYPE:
+                recovered += recovery.parity(packet.timestamp, packet.payload)
+            elif packet is not lost:
+                recovered += recovery.packet(packet.sequence_number, packet.payload)
+        assert recovered == [Recovered(lost.sequence_number, lost.timestamp, bool(lost.marker), lost.payload)]
+
+
+def test_nothing_is_protected_where_nobody_wants_it_or_could_tell_it_from_the_picture() -> None:
+    port = Port()
+    for rtp in (stream(port), stream(port, rtx=False)):
+        rtp.parity_group = 3 * (not rtp.protects)
+        assert rtp.send(FRAME, 0, 3, 10.0) == 0
+        assert [packet.payload for packet in port.read()] == [b"first", b"second", b"last"]

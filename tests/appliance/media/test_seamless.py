@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from appliance.media.libopus import OpusError
-from appliance.media.opus_encoder import FRAME_FRAMES, OpusEncoder, is_silence
+from appliance.media.opus_encoder import LONG_FRAMES, OpusEncoder, is_silence
 from appliance.media.seamless import SeamlessDecoder
 from hw.level import dbov
 from tests.appliance.media.sound import encode, largest_step, tone, voice
@@ -82,10 +82,10 @@ def test_fec_that_is_no_opus_is_concealed() -> None:
 
 
 def test_a_pause_sounds_like_the_room_until_the_sender_is_gone() -> None:
-    room = np.random.default_rng(1).normal(0, 8, 60 * FRAME_FRAMES).astype(np.int16)
+    room = np.random.default_rng(1).normal(0, 8, 60 * LONG_FRAMES).astype(np.int16)
     encoder = OpusEncoder()
     encoder.may_pause(True)
-    packets = [encoder.encode(room[first : first + FRAME_FRAMES]) for first in range(0, room.size, FRAME_FRAMES)]
+    packets = [encoder.encode(room[first : first + LONG_FRAMES]) for first in range(0, room.size, LONG_FRAMES)]
     decoder = SeamlessDecoder()
     for packet in packets[: next(index for index, packet in enumerate(packets) if is_silence(packet)) + 1]:
         heard = decoder.decode(packet)
@@ -102,6 +102,6 @@ def test_a_muted_sender_is_silence_at_once() -> None:
     encoder.may_pause(True)
     decoder = SeamlessDecoder()
     for _ in range(20):
-        decoder.decode(encoder.encode(np.zeros(FRAME_FRAMES, np.int16)))
+        decoder.decode(encoder.encode(np.zeros(LONG_FRAMES, np.int16)))
     assert decoder.is_silent
     assert not decoder.conceal(480).any()

@@ -172,3 +172,36 @@ async def test_what_is_sent_again_has_its_share_of_a_full_link() -> None:
     assert 0 < video.counts().retransmitted_packets < len(KEY.payloads)
     video.close()
     await uplink.close()
+
+
+async def test_pictures_are_protected_once_some_are_lost_and_not_while_the_link_is_full() -> None:
+    uplink, port = Uplink(), Port()
+    sender = StreamSender("video", uplink)
+    sender.codec = "h264"
+    sender.on_start(RtpStream(StreamParameters(1, 96, 90_000, 2, 97, parity_payload_type=111), port))
+    assert sender.tap is not None
+    control = sender.tap.control
+    assert control is not None
+    picture = EncodedFrame((b"one", b"two"), 0, True, None, 0.0)
+
+    def sent(loss: float) -> int:
+        before = len(port.payloads)
+        sender.on_feedback(ReceiverReport(loss, 0, 0, 0.05, time.monotonic()))
+        assert sender.tap is not None
+        sender.tap.put(picture)
+        return len(port.payloads) - before
+
+    assert sent(0.0) == 2
+    assert sender.tap.media_share == 1.0
+    control.congested_s = float("-inf")
+    sender.on_feedback(ReceiverReport(0.05, 0, 0, 0.05, time.monotonic()))
+    control.congested_s = float("-inf")  # a report of a loss alone cannot tell why
+    sender.tap.put(picture)
+    assert len(port.payloads) == 5
+    assert sender.tap.media_share < 0.95
+    share = sender.tap.media_share
+    control.congested_s = time.monotonic()
+    assert sent(0.5) == 2
+    assert (sender.tap.media_share, sender.counts().parity_packets) == (share, 1)
+    sender.close()
+    await uplink.close()

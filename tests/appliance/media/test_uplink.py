@@ -67,7 +67,7 @@ async def test_four_taps_get_the_same_frames_which_are_encoded_once(unit: Unit) 
     unit.microphone.speak(6)
     assert unit.uplink.encoded == {"vp8": 5}  # nobody takes sound, so nobody encodes it
     sounds = [unit.uplink.tap("audio", "opus") for _ in range(4)]
-    unit.microphone.speak(6)
+    unit.microphone.speak(3)
     for _ in range(3):
         frames = [await take(tap) for tap in sounds]
         assert all(frame is frames[0] for frame in frames)
@@ -141,7 +141,7 @@ async def test_muted_audio_is_digital_silence(unit: Unit) -> None:
 
 async def test_sound_that_waits_in_a_tap_is_not_sent_after_a_mute(unit: Unit) -> None:
     tap = unit.uplink.tap("audio", "opus")
-    unit.microphone.speak(8)
+    unit.microphone.speak(4)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert unit.uplink.encoded["opus"] == 4
@@ -457,7 +457,7 @@ async def test_the_screen_is_a_stream_of_its_own(unit: Unit) -> None:
 async def test_after_protect_nothing_goes_out_that_was_encoded_in_the_clear(unit: Unit) -> None:
     sound, picture = unit.uplink.tap("audio", "opus"), unit.uplink.tap("video", "h264")
     unit.camera.deliver(AccessUnit(KEY, True, time.monotonic()))
-    unit.microphone.speak(2)
+    unit.microphone.speak(1)
     assert {(await take(tap)).key for tap in (sound, picture)} == {None}
     unit.microphone.speak(4)
     await asyncio.sleep(0)  # these wait in the tap, the next ones on their way to it
@@ -473,7 +473,7 @@ async def test_after_protect_nothing_goes_out_that_was_encoded_in_the_clear(unit
         assert frame.key is key
         assert frame.keyframe
         if coding == "opus":
-            assert OpusDecoder().decode(FrameDecryptor(key).open("opus", frame.payloads[0])).size == 960
+            assert OpusDecoder().decode(FrameDecryptor(key).open("opus", frame.payloads[0])).size == 480
     unit.uplink.protect(None)
     unit.microphone.speak(2)
     assert (await take(sound)).key is None
@@ -497,15 +497,25 @@ def vp8_size(frame: EncodedFrame) -> tuple[int, int]:
     ) & 0x3FFF
 
 
-async def test_low_delay_is_packets_of_10_ms_at_once() -> None:
+async def test_packets_are_of_10_ms_where_every_link_has_room_and_that_is_wanted() -> None:
     uplink, microphone = Uplink(), HandMicrophone()
     uplink.start(microphone, None)
     tap = uplink.tap("audio", "opus")
-    microphone.speak(2)
-    assert packet_frames((await tap.next()).payloads[0]) == 960
+
+    async def length(blocks: int) -> int:
+        microphone.speak(blocks)
+        return packet_frames((await tap.next()).payloads[0])
+
+    assert await length(1) == 480
+    uplink.change(replace(uplink.settings, low_delay=False))
+    assert await length(2) == 960
     uplink.change(replace(uplink.settings, low_delay=True))
-    microphone.speak(1)
-    assert packet_frames((await tap.next()).payloads[0]) == 480
+    assert await length(1) == 480
+    video = uplink.tap("video", "vp8")
+    assert video.control is not None
+    video.control.restart(400_000)
+    tap.report(ReceiverReport(0.0, 0, 0, None, asyncio.get_running_loop().time()))
+    assert await length(2) == 960
     await uplink.close()
 
 

@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 
+from appliance.media.parity import parity
 from appliance.media.payload import packetize_h264, packetize_vp8
 from appliance.media.video_encoder import VideoEncoder
 from appliance.media.video_in import RemoteVideo
@@ -52,6 +53,13 @@ class Received:
 
     def send(self, codec: str = "H264", *, keyframe: bool = False, lost: bool = False) -> list[tuple[int, int, bytes]]:
         """One picture in three packets; with `lost`, its last one does not come. Returns the packets."""
+        packets = self.made(codec, keyframe=keyframe)
+        for packet in packets[:-1] if lost else packets:
+            self.feed(codec, packet, marker=packet is packets[-1])
+        return packets
+
+    def made(self, codec: str, *, keyframe: bool = False) -> list[tuple[int, int, bytes]]:
+        """The packets of the next picture."""
         frame = av.VideoFrame.from_ndarray(
             np.random.default_rng(self._picture).integers(0, 255, (96, 64), np.uint8), "yuv420p"
         )
@@ -67,8 +75,6 @@ class Received:
             packets.append((self._number & 0xFFFF, self._picture * 3000, bytes(payload)))
             self._number += 1
         self._picture += 1
-        for packet in packets[:-1] if lost else packets:
-            self.feed(codec, packet, marker=packet is packets[-1])
         return packets
 
     def feed(self, codec: str, packet: tuple[int, int, bytes], *, marker: bool, retransmitted: bool = False) -> None:
@@ -178,3 +184,23 @@ async def test_pictures_wait_for_their_sound_and_the_newest_counts() -> None:
             assert time.monotonic() - now_s > 0.1
             assert video.stats().hold_ms > 50
         assert not video._held
+
+
+@pytest.mark.parametrize("codec", ["H264", "VP8"])
+async def test_what_a_parity_brings_back_is_shown_and_not_asked_for(codec: str) -> None:
+    async with received() as it:
+        with it.video.watch():
+            it.send(codec, keyframe=True)
+            it.receiver.on_parity(0, parity(0, [b"of another picture"] * 2, ends=True))
+            for lost in (0, 1):
+                packets = it.made(codec)
+                for packet in packets:
+                    if packet is not packets[lost]:
+                        it.feed(codec, packet, marker=packet is packets[-1])
+                first, timestamp = packets[0][:2]
+                it.receiver.on_parity(timestamp, parity(first, [payload for *_, payload in packets], ends=True))
+            await until(lambda: it.video.stats().frames_decoded == 3)
+            assert it.video.stats().recovered == 2
+            it.receiver.on_parity(0, b"no")
+            assert it.video.stats().malformed == 1
+            assert it.port.nacks == []

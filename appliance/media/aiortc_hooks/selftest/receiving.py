@@ -15,6 +15,8 @@ from aiortc.rtp import HeaderExtensionsMap, RtcpPacket, RtcpSenderInfo, RtcpSrPa
 from appliance.media import aiortc_hooks as hooks
 from appliance.media import transport_cc
 from appliance.media.aiortc_hooks.selftest.stand_ins import Far, Transport, check, uses
+from appliance.media.parity import CODEC as PARITY
+from appliance.media.parity import parity
 from appliance.media.payload import packetize_vp8
 from appliance.media.video_encoder import VideoEncoder
 from appliance.media.video_in import RemoteVideo
@@ -94,7 +96,8 @@ async def receiving_video() -> None:
     hooks.on_sender_report(receiver, lambda ntp_s, timestamp: reports.append((ntp_s, timestamp)))
     codec = CODECS["video"][0]
     payload_type = codec.payloadType or 0
-    await receiver.receive(RTCRtpReceiveParameters(codecs=[codec]))
+    protection = next(known for known in CODECS["video"] if known.name == PARITY)
+    await receiver.receive(RTCRtpReceiveParameters(codecs=[codec, protection]))
     encoder = VideoEncoder("vp8", 64, 64, 30)
     frame = av.VideoFrame.from_ndarray(np.zeros((96, 64), np.uint8), "yuv420p")
     number = 0
@@ -122,6 +125,11 @@ async def receiving_video() -> None:
             await feed(keyframe=False, skip=1)
             nack = RtcpPacket.parse(await transport.rtcp.get())[0]
             check(getattr(nack, "lost", None) == [3], f"a lost packet is asked for with {nack}")
+            lost = RtpPacket(
+                payload_type=protection.payloadType or 0, timestamp=9000, payload=parity(3, [b"x"], ends=True)
+            )
+            await inner._handle_rtp_packet(lost, arrival_time_ms=0)
+            check(video.stats().recovered == 1, "parities do not come")
             info = RtcpSenderInfo(ntp_timestamp=7 << 31, rtp_timestamp=9, packet_count=0, octet_count=0)
             await inner._handle_rtcp_packet(RtcpSrPacket(ssrc=_SSRC, sender_info=info))
             check(reports == [(3.5, 9)], f"a sender report says {reports}")
