@@ -20,6 +20,7 @@ import numpy as np
 from appliance.media.audio_out import AudioOut
 from appliance.media.frames import CodedFrame
 from appliance.media.mixer import Mixer
+from appliance.media.opus_encoder import SHORT_FRAMES
 from appliance.media.playout import PullClock
 from appliance.media.remote_audio import AudioInStats, RemoteAudio
 from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, Samples
@@ -65,6 +66,7 @@ class Scene:
     noise: float = 0.0  # of the room, amplitude of int16
     seed: int = 1
     signal: Signal | None = None  # in place of the talker
+    packet_frames: int = SHORT_FRAMES
 
 
 @dataclass
@@ -111,11 +113,12 @@ def talker(duration_s: float, noise: float) -> Signal:
 
 
 @cache
-def _encoded(signal: Signal, duration_s: float, loss: float) -> list[tuple[CodedFrame, ...]]:
+def _encoded(signal: Signal, duration_s: float, loss: float, packet_frames: int) -> list[tuple[CodedFrame, ...]]:
     """What comes out of the encoder with each block."""
     outgoing: list[CodedFrame] = []
     out = AudioOut(lambda epoch, frame: outgoing.append(frame))
     out.wanted = True
+    out.frame_frames = packet_frames
     out.loss = loss
     frames = []
     for number in range(round(duration_s * SAMPLE_RATE_HZ) // BLOCK_FRAMES):
@@ -163,7 +166,8 @@ def run(scene: Scene) -> Heard:
     """Plays the scene through."""
     rng = random.Random(scene.seed + 1)
     wire = _Wire(scene.network, scene.seed)
-    coming = _encoded(scene.signal or talker(scene.duration_s, scene.noise), scene.duration_s, scene.network.loss)
+    signal = scene.signal or talker(scene.duration_s, scene.noise)
+    coming = _encoded(signal, scene.duration_s, scene.network.loss, scene.packet_frames)
     audio, mixer, clock = RemoteAudio("talker"), Mixer(), PullClock()
     microphone_s = BLOCK_FRAMES / SAMPLE_RATE_HZ * (1 + scene.sender_ppm * 1e-6)
     speaker_s = BLOCK_FRAMES / SAMPLE_RATE_HZ * (1 + scene.speaker_ppm * 1e-6)

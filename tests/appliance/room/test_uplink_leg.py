@@ -138,9 +138,10 @@ async def test_an_answer_without_a_codec_that_was_offered_is_refused() -> None:
     async with Call("vp8") as call:
         up, down, _ = call.new_pair()
         answer = await down.answer(await up.offer())
+        alone = re.sub(r"(m=video \d+ \S+) [\d ]+", r"\1 111", answer)
+        alone = re.sub(r"a=(rtpmap|fmtp|rtcp-fb):(9[7-9]|10\d) .*\r\n", "", alone)
         with pytest.raises(SdpError, match="no codec of the offer"):
-            alone = re.sub(r"(m=video \d+ \S+) [\d ]+", r"\1 111", answer)
-            await up.accept(re.sub(r"a=(rtpmap|fmtp|rtcp-fb):(9[7-9]|10\d) .*\r\n", "", alone))
+            await up.accept(alone)
 
 
 async def test_the_offer_holds_what_is_needed_and_nothing_else() -> None:
