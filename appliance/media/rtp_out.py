@@ -263,6 +263,11 @@ class RtpStream:
             }
         return size
 
+    def repeat(self, now_s: float) -> None:
+        """What went out last goes out once more, unasked."""
+        sent = self._history[-1]
+        self.retransmit(((sent.number + at) & 0xFFFF for at in range(sent.stop - sent.start)), now_s)
+
     def forget(self) -> None:
         """Nothing sent so far is sent again."""
         self._history.clear()

@@ -20,6 +20,7 @@ from appliance.media.uplink import Uplink
 
 CONGESTED_S = 1.0  # after the last sign of a full link
 RESEND_SHARE, RESEND_BURST_S = 0.5, 0.25  # of what may be sent, while it is
+ROOM_BPS = 1_000_000  # of sound and pictures together: a second copy of the sound is a tenth of it
 IDLE_TARGET_BPS = 1_000_000  # of an encoder that has just ended: its last pictures are on their way
 
 
@@ -35,6 +36,7 @@ class StreamSender:
         self.report: ReceiverReport | None = None
         self.reported = 0  # packets sent when that came
         self.on_sei: Callable[[int, SeiPayload], None] = lambda timestamp, payload: None  # on this wire
+        self.repeats: Callable[[], bool] = lambda: False  # sound: whether each packet goes out twice
         self.keyframe_requests = 0
         self.nacks = 0  # packets that the receiver asked for again
         self._uplink = uplink
@@ -47,6 +49,16 @@ class StreamSender:
 
     def counts(self) -> SentCounts:
         return self._rtp.counts() if self._rtp is not None else SentCounts()
+
+    def is_lossy(self) -> bool:
+        """Of pictures: packets get lost on a link that has room."""
+        control = self._control
+        return (
+            self._protection.group > 0
+            and control is not None
+            and control.target_bps >= ROOM_BPS
+            and not self._is_congested(time.monotonic())
+        )
 
     def select(self, layer: Selection) -> None:
         """Goes on with the next key frame of this layer, or rests."""
@@ -99,10 +111,11 @@ class StreamSender:
             self.report, self.reported = feedback, self.counts().packets
             if self._rtp is not None:
                 self._rtp.rtt_s = feedback.rtt_s
-                if self._rtp.protects and not self._is_congested(feedback.at_s):  # else more would be lost by it
+                if not self._is_congested(feedback.at_s):  # else more would be lost by it
                     self._protection.report(feedback.loss)
         if self.tap is not None:
-            self.tap.media_share = self._protection.media_share
+            if self._rtp is not None and self._rtp.protects:
+                self.tap.media_share = self._protection.media_share
             self.tap.report(feedback)
 
     # --- the tap's side
@@ -125,6 +138,8 @@ class StreamSender:
             self.flush()  # a receiver can go on with this one: what is older would only hold it up
         if pacer is None or pacer.admit(len(payloads), sum(map(len, payloads)), now_s, self._target_bps()):
             self._send(frame, 0, len(payloads), now_s)
+            if self.repeats():
+                self._rtp.repeat(now_s)
             return True
         taken = pacer.put(frame, [len(payload) for payload in payloads], now_s)
         if self._timer is None:

@@ -66,6 +66,9 @@ class UplinkLeg(Leg):
             if self._numbers is not None and kind == "video":
                 self._numbers.on_report = sender.on_feedback
             self._senders.append(sender)
+            if kind == "video" and kinds[0] == "audio":
+                # A copy is there at once, FEC with the next packet. What it mends is not reported lost: pictures tell.
+                self._senders[0].repeats = sender.is_lossy
             if kind == "video" and stream == "main" and video[0] != "h264":
                 self._open_sei_channel(sender)
 

@@ -237,3 +237,13 @@ def test_nothing_is_protected_where_nobody_wants_it_or_could_tell_it_from_the_pi
         rtp.parity_group = 3 * (not rtp.protects)
         assert rtp.send(FRAME, 0, 3, 10.0) == 0
         assert [packet.payload for packet in port.read()] == [b"first", b"second", b"last"]
+
+
+def test_a_packet_that_is_repeated_is_the_same_bytes() -> None:
+    port, numbers = Port(), Numbers()
+    rtp = stream(port, numbers, rtx=False)
+    rtp.send(EncodedFrame((b"sound",), 960, True, 30, 9.0), 0, 1, 10.0)
+    rtp.repeat(10.0)
+    once, again = port.packets
+    assert once == again
+    assert (rtp.counts().packets, rtp.counts().retransmitted_packets, len(numbers.sizes)) == (1, 1, 1)

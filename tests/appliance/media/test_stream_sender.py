@@ -205,3 +205,34 @@ async def test_pictures_are_protected_once_some_are_lost_and_not_while_the_link_
     assert (sender.tap.media_share, sender.counts().parity_packets) == (share, 1)
     sender.close()
     await uplink.close()
+
+
+async def test_sound_goes_out_twice_where_pictures_get_lost_and_there_is_room() -> None:
+    uplink, port, beside = Uplink(), Port(), Port()
+    (audio,), (video,) = start(uplink, port, "opus"), start(uplink, beside, "h264")
+    audio.repeats = video.is_lossy
+    assert audio.tap is not None
+    assert video.tap is not None
+    control = video.tap.control
+    assert control is not None
+
+    def copies() -> int:
+        before = len(port.payloads)
+        assert audio.tap is not None
+        audio.tap.put(SOUND)
+        assert len(set(port.numbers[before:])) == 1
+        return len(port.payloads) - before
+
+    assert copies() == 1
+    video.on_feedback(ReceiverReport(0.05, 0, 0, 0.05, time.monotonic()))
+    control.congested_s = float("-inf")  # a report of a loss alone cannot tell why
+    assert copies() == 2
+    control.congested_s = time.monotonic()
+    assert copies() == 1
+    control.congested_s = float("-inf")
+    control.target_bps = 500_000
+    assert copies() == 1
+    assert (video.tap.media_share, video.counts().parity_packets) == (1.0, 0)  # its receiver knows of no parities
+    for sender in (audio, video):
+        sender.close()
+    await uplink.close()
