@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import appliance
 from provisioning.assets import STATIC
 from provisioning.languages import DEFAULT, LOCALES, NAME_KEY, Languages, best, fill, places
 from provisioning.portal import TEMPLATES
@@ -51,6 +52,13 @@ def test_scripts_ask_only_for_the_words_that_their_page_brings() -> None:
                 continue
             page = key.partition(".")[0]
             assert file.startswith(page), f"{file} asks for {key}"
+
+
+def test_every_supervised_part_has_words_in_the_diagnostics() -> None:
+    sources = "".join(path.read_text() for path in Path(appliance.__path__[0]).glob("*.py"))
+    parts = set(re.findall(r'ChildSpec\(\s*"([a-z-]+)"', sources))
+    assert len(parts) > 8
+    assert {part for part in parts if f"diagnostics.part_{part}" not in ENGLISH} == set()
 
 
 @pytest.mark.parametrize(
