@@ -26,7 +26,7 @@ DETAIL_SHARES = ((1.0, 1.0), (1.0, 0.67), (1.0, 0.34), (0.75, 0.34), (0.5, 0.34)
 SLOWEST_DETAIL_FPS = 5
 MIN_HEIGHT = 120
 HEADROOM = 1.25  # over what the rung above needs, before going up to it
-UP_INTERVAL_S = 4.0  # and for so long; a rung at a time
+UP_INTERVAL_S = 4.0  # and for so long; then to the best rung that the least rate meanwhile is good for
 DOWN_INTERVAL_S = 1.0  # a new size costs a key frame
 
 
@@ -64,6 +64,7 @@ class Ladder:
         self.index = min(index, len(ladder) - 1)
         self._moved_s = float("-inf")
         self._enough_s: float | None = None  # since when there has been enough for the rung above
+        self._least_bps = 0.0  # since then
 
     @property
     def rung(self) -> Rung:
@@ -82,7 +83,10 @@ class Ladder:
         elif above is None or bitrate_bps < HEADROOM * above.needs_bps:
             self._enough_s = None
         elif self._enough_s is None:
-            self._enough_s = now_s
-        elif now_s - self._enough_s >= UP_INTERVAL_S:
-            self.index, self._moved_s, self._enough_s = self.index - 1, now_s, now_s
+            self._enough_s, self._least_bps = now_s, bitrate_bps
+        else:
+            self._least_bps = min(self._least_bps, bitrate_bps)
+            if now_s - self._enough_s >= UP_INTERVAL_S:
+                good = (n for n in range(best, self.index) if self._least_bps >= HEADROOM * self._rungs[n].needs_bps)
+                self.index, self._moved_s, self._enough_s = next(good), now_s, None
         return self.rung

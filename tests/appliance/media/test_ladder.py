@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.media.ladder import UP_INTERVAL_S, Ladder, Rung, rungs
+from appliance.media.ladder import HEADROOM, UP_INTERVAL_S, Ladder, Rung, rungs
 
 HD = rungs(1280, 720, 30)
 
@@ -42,13 +42,21 @@ def test_300_kbit_s_are_good_for_640x360_at_15() -> None:
     assert Ladder(HD).step(300_000 * 0.8, 0, 0.0) == Rung(640, 360, 15)
 
 
-def test_it_goes_down_at_once_and_up_a_rung_at_a_time() -> None:
+def test_it_goes_down_at_once_and_up_to_what_was_good_for_a_while() -> None:
     ladder = Ladder(HD)
     assert ladder.step(250_000, 0, 10.0).width == 640
     seen = {number / 4: ladder.step(2_500_000, 0, 10.0 + number / 4) for number in range(80)}
     changes = [at_s for at_s in seen if at_s and seen[at_s] != seen[at_s - 0.25]]
-    assert changes == [UP_INTERVAL_S, 2 * UP_INTERVAL_S, 3 * UP_INTERVAL_S]
+    assert changes == [UP_INTERVAL_S]
     assert ladder.rung == HD[0]
+
+
+def test_the_least_rate_of_the_while_counts() -> None:
+    ladder = Ladder(HD)
+    assert ladder.step(250_000, 0, 10.0) == HD[3]
+    for number in range(1 + round(4 * UP_INTERVAL_S)):
+        ladder.step(2_500_000 if number != 3 else HEADROOM * HD[1].needs_bps, 0, 10.0 + number / 4)
+    assert ladder.rung == HD[1]
 
 
 def test_a_rate_that_swings_about_a_limit_does_not_change_the_size_again_and_again() -> None:
