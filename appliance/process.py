@@ -35,6 +35,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """
     faulthandler.enable(file=2)  # stderr itself, whatever stands in for it in Python
     gc.freeze()
+    gc.enable()  # off since the start: see __main__
     keep_pictures_apart()
     asyncio.run(_until_signal(main))
 

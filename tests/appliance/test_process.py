@@ -168,6 +168,23 @@ def test_what_was_imported_is_no_work_for_the_garbage_collector(start: type[Prog
     assert program.end() == (0, "")
 
 
+def test_the_garbage_collector_that_rested_for_the_imports_works(start: type[Program]) -> None:
+    program = start(
+        """
+        import gc
+
+        gc.disable()
+
+        async def main():
+            say("works" if gc.isenabled() else "rests")
+
+        process.run(main)
+        """
+    )
+    program.expect("works")
+    assert program.end() == (0, "")
+
+
 def test_a_loop_that_hangs_says_where_before_the_watchdog_ends_it(start: type[Program]) -> None:
     program = start("""
         def stuck():

@@ -45,7 +45,10 @@ class Sink(Recording):
             on_closed=lost,
         )
         self._in.append(leg)
-        return await leg.answer(sdp)
+        answer = await leg.answer(sdp)
+        if self.watches and self._watch is None:  # from the first picture on, as stock's track is read
+            self._watch = asyncio.create_task(self._look(), name="bench-watch")
+        return answer
 
     async def sent_bytes(self) -> int:
         return 0
@@ -56,8 +59,6 @@ class Sink(Recording):
         assert audio is not None
         while audio.stats().delay_ms == 0.0:  # noqa: ASYNC110  # statistics raise no event
             await asyncio.sleep(0.001)
-        if self.watches and self._watch is None:
-            self._watch = asyncio.create_task(self._look(), name="bench-watch")
 
     async def _look(self) -> None:
         video = self._in[0].video
