@@ -39,7 +39,7 @@ FIRST_DELIVERY_S = 10.0  # from opening to the first picture; slow USB cameras t
 CLOSE_TIMEOUT_S = 0.5  # at the end: the process ends within 2 s
 STALL_S = {"microphone": 2.0, "camera": 2.0, "speaker": 2.0}  # silence that means a dead device
 STALL_PICTURES = 3  # or so many, of a slow camera
-_LOOK_S = 0.1
+_LOOK_S, _FIRST_LOOK_S = 0.1, 0.02  # once it works, and before: nothing is published till then
 STALLED_S = 1.0  # a look that comes so late: this process did not run
 
 _PARTNERS: dict[DeviceKind, DeviceKind] = {"microphone": "speaker", "speaker": "microphone"}
@@ -296,7 +296,7 @@ class Devices:
         """Until the device is lost or delivers no more, and says why; None: another one takes its place."""
         opened_s = looked_s = time.monotonic()
         while True:
-            await asyncio.wait({lost}, timeout=_LOOK_S)
+            await asyncio.wait({lost}, timeout=_LOOK_S if kind in self.working else _FIRST_LOOK_S)
             if lost.done():
                 return lost.result()
             if self._replaced[kind].is_set():

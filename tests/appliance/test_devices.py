@@ -179,6 +179,7 @@ async def test_resume_tries_it_now() -> None:
     mocks.speaker.unplug()
     async with watching(mocks.drivers) as watcher:
         await until(lambda: "speaker" in watcher.devices.stream_errors)
+        await until(lambda: {"microphone", "camera"} <= watcher.devices.working)  # they tell nothing more
         error = watcher.devices.stream_errors["speaker"]
         assert (error.code, error.stream, error.kind) == (StreamErrorCode.PLAYBACK_NOT_ALLOWED, "playout", "speaker")
         watcher.told.clear()
