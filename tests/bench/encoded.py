@@ -26,13 +26,13 @@ def pictures() -> Iterator[av.VideoFrame]:
 
 
 @cache
-def access_units() -> tuple[bytes, ...]:
+def access_units(bitrate_bps: int = BITRATE_BPS) -> tuple[bytes, ...]:
     encoder = av.CodecContext.create("libx264", "w")
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.width, encoder.height, encoder.pix_fmt = WIDTH, HEIGHT, "yuv420p"
     encoder.framerate, encoder.time_base = Fraction(FPS), Fraction(1, FPS)
-    encoder.bit_rate, encoder.gop_size, encoder.profile = BITRATE_BPS, GROUP, "Baseline"
-    vbv = f"vbv-maxrate={BITRATE_BPS // 1000}:vbv-bufsize={BITRATE_BPS // 2000}:scenecut=0:keyint={GROUP}"
+    encoder.bit_rate, encoder.gop_size, encoder.profile = bitrate_bps, GROUP, "Baseline"
+    vbv = f"vbv-maxrate={bitrate_bps // 1000}:vbv-bufsize={bitrate_bps // 2000}:scenecut=0:keyint={GROUP}"
     encoder.options = {"preset": "superfast", "tune": "zerolatency", "x264-params": f"repeat-headers=1:{vbv}"}
     units = []
     for number, picture in enumerate(pictures()):

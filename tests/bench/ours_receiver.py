@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 
+import av
+
 from appliance.media import aiortc_hooks
 from appliance.media.playout import Playout
 from appliance.room.downlink_leg import DownlinkLeg
+from hw import Speaker
 from tests.bench.end import Recording, lost
 from tests.bench.sources import BenchSpeaker, BurstListener, frame_age_ms
 
@@ -25,8 +28,13 @@ class Sink(Recording):
     async def start(self) -> None:
         aiortc_hooks.install(["127.0.0.1"])
         self._playout = Playout()
-        listener = BurstListener(lambda age_ms: self.taken.sounds_ms.append(age_ms))
-        self._playout.start(BenchSpeaker(listener))
+        self._playout.start(self.speaker())
+
+    def speaker(self) -> Speaker:
+        return BenchSpeaker(BurstListener(lambda age_ms: self.taken.sounds_ms.append(age_ms)))
+
+    def age_ms(self, frame: av.VideoFrame, now_s: float) -> float | None:
+        return frame_age_ms(frame, now_s)
 
     async def offer(self) -> str:
         raise RuntimeError("a receiver answers")
@@ -67,7 +75,7 @@ class Sink(Recording):
             while True:
                 frame = await video.wait_frame()
                 now_s = time.monotonic()
-                self.saw(now_s, frame_age_ms(frame, now_s))
+                self.saw(now_s, self.age_ms(frame, now_s))
 
     async def close(self) -> None:
         if self._watch is not None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from appliance.media import aiortc_hooks
+from appliance.media.far_end import FarEnd
 from appliance.media.frames import Kind, Layer
 from appliance.media.uplink import Uplink, UplinkSettings
 from appliance.media.video_settings import VideoSettings
@@ -32,8 +33,11 @@ class Sender(Recording):
 
     async def start(self) -> None:
         aiortc_hooks.install(["127.0.0.1"])
-        self._uplink = Uplink(self.settings)
-        self._uplink.start(BenchMicrophone(), self.camera())
+        self.begin(self.camera())
+
+    def begin(self, camera: Camera, far_end: FarEnd | None = None) -> None:
+        self._uplink = Uplink(self.settings, far_end)
+        self._uplink.start(BenchMicrophone(), camera)
 
     async def offer(self) -> str:
         number = len(self._out)

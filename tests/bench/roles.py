@@ -25,6 +25,7 @@ ROLES = {
     ("ours", "receiver"): "ours_receiver.Receiver",
     ("ours", "sink"): "ours_receiver.Sink",
     ("ours", "party"): "ours_party.Party",
+    ("ours", "encoded-party"): "ours_party.EncodedParty",
     ("ours", "fixed-sender"): "ours_sender.FixedSender",
     ("ours", "layers-sender"): "ours_sender.LayersSender",
     ("ours", "h264-sender"): "ours_sender.PassThroughSender",

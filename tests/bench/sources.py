@@ -64,12 +64,14 @@ def code_in(frame: av.VideoFrame) -> int | None:
     return read_code(np.frombuffer(bytes(frame.planes[0]), np.uint8).reshape(frame.height, -1)[:, : frame.width])
 
 
+_TIME_S = np.arange(BLOCK_FRAMES) / SAMPLE_RATE_HZ
+_SILENCE = np.zeros(BLOCK_FRAMES, np.int16)
+_BURST = (12_000 * np.sin(2 * np.pi * BURST_HZ * _TIME_S)).astype(np.int16)  # made once: no part of what is measured
+
+
 def burst_block(end_s: float) -> npt.NDArray[np.int16]:
     """The 10 ms that end at `end_s`, a multiple of 10 ms: in a burst that begins each half second, else silence."""
-    if round(end_s * 100) % round(BURST_PERIOD_S * 100) >= BURST_BLOCKS:
-        return np.zeros(BLOCK_FRAMES, np.int16)
-    t = np.arange(BLOCK_FRAMES) / SAMPLE_RATE_HZ
-    return (12_000 * np.sin(2 * np.pi * BURST_HZ * t)).astype(np.int16)
+    return _BURST if round(end_s * 100) % round(BURST_PERIOD_S * 100) < BURST_BLOCKS else _SILENCE
 
 
 class BurstListener:
