@@ -20,7 +20,9 @@ GRACE_S = 2.0  # after that: for answers to new checks
 CONSENT_RETRANSMISSIONS = 3  # 0.5, 1.5 and 3.5 s after the first
 STUN_TIMEOUT_S = 2  # for a STUN or TURN server that does not answer; aioice waits 5 s
 
+MAX_DATAGRAM_BYTES = 1 << 16
 _LAST_STUN_BYTE = 3
+_stock_connection_made = aioice.ice.StunProtocol.connection_made
 _stock_datagram_received = aioice.ice.StunProtocol.datagram_received
 _get_host_addresses = aioice.ice.get_host_addresses
 
@@ -33,10 +35,17 @@ def install(addresses: Sequence[str], *, loopback: bool) -> None:
     ice: Any = aioice.ice
     ice.get_host_addresses = host_addresses
     ice.Connection.query_consent = query_consent
+    ice.StunProtocol.connection_made = _connection_made
     ice.StunProtocol.datagram_received = _datagram_received
     ice.Connection.get_component_candidates.__defaults__ = (STUN_TIMEOUT_S,)
     gatherer: Any = aiortc.rtcicetransport.RTCIceGatherer
     gatherer.getDefaultIceServers = classmethod(lambda cls: [])
+
+
+def _connection_made(protocol: Any, transport: Any) -> None:
+    """asyncio takes each packet into a new buffer of 256 KiB: the kernel would map it and take it back each time."""
+    transport.max_size = MAX_DATAGRAM_BYTES
+    _stock_connection_made(protocol, transport)
 
 
 def _datagram_received(protocol: Any, data: bytes, address: tuple[Any, ...]) -> None:

@@ -39,7 +39,9 @@ async def ice_agent() -> None:
     connection = ice.Connection(ice_controlling=True)
     await connection.gather_candidates()
     hosts = {candidate.host for candidate in connection.local_candidates}
+    buffers = {protocol.transport.max_size for protocol in connection._protocols}
     await connection.close()
+    check(buffers <= {ice_hooks.MAX_DATAGRAM_BYTES}, f"packets are read into buffers of {buffers} bytes")
     allowed = set(ice.get_host_addresses(use_ipv4=True, use_ipv6=True))
     check(hosts <= allowed, f"candidates {hosts} are not the configured ones {allowed}")
     default = inspect.signature(ice.Connection.get_component_candidates).parameters["timeout"].default
