@@ -15,6 +15,7 @@ MMAP_THRESHOLD_BYTES = 256 * 1024  # a picture is larger, nearly everything else
 SETTLE_S = 1.0  # after the last of several legs that close together; late callbacks have run by then
 
 _M_MMAP_THRESHOLD = -3  # malloc.h
+_PR_SET_THP_DISABLE = 41  # linux/prctl.h
 
 _pending: asyncio.TimerHandle | None = None
 
@@ -28,6 +29,16 @@ def keep_pictures_apart() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's alone, as malloc_trim is
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
+
+
+def keep_pages_small() -> None:
+    """No huge pages: x264 asks for them, and a picture takes 4 MB in them instead of 3. At the start of a process.
+
+    Measured of a two-way call: 5 MB less, and no more CPU time.
+    """
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)  # in vain on a kernel without them
 
 
 def reclaim_soon() -> None:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from appliance.memory import keep_pictures_apart
+from appliance.memory import keep_pages_small, keep_pictures_apart
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     gc.freeze()
     gc.enable()  # off since the start: see __main__
     keep_pictures_apart()
+    keep_pages_small()
     asyncio.run(_until_signal(main))
 
 

@@ -185,6 +185,21 @@ def test_the_garbage_collector_that_rested_for_the_imports_works(start: type[Pro
     assert program.end() == (0, "")
 
 
+def test_pages_stay_small(start: type[Program]) -> None:
+    program = start(
+        """
+        from pathlib import Path
+
+        async def main():
+            say("small" if "THP_enabled:\\t0" in Path("/proc/self/status").read_text() else "huge")
+
+        process.run(main)
+        """
+    )
+    program.expect("small")
+    assert program.end() == (0, "")
+
+
 def test_a_loop_that_hangs_says_where_before_the_watchdog_ends_it(start: type[Program]) -> None:
     program = start("""
         def stuck():
