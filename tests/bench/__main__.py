@@ -30,6 +30,8 @@ HEADLINES = (
     "freezes over 150 ms, 5 % loss",
     "CPU of a call, 720p30, both ways",
     "memory of a call, 720p30, both ways",
+    "CPU of a call, 720p30, both ways, a camera that encodes",
+    "memory of a call, 720p30, both ways, a camera that encodes",
     "program start to first picture",
     "pass-through 720p30, first leg",
     "pass-through 720p30, each further leg",

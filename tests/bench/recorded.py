@@ -22,6 +22,7 @@ from tests.bench.sources import FPS, HEIGHT, WIDTH, Paced
 Kind = Literal["raw", "h264"]
 
 RAW_PICTURES = 60  # as many as Chromium's camera has
+BUFFERS = 2  # one is filled while the other is encoded
 UNITS_BPS = 2_500_000  # what the unit asks of a camera at most
 _SIZE = struct.Struct("!L")
 
@@ -43,12 +44,15 @@ class RawCamera(Paced):
     def __init__(self, path: Path) -> None:
         super().__init__("bench-raw-camera", 1 / FPS)
         self._file = os.open(path, os.O_RDONLY)
+        self._frames = [av.VideoFrame(WIDTH, HEIGHT, "yuv420p") for _ in range(BUFFERS)]
+        self._at = 0
 
     def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: Callable[[HardwareError], None]) -> None:
         self.run(lambda due_s: sink(Picture(self._next(), due_s)))
 
     def _next(self) -> av.VideoFrame:
-        frame = av.VideoFrame(WIDTH, HEIGHT, "yuv420p")
+        self._at = (self._at + 1) % BUFFERS
+        frame = self._frames[self._at]
         planes = [memoryview(plane) for plane in frame.planes]
         if os.readv(self._file, planes) < sum(map(len, planes)):
             os.lseek(self._file, 0, os.SEEK_SET)
