@@ -31,6 +31,7 @@ async def monotonic_clock() -> None:
     before_s = aiortc.clock.current_ntp_time() / (1 << 32)
     wall: Any = aiortc.clock.current_datetime()
     check(abs(aiortc.clock.datetime_to_ntp(wall) / (1 << 32) - before_s) < 1, "the NTP clock is another one")
+    check(abs(aiortc.clock.current_ms() / 1000 - before_s) < 1, "arrival times are of another clock")
     check(aiortc.clock.current_datetime is clock.monotonic_datetime, "the NTP clock is not monotonic")
 
 
