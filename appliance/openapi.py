@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
@@ -32,7 +33,9 @@ class Error(msgspec.Struct):
 
 
 class OpenApi:
-    """Serves the document of all routes in the table of its application."""
+    """Serves the document of all routes in the table of its application. Made when first asked for, in a thread: it
+    takes tens of milliseconds, and few ever ask.
+    """
 
     def __init__(self, version: str) -> None:
         self._version = version
@@ -42,11 +45,9 @@ class OpenApi:
         summary = "This document."
         return [ApiRoute("GET", PATH, self._get, scope="open", summary=summary, answer=dict[str, Any])]
 
-    async def write(self, application: web.Application) -> None:
-        """For `on_startup`: the table is whole then."""
-        self._document = document(routes_of(application), self._version)
-
-    async def _get(self, _request: web.Request) -> web.Response:
+    async def _get(self, request: web.Request) -> web.Response:
+        if not self._document:
+            self._document = await asyncio.to_thread(document, routes_of(request.app), self._version)
         return answer(self._document)
 
 

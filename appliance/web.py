@@ -107,13 +107,11 @@ def build(
     application.cleanup_ctx.append(test.running)
     auth = AuthRoutes(access.auth)
     application.add_routes([*hub_routes, *site.routes()])
-    openapi = OpenApi(__version__)
     calls = CallApi(unit.intercom)
     add_routes(
         application, [*api.routes(), *calls.routes(), *auth.routes(), *unit.invitations.routes(), *test.routes()]
     )
-    add_routes(application, openapi.routes())
-    application.on_startup.append(openapi.write)
+    add_routes(application, OpenApi(__version__).routes())
     add_routes(application, unit.rooms)
     if unit.onboarding is not None:
         add_routes(application, NetworkApi(unit.onboarding).routes())

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from appliance.openapi import OpenApi, document
 from provisioning.auth_routes import AuthRoutes
@@ -79,6 +80,14 @@ async def test_the_table_is_what_is_registered() -> None:
     assert [route.path for route in routes_of(application)] == ["/picture/{name:a|b}", "/wish", "/api/openapi.json"]
     registered = {(route.method, route.resource.canonical) for route in application.router.routes() if route.resource}
     assert registered == {("GET", "/picture/{name}"), ("POST", "/wish"), ("GET", "/api/openapi.json")}
+
+
+async def test_what_is_served_has_every_row_of_the_table() -> None:
+    application = web.Application()
+    add_routes(application, OpenApi("1").routes())
+    add_routes(application, [PICTURE, WISH])  # later than its own
+    async with TestClient(TestServer(application)) as client, client.get("/api/openapi.json") as got:
+        assert (await got.json())["paths"].keys() == {"/api/openapi.json", "/picture/{name}", "/wish"}
 
 
 def test_two_rows_for_one_place_are_refused() -> None:
