@@ -14,7 +14,7 @@ from tests.bench.table import Row, percentile, row
 MEASURE_S = 10.0
 LATER_S = 60.0
 MANY = 8
-STARTS = 7
+STARTS = 5
 
 
 async def two_way(contender: Contender, name: str = "party", *, later_s: float = 0.0) -> tuple[float, float, float]:

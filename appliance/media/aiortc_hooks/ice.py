@@ -20,8 +20,10 @@ GRACE_S = 2.0  # after that: for answers to new checks
 CONSENT_RETRANSMISSIONS = 3  # 0.5, 1.5 and 3.5 s after the first
 STUN_TIMEOUT_S = 2  # for a STUN or TURN server that does not answer; aioice waits 5 s
 
+CHECK_PACE_S = 0.02  # aioice's
 MAX_DATAGRAM_BYTES = 1 << 16
 _LAST_STUN_BYTE = 3
+_stock_check_periodic = aioice.ice.Connection._check_periodic
 _stock_connection_made = aioice.ice.StunProtocol.connection_made
 _stock_datagram_received = aioice.ice.StunProtocol.datagram_received
 _get_host_addresses = aioice.ice.get_host_addresses
@@ -35,11 +37,27 @@ def install(addresses: Sequence[str], *, loopback: bool) -> None:
     ice: Any = aioice.ice
     ice.get_host_addresses = host_addresses
     ice.Connection.query_consent = query_consent
+    ice.Connection._check_periodic = _check_periodic
     ice.StunProtocol.connection_made = _connection_made
     ice.StunProtocol.datagram_received = _datagram_received
     ice.Connection.get_component_candidates.__defaults__ = (STUN_TIMEOUT_S,)
     gatherer: Any = aiortc.rtcicetransport.RTCIceGatherer
     gatherer.getDefaultIceServers = classmethod(lambda cls: [])
+
+
+def _check_periodic(connection: Any) -> bool:
+    """The next check, and those after it at aioice's pace, while `connect` waits for an answer instead of the pace."""
+    if not _stock_check_periodic(connection):
+        return False
+    if not connection._check_list:
+        return True  # it would take that for a failure
+    asyncio.get_running_loop().call_later(CHECK_PACE_S, _check_on, connection)
+    return False
+
+
+def _check_on(connection: Any) -> None:
+    if _stock_check_periodic(connection):
+        asyncio.get_running_loop().call_later(CHECK_PACE_S, _check_on, connection)
 
 
 def _connection_made(protocol: Any, transport: Any) -> None:

@@ -43,6 +43,7 @@ async def test_the_self_test_passes_quickly() -> None:
         (RTCPeerConnection, "_RTCPeerConnection__connect", "peer connection"),
         (StreamStatistics, "packets_expected", "receiving audio"),
         (aioice.ice.Connection, "get_component_candidates", "ice agent"),
+        (aioice.ice.Connection, "_check_periodic", "connectivity checks"),
         (aioice.ice.Connection, "build_request", "consent checks"),
         (aioice.ice.Connection, "data_received", "datagrams"),
         (RTCIceGatherer, "getDefaultIceServers", "ice agent"),

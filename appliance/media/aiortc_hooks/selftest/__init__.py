@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from appliance.errors import HookError
 from appliance.media.aiortc_hooks.selftest.connecting import (
+    connectivity_checks,
     consent_checks,
     datagrams,
     ice_agent,
@@ -26,6 +27,7 @@ _TESTS: tuple[Callable[[], Awaitable[None]], ...] = (
     monotonic_clock,
     ice_agent,
     datagrams,
+    connectivity_checks,
     consent_checks,
     peer_connection,
     sending,

@@ -67,6 +67,27 @@ async def datagrams() -> None:
     check(len(asked) == 1, "STUN is taken for media")
 
 
+async def connectivity_checks() -> None:
+    uses(aioice.ice.Connection.connect, "_check_periodic")
+    ice: Any = aioice.ice
+    connection = ice.Connection(ice_controlling=True)
+    started: list[Any] = []
+    both = asyncio.Event()
+
+    def start(pair: Any) -> None:
+        pair.state = ice.CandidatePair.State.IN_PROGRESS
+        started.append(pair)
+        if len(started) == 2:
+            both.set()
+
+    connection.check_start_task = start
+    here = aioice.Candidate("1", 1, "udp", 1, "127.0.0.1", 9, "host")
+    connection._check_list = pairs = [ice.CandidatePair(None, here) for _ in range(2)]
+    check(not connection._check_periodic(), "connecting waits for the pace of its checks")
+    check(started == pairs[:1], "checks are not started one by one")
+    await both.wait()
+
+
 async def consent_checks() -> None:
     uses(aioice.ice.Connection.connect, "query_consent")
     asked = asyncio.Event()
