@@ -111,10 +111,11 @@ class VideoAssembler:
     def watch(self, now_s: float) -> None:
         """From now on pictures are wanted, beginning with a key frame."""
         self._watched = self._needs_keyframe = True
-        if self._packets:
+        coming = self._reach > self._highest and self._in_keyframe()
+        if self._packets and not coming:
             self._lose(now_s)
         if self._next is not None:
-            self._wish.wish(now_s)
+            self._wish.wish(now_s, wait_s=MIN_PATIENCE_S if coming else 0.0)
 
     def unwatch(self) -> None:
         self._watched = False

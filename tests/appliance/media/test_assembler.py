@@ -195,6 +195,24 @@ def test_the_last_picture_before_a_pause_is_missed_by_the_clock_and_not_for_ever
     assert now_s < 1.0
 
 
+def test_who_begins_to_watch_in_the_middle_of_a_key_frame_sees_it() -> None:
+    packets = stream(3, keyframes=(1,))
+    assembler = VideoAssembler()
+    assert taken(assembler, packets[:4]) == [0]
+    assembler.watch(0.01)
+    asked = [assembler.add(packet, 0.02).pli for packet in packets[4:6]]
+    assert not any(asked)
+    assert taken(assembler, packets[6:], at_s=0.03) == [2]
+
+
+def test_who_begins_to_watch_in_a_key_frame_with_a_hole_asks_for_another() -> None:
+    packets = stream(3, keyframes=(1,))
+    assembler = VideoAssembler()
+    assert taken(assembler, [*packets[:4], packets[5]]) == [0]
+    assembler.watch(0.01)
+    assert assembler.tick(0.01).pli
+
+
 def test_nobody_watches_nothing_is_asked_for_and_a_gap_holds_nothing_up() -> None:
     assembler = VideoAssembler()
     packets = stream(30)
