@@ -18,7 +18,6 @@ from appliance.memory import keep_pages_small, keep_pictures_apart
 logger = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 1.8  # from the signal to the end of the process: "within 2 s" is promised
-SWITCH_S = 0.001  # until a thread that computes lets another one go on: sound is due each 10 ms, Python's 5 are much
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -39,7 +38,6 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     gc.enable()  # off since the start: see __main__
     keep_pictures_apart()
     keep_pages_small()
-    sys.setswitchinterval(SWITCH_S)
     asyncio.run(_until_signal(main))
 
 
