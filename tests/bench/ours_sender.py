@@ -81,7 +81,10 @@ class LayersSender(Sender):
 class FilmSender(Sender):
     """Encodes the film at its own rate."""
 
-    settings = UplinkSettings(VideoSettings(min_bitrate_bps=BITRATE_BPS, max_bitrate_bps=BITRATE_BPS, low_layer=False))
+    settings = UplinkSettings(
+        VideoSettings(min_bitrate_bps=BITRATE_BPS, max_bitrate_bps=BITRATE_BPS, low_layer=False),
+        low_delay=False,  # packets of sound of 20 ms, as those of GStreamer's opusenc
+    )
     camera = FilmCamera
 
 
