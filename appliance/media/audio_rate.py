@@ -15,7 +15,6 @@ FULL_LINK_BPS, POOR_LINK_BPS = 1_000_000, 250_000  # of sound and pictures toget
 LOSS_LIMITS = ((0.02, MAX_BITRATE_BPS), (0.05, 40_000), (0.10, BITRATE_BPS))  # below this loss: this at the most
 RISE_BPS_S = 2_000
 NARROW_LINK_BPS = 600_000  # headers of short packets take from what is said and shown
-MUCH_LOSS = 0.10  # that a full link may be the reason for
 
 
 def wanted_bps(loss: float | None, link_bps: float | None) -> int:
@@ -31,7 +30,7 @@ def wanted_bps(loss: float | None, link_bps: float | None) -> int:
 
 def packet_length(loss: float | None, link_bps: float | None, before: int) -> int:
     """Samples of the packets to come, at 48 kHz; `before`: of those now."""
-    if loss is not None and loss >= MUCH_LOSS:
+    if loss is not None and loss >= LOSS_LIMITS[-1][0]:
         return LONG_FRAMES
     if link_bps is None:
         return SHORT_FRAMES

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import cast
 
+from appliance.media.audio_rate import FULL_LINK_BPS
 from appliance.media.feedback import Feedback, ReceiverReport
 from appliance.media.frames import EncodedFrame, Kind, Layer, Selection, StreamName, VideoCodec
 from appliance.media.pacer import Pacer
@@ -20,7 +21,6 @@ from appliance.media.uplink import Uplink
 
 CONGESTED_S = 1.0  # after the last sign of a full link
 RESEND_SHARE, RESEND_BURST_S = 0.5, 0.25  # of what may be sent, while it is
-ROOM_BPS = 1_000_000  # of sound and pictures together: a second copy of the sound is a tenth of it
 IDLE_TARGET_BPS = 1_000_000  # of an encoder that has just ended: its last pictures are on their way
 
 
@@ -56,7 +56,7 @@ class StreamSender:
         return (
             self._protection.group > 0
             and control is not None
-            and control.target_bps >= ROOM_BPS
+            and control.target_bps >= FULL_LINK_BPS
             and not self._is_congested(time.monotonic())
         )
 

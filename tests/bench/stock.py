@@ -15,7 +15,7 @@ from aiortc.rtcconfiguration import RTCBundlePolicy
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 
 from hw import AccessUnit, AudioBlock, Picture
-from tests.bench.end import Recording
+from tests.bench.end import Recording, lost
 from tests.bench.sources import BenchCamera, BenchMicrophone, BurstListener, frame_age_ms
 
 FRAME_SAMPLES = 960
@@ -47,10 +47,6 @@ class _Track(MediaStreamTrack):
         return await self._queue.get()
 
 
-def _lost(error: Exception) -> None:
-    raise error
-
-
 class Sender(Recording):
     def __init__(self) -> None:
         super().__init__()
@@ -63,8 +59,8 @@ class Sender(Recording):
         self._camera, self._microphone = BenchCamera(), BenchMicrophone()
         self._pending: list[AudioBlock] = []
         self._samples = 0
-        self._camera.start(self._on_picture, _lost)
-        self._microphone.start(self._on_block, _lost)
+        self._camera.start(self._on_picture, lost)
+        self._microphone.start(self._on_block, lost)
 
     def _on_picture(self, picture: Picture | AccessUnit) -> None:
         assert isinstance(picture, Picture)
