@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cache
 from io import BytesIO
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import av
 
-from hw import AccessUnit, HardwareError, Picture
-from tests.bench.sources import FPS, HEIGHT, WIDTH, MovingPictures, Paced
+from hw import AccessUnit, Picture
+from tests.bench.sources import FPS, HEIGHT, WIDTH, MovingPictures, PacedCamera
 
 PICTURES = 120
 GROUP = 60  # pictures from key frame to key frame, as hardware encoders make them by themselves
@@ -59,40 +60,24 @@ def write(kind: str, directory: Path) -> Path:
     return path
 
 
-class FilmCamera(Paced):
+class FilmCamera(PacedCamera):
     """Delivers the film's pictures in a loop."""
 
-    width, height, fps = WIDTH, HEIGHT, FPS
-
     def __init__(self) -> None:
-        super().__init__("bench-film-camera", 1 / FPS)
-        self._arrays = [picture.to_ndarray() for picture in pictures()]
-        self._at = 0
+        super().__init__("bench-film-camera")
+        self._arrays = itertools.cycle([picture.to_ndarray() for picture in pictures()])
 
-    def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: Callable[[HardwareError], None]) -> None:
-        self.run(lambda due_s: sink(self._next(due_s)))
-
-    def _next(self, due_s: float) -> Picture | AccessUnit:
-        array = self._arrays[self._at]
-        self._at = (self._at + 1) % PICTURES
-        return Picture(av.VideoFrame.from_ndarray(array, format="yuv420p"), due_s)
-
-    def request_keyframe(self) -> None:
-        """It does not encode."""
-
-    def set_bitrate(self, bps: int) -> None:
-        """It does not encode."""
+    def next_picture(self, due_s: float) -> Picture:
+        return Picture(av.VideoFrame.from_ndarray(next(self._arrays), format="yuv420p"), due_s)
 
 
-class EncodedCamera(FilmCamera):
-    """Delivers the film as access units; it goes its own way."""
+class UnitsCamera(PacedCamera):
+    """Delivers access units in a loop, as a camera that encodes by itself does."""
 
-    def __init__(self) -> None:
-        Paced.__init__(self, "bench-encoded-camera", 1 / FPS)
-        self._units = access_units()
-        self._at = 0
+    def __init__(self, units: Sequence[bytes]) -> None:
+        super().__init__("bench-units-camera")
+        self._units = itertools.cycle(enumerate(units))
 
-    def _next(self, due_s: float) -> Picture | AccessUnit:
-        at = self._at
-        self._at = (at + 1) % PICTURES
-        return AccessUnit(self._units[at], at % GROUP == 0, due_s)
+    def next_picture(self, due_s: float) -> AccessUnit:
+        at, unit = next(self._units)
+        return AccessUnit(unit, at % GROUP == 0, due_s)

@@ -12,7 +12,7 @@ from appliance.media.uplink import Uplink, UplinkSettings
 from appliance.media.video_settings import VideoSettings
 from appliance.room.uplink_leg import UplinkLeg
 from hw import Camera
-from tests.bench.encoded import BITRATE_BPS, EncodedCamera, FilmCamera
+from tests.bench.encoded import BITRATE_BPS, FilmCamera, UnitsCamera, access_units
 from tests.bench.end import Recording, lost
 from tests.bench.sources import BenchCamera, BenchMicrophone
 
@@ -85,10 +85,10 @@ class FilmSender(Sender):
         VideoSettings(min_bitrate_bps=BITRATE_BPS, max_bitrate_bps=BITRATE_BPS, low_layer=False),
         low_delay=False,  # packets of sound of 20 ms, as those of GStreamer's opusenc
     )
-    camera = FilmCamera
+    camera: Callable[[], Camera] = FilmCamera
 
 
 class PassThroughSender(FilmSender):
     """Sends the film as it is."""
 
-    camera = EncodedCamera
+    camera = staticmethod(lambda: UnitsCamera(access_units()))

@@ -131,21 +131,34 @@ class BenchMicrophone(Paced):
         self.run(lambda due_s: sink(AudioBlock(burst_block(due_s), due_s)))
 
 
-class BenchCamera(Paced):
+class PacedCamera(Paced):
+    """Delivers `next_picture` in each turn. Nothing can be asked of it."""
+
     width, height, fps = WIDTH, HEIGHT, FPS
 
-    def __init__(self) -> None:
-        super().__init__("bench-camera", 1 / FPS)
-        self._pictures = MovingPictures()
+    def __init__(self, device_id: str) -> None:
+        super().__init__(device_id, 1 / FPS)
+
+    def next_picture(self, due_s: float) -> Picture | AccessUnit:
+        raise NotImplementedError
 
     def start(self, sink: Callable[[Picture | AccessUnit], None], on_lost: Callable[[HardwareError], None]) -> None:
-        self.run(lambda due_s: sink(Picture(self._pictures.next(due_s), due_s)))
+        self.run(lambda due_s: sink(self.next_picture(due_s)))
 
     def request_keyframe(self) -> None:
-        """It does not encode."""
+        """It makes one when it does."""
 
     def set_bitrate(self, bps: int) -> None:
-        """It does not encode."""
+        """It keeps its own."""
+
+
+class BenchCamera(PacedCamera):
+    def __init__(self) -> None:
+        super().__init__("bench-camera")
+        self._pictures = MovingPictures()
+
+    def next_picture(self, due_s: float) -> Picture:
+        return Picture(self._pictures.next(due_s), due_s)
 
 
 class BenchSpeaker(Paced):
