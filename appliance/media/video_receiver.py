@@ -16,6 +16,7 @@ from appliance.media.video_in import RemoteVideo
 
 OpenPicture = Callable[[str, int, bytes], bytes | None]
 
+IDLE_WAKE_S = 0.01  # too soon by less, a timer may fire for nothing: cheaper than another one for each packet
 _END_S = 0.5  # a decoder ends with the picture that it is at
 
 
@@ -166,7 +167,9 @@ class VideoReceiver:
 
     def _arm(self) -> None:
         due_s = self._assembler.due_s
-        if due_s is None or self._closed or (self._timer is not None and self._timer.when() <= due_s):
+        if due_s is None or self._closed:
+            return
+        if self._timer is not None and self._timer.when() <= due_s < self._timer.when() + IDLE_WAKE_S:
             return
         self._disarm()
         self._timer = asyncio.get_running_loop().call_at(due_s, self._on_time)

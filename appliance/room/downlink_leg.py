@@ -95,6 +95,7 @@ class DownlinkLeg(Leg):
         if self.audio is None and self.video is None:
             raise SdpError("the offer sends nothing", operation=self.leg_id)
         self._arrival_reports = aiortc_hooks.ArrivalReports(self.pc)
+        aiortc_hooks.MediaIn(self.pc)
         try:
             return await self._describe()
         except Exception as exc:  # as above

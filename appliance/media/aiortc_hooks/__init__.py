@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import aiortc.codecs
 
-from appliance.media.aiortc_hooks import clock, ice, transport_feedback, video_receivers
+from appliance.media.aiortc_hooks import clock, datagrams, ice, transport_feedback, video_receivers
 from appliance.media.aiortc_hooks.connection import Connecting, negotiated_codec, passive_offer
 from appliance.media.aiortc_hooks.ice import (
     consent_answered_s,
@@ -19,6 +19,7 @@ from appliance.media.aiortc_hooks.ice import (
     ice_rtt_s,
     local_address,
 )
+from appliance.media.aiortc_hooks.media_in import MediaIn, take_packets
 from appliance.media.aiortc_hooks.receivers import Inbound, on_sender_report, stop_decoding, take_audio_packets
 from appliance.media.aiortc_hooks.senders import SenderCalls, take_over_sender
 from appliance.media.aiortc_hooks.transport_feedback import ArrivalReports
@@ -28,6 +29,7 @@ __all__ = [
     "ArrivalReports",
     "Connecting",
     "Inbound",
+    "MediaIn",
     "SenderCalls",
     "consent_answered_s",
     "consent_expired",
@@ -43,6 +45,7 @@ __all__ = [
     "stop_decoding",
     "take_audio_packets",
     "take_over_sender",
+    "take_packets",
 ]
 
 
@@ -53,6 +56,7 @@ def install(ice_addresses: Sequence[str] = (), *, loopback: bool = False) -> Non
     """
     clock.install()
     ice.install(tuple(ice_addresses), loopback=loopback)
+    datagrams.install()
     video_receivers.install()
     aiortc.codecs.CODECS["audio"][0].parameters = {"minptime": 10, "useinbandfec": 1, "usedtx": 1}
     transport_feedback.install()

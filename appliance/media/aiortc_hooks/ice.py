@@ -21,11 +21,7 @@ CONSENT_RETRANSMISSIONS = 3  # 0.5, 1.5 and 3.5 s after the first
 STUN_TIMEOUT_S = 2  # for a STUN or TURN server that does not answer; aioice waits 5 s
 
 CHECK_PACE_S = 0.02  # aioice's
-MAX_DATAGRAM_BYTES = 1 << 16
-_LAST_STUN_BYTE = 3
 _stock_check_periodic = aioice.ice.Connection._check_periodic
-_stock_connection_made = aioice.ice.StunProtocol.connection_made
-_stock_datagram_received = aioice.ice.StunProtocol.datagram_received
 _get_host_addresses = aioice.ice.get_host_addresses
 
 
@@ -38,8 +34,6 @@ def install(addresses: Sequence[str], *, loopback: bool) -> None:
     ice.get_host_addresses = host_addresses
     ice.Connection.query_consent = query_consent
     ice.Connection._check_periodic = _check_periodic
-    ice.StunProtocol.connection_made = _connection_made
-    ice.StunProtocol.datagram_received = _datagram_received
     ice.Connection.get_component_candidates.__defaults__ = (STUN_TIMEOUT_S,)
     gatherer: Any = aiortc.rtcicetransport.RTCIceGatherer
     gatherer.getDefaultIceServers = classmethod(lambda cls: [])
@@ -58,20 +52,6 @@ def _check_periodic(connection: Any) -> bool:
 def _check_on(connection: Any) -> None:
     if _stock_check_periodic(connection):
         asyncio.get_running_loop().call_later(CHECK_PACE_S, _check_on, connection)
-
-
-def _connection_made(protocol: Any, transport: Any) -> None:
-    """asyncio takes each packet into a new buffer of 256 KiB: the kernel would map it and take it back each time."""
-    transport.max_size = MAX_DATAGRAM_BYTES
-    _stock_connection_made(protocol, transport)
-
-
-def _datagram_received(protocol: Any, data: bytes, address: tuple[Any, ...]) -> None:
-    """Media pass by the parser of STUN, which would refuse each packet with an exception (RFC 7983 section 7)."""
-    if data and data[0] > _LAST_STUN_BYTE:
-        protocol.receiver.data_received(data, protocol.local_candidate.component)
-    else:
-        _stock_datagram_received(protocol, data, address)
 
 
 async def query_consent(connection: Any) -> None:

@@ -7,7 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from aiortc import RTCRtpReceiver
-from aiortc.rtp import RtcpSrPacket, RtpPacket
+from aiortc.rtcrtpreceiver import StreamStatistics
+from aiortc.rtp import RtcpSrPacket
+
+from appliance.media.aiortc_hooks.media_in import Take, take_packets
+from appliance.media.rtp_in import ReceivedPacket
 
 
 class Inbound:
@@ -23,9 +27,9 @@ class Inbound:
         self.last_packet_s: float | None = None
         inner: Any = receiver
         self._receiver = inner
-        handle = inner._handle_rtp_packet
+        take: Take = inner.take_rtp
 
-        async def handle_rtp_packet(packet: RtpPacket, arrival_time_ms: int) -> None:
+        def counted(packet: ReceivedPacket) -> None:
             first = self.last_packet_s is None
             if packet.ssrc in inner._RTCRtpReceiver__rtx_ssrc:
                 self.repeated_bytes += len(packet.payload)
@@ -34,11 +38,11 @@ class Inbound:
                 codec = inner._RTCRtpReceiver__codecs.get(packet.payload_type)
                 self.codec = codec.name.lower() if codec is not None else self.codec
             self.last_packet_s = time.monotonic()
-            await handle(packet, arrival_time_ms=arrival_time_ms)
+            take(packet)
             if first:
                 on_first()
 
-        inner._handle_rtp_packet = handle_rtp_packet
+        inner.take_rtp = counted
 
     def counts(self) -> tuple[int, int, float | None]:
         """Packets received and expected of the media stream, and its jitter in seconds."""
@@ -59,14 +63,19 @@ def take_audio_packets(receiver: RTCRtpReceiver, sink: Callable[[int, int, bytes
 
     RTCP and statistics stay aiortc's.
     """
-
-    class Sink:
-        def add(self, packet: RtpPacket) -> tuple[bool, None]:
-            sink(packet.sequence_number, packet.timestamp, packet.payload, time.monotonic())
-            return False, None
-
     inner: Any = receiver
-    inner._RTCRtpReceiver__jitter_buffer = Sink()
+    codecs, streams = inner._RTCRtpReceiver__codecs, inner._RTCRtpReceiver__remote_streams
+
+    def take(packet: ReceivedPacket) -> None:
+        stream = streams.get(packet.ssrc)
+        if stream is None:
+            if packet.payload_type not in codecs:
+                return
+            stream = streams[packet.ssrc] = StreamStatistics(codecs[packet.payload_type].clockRate)
+        stream.add(packet)
+        sink(packet.sequence_number, packet.timestamp, packet.payload, time.monotonic())
+
+    take_packets(receiver, take)
 
 
 def on_sender_report(receiver: RTCRtpReceiver, heard: Callable[[float, int], None]) -> None:

@@ -11,9 +11,11 @@ import aiortc.codecs
 from aiortc import RTCPeerConnection
 from aiortc.codecs import is_rtx
 from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpHeaderExtensionParameters
-from aiortc.rtp import RtcpRtpfbPacket, RtpPacket
+from aiortc.rtp import RtcpRtpfbPacket
 
 from appliance.media import transport_cc
+from appliance.media.aiortc_hooks.media_in import Take
+from appliance.media.rtp_in import ReceivedPacket
 
 TRANSPORT_FEEDBACK = RTCRtcpFeedback("transport-cc")
 FEEDBACK_S = 0.07  # from the first packet to the feedback about it and those after it
@@ -47,7 +49,7 @@ def _parse_rtpfb(data: bytes, fmt: int) -> RtcpRtpfbPacket:
 
 
 class ArrivalReports:
-    """Tells who sends numbered packets when each arrived. After the remote description, before media; then `close`."""
+    """Tells who sends numbered packets when each arrived. After `take_packets`, before `MediaIn`; then `close`."""
 
     def __init__(self, pc: RTCPeerConnection, interval_s: float = FEEDBACK_S) -> None:
         self._interval_s = interval_s
@@ -59,9 +61,10 @@ class ArrivalReports:
         self._timer: asyncio.TimerHandle | None = None
         self._sending: asyncio.Task[None] | None = None
         if any(TRANSPORT_FEEDBACK in codec.rtcpFeedback for each in transceivers for codec in each._codecs):
-            router = self._dtls._rtp_router
-            self._route = router.route_rtp
-            router.route_rtp = self._route_rtp
+            for each in transceivers:
+                take = getattr(each.receiver, "take_rtp", None)
+                if take is not None:
+                    each.receiver.take_rtp = self._noting(take)
 
     def close(self) -> None:
         if self._timer is not None:
@@ -69,14 +72,16 @@ class ArrivalReports:
         if self._sending is not None:
             self._sending.cancel()
 
-    def _route_rtp(self, packet: RtpPacket) -> Any:
-        number = packet.extensions.transport_sequence_number
-        if number is not None:
-            self._media_ssrc = packet.ssrc
-            self._log.arrived(number, time.monotonic())
-            if self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(self._interval_s, self._start)
-        return self._route(packet)
+    def _noting(self, take: Take) -> Take:
+        def note(packet: ReceivedPacket) -> None:
+            if packet.transport_number is not None:
+                self._media_ssrc = packet.ssrc
+                self._log.arrived(packet.transport_number, time.monotonic())
+                if self._timer is None:
+                    self._timer = asyncio.get_running_loop().call_later(self._interval_s, self._start)
+            take(packet)
+
+        return note
 
     def _start(self) -> None:
         self._timer = None

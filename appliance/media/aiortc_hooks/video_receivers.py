@@ -7,15 +7,18 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+import aiortc.clock
 import aiortc.codecs
 import aiortc.rtcrtpreceiver
 from aiortc import RTCRtpReceiver
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtcrtpreceiver import StreamStatistics
-from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci, unwrap_rtx
+from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, pack_remb_fci
 
+from appliance.media.aiortc_hooks.media_in import take_packets
 from appliance.media.frames import VIDEO_CLOCK_HZ
 from appliance.media.parity import CODEC as PARITY
+from appliance.media.rtp_in import ReceivedPacket
 from appliance.media.video_receiver import VideoReceiver
 
 _PARITY_PAYLOAD_TYPE = 111  # of our offers; aiortc's own begin with 96
@@ -46,9 +49,10 @@ def receive_video(receiver: RTCRtpReceiver, target: VideoReceiver) -> None:
 
     names: dict[int, str] = {}  # of the codecs by payload type, "rtx" among them
 
-    async def handle_rtp_packet(packet: RtpPacket, arrival_time_ms: int) -> None:
-        await _estimate_bandwidth(inner, packet, arrival_time_ms)
-        payload_type, ssrc = packet.payload_type, packet.ssrc
+    def take(packet: ReceivedPacket) -> None:
+        if packet.abs_send_time is not None and packet.transport_number is None:
+            _estimate_bandwidth(inner, port, packet)
+        payload_type, ssrc, payload = packet.payload_type, packet.ssrc, packet.payload
         name = names.get(payload_type)
         if name is None:
             if payload_type not in codecs:
@@ -59,41 +63,31 @@ def receive_video(receiver: RTCRtpReceiver, target: VideoReceiver) -> None:
             stream = streams[ssrc] = StreamStatistics(codecs[payload_type].clockRate)
         stream.add(packet)
         if name == PARITY:
-            target.on_parity(packet.timestamp, packet.payload)
+            target.on_parity(packet.timestamp, payload)
             return
+        number = packet.sequence_number
         retransmitted = name == "rtx"
-        if retransmitted:
+        if retransmitted:  # RFC 4588 section 4
             ssrc, media = retransmissions.get(ssrc), codecs.get(codecs[payload_type].parameters.get("apt"))
-            if ssrc is None or media is None or len(packet.payload) < 2:
+            if ssrc is None or media is None or len(payload) < 2:
                 return  # of nobody, or padding
-            packet, name = unwrap_rtx(packet, payload_type=media.payloadType, ssrc=ssrc), media.name
+            number, payload, name = int.from_bytes(payload[:2], "big"), payload[2:], media.name
         port.ssrc = ssrc
-        target.on_packet(
-            name,
-            packet.sequence_number,
-            packet.timestamp,
-            bool(packet.marker),
-            packet.payload,
-            retransmitted=retransmitted,
-        )
+        target.on_packet(name, number, packet.timestamp, packet.marker, payload, retransmitted=retransmitted)
 
-    inner._handle_rtp_packet = handle_rtp_packet
+    take_packets(receiver, take)
 
 
-async def _estimate_bandwidth(inner: Any, packet: RtpPacket, arrival_time_ms: int) -> None:
-    if packet.extensions.abs_send_time is None or packet.extensions.transport_sequence_number is not None:
-        return  # who numbers its packets estimates for itself: see ArrivalReports
+def _estimate_bandwidth(inner: Any, port: _FeedbackPort, packet: ReceivedPacket) -> None:
+    """For who does not number its packets: who does, estimates for itself (see ArrivalReports)."""
     remb = inner._RTCRtpReceiver__remote_bitrate_estimator.add(
-        abs_send_time=packet.extensions.abs_send_time,
-        arrival_time_ms=arrival_time_ms,
-        payload_size=len(packet.payload) + packet.padding_size,
+        abs_send_time=packet.abs_send_time,
+        arrival_time_ms=aiortc.clock.current_ms(),
+        payload_size=packet.size,
         ssrc=packet.ssrc,
     )
-    if remb is not None and inner._RTCRtpReceiver__rtcp_ssrc is not None:
-        fci = pack_remb_fci(*remb)
-        await inner._send_rtcp(
-            RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=inner._RTCRtpReceiver__rtcp_ssrc, media_ssrc=0, fci=fci)
-        )
+    if remb is not None:
+        port.send_remb(pack_remb_fci(*remb))
 
 
 class _FeedbackPort:
@@ -110,15 +104,23 @@ class _FeedbackPort:
     def send_pli(self) -> None:
         self._start(self._inner._send_rtcp_pli)
 
+    def send_remb(self, fci: bytes) -> None:
+        own_ssrc = self._inner._RTCRtpReceiver__rtcp_ssrc
+        if own_ssrc is not None:
+            packet = RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=own_ssrc, media_ssrc=0, fci=fci)
+            self._run(self._inner._send_rtcp(packet))
+
     def rtt_s(self) -> float | None:
         """Of the newest consent check."""
         rtt_s: float | None = getattr(self._inner.transport.transport._connection, "consent_rtt_s", None)
         return rtt_s
 
     def _start(self, send: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
-        if self.ssrc is None:
-            return
-        task = asyncio.create_task(send(self.ssrc, *arguments), name="leg-video-feedback")
+        if self.ssrc is not None:
+            self._run(send(self.ssrc, *arguments))
+
+    def _run(self, sending: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(sending, name="leg-video-feedback")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -18,7 +18,7 @@ from appliance.media.aiortc_hooks.selftest.connecting import (
     monotonic_clock,
     peer_connection,
 )
-from appliance.media.aiortc_hooks.selftest.receiving import receiving_audio, receiving_video, transport_feedback
+from appliance.media.aiortc_hooks.selftest.receiving import media, receiving_audio, receiving_video
 from appliance.media.aiortc_hooks.selftest.sending import sending
 
 TIMEOUT_S = 2.0
@@ -31,7 +31,7 @@ _TESTS: tuple[Callable[[], Awaitable[None]], ...] = (
     consent_checks,
     peer_connection,
     sending,
-    transport_feedback,
+    media,
     receiving_audio,
     receiving_video,
 )

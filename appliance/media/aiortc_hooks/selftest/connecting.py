@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import socket
 import time
 from typing import Any
 
@@ -16,6 +17,7 @@ from aiortc.rtp import RtcpRrPacket, RtpPacket
 from appliance.media import aiortc_hooks as hooks
 from appliance.media import transport_cc
 from appliance.media.aiortc_hooks import clock
+from appliance.media.aiortc_hooks import datagrams as datagram_hooks
 from appliance.media.aiortc_hooks import ice as ice_hooks
 from appliance.media.aiortc_hooks.selftest.stand_ins import Transport, check, receiver_info, uses
 
@@ -40,9 +42,7 @@ async def ice_agent() -> None:
     connection = ice.Connection(ice_controlling=True)
     await connection.gather_candidates()
     hosts = {candidate.host for candidate in connection.local_candidates}
-    buffers = {protocol.transport.max_size for protocol in connection._protocols}
     await connection.close()
-    check(buffers <= {ice_hooks.MAX_DATAGRAM_BYTES}, f"packets are read into buffers of {buffers} bytes")
     allowed = set(ice.get_host_addresses(use_ipv4=True, use_ipv6=True))
     check(hosts <= allowed, f"candidates {hosts} are not the configured ones {allowed}")
     default = inspect.signature(ice.Connection.get_component_candidates).parameters["timeout"].default
@@ -55,16 +55,47 @@ async def ice_agent() -> None:
 async def datagrams() -> None:
     ice: Any = aioice.ice
     connection = ice.Connection(ice_controlling=True)
-    protocol = ice.StunProtocol(connection)
+    transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: ice.StunProtocol(connection), local_addr=("127.0.0.1", 0)
+    )
     protocol.local_candidate = aioice.Candidate("1", 1, "udp", 1, "127.0.0.1", 9, "host")
+    connection._protocols.append(protocol)
     connection._nominated[1] = None
-    protocol.datagram_received(b"\x80media", ("127.0.0.1", 9))
-    check(await connection.recv() == b"\x80media", "media are taken for STUN")
+    late: list[bytes] = []  # what asyncio reads
+    take = protocol.datagram_received
+
+    def take_late(data: bytes, address: tuple[str, int]) -> None:
+        late.append(data)
+        take(data, address)
+
+    protocol.datagram_received = take_late
     asked: list[Any] = []
     connection.request_received = lambda message, address, protocol: asked.append(message)
     request = aioice.stun.Message(aioice.stun.Method.BINDING, aioice.stun.Class.REQUEST)
-    protocol.datagram_received(bytes(request), ("127.0.0.1", 9))
-    check(len(asked) == 1, "STUN is taken for media")
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
+            far.connect(transport.get_extra_info("sockname"))
+            for data in (bytes(request), b"\x16handshake", b"\x80media", b""):
+                far.send(data)
+            came = [await connection.recv() for _ in range(2)]
+            check(came == [b"\x16handshake", b"\x80media"], f"datagrams come as {came}")
+            taken: list[bytes] = []
+
+            def take_media(size: int) -> bool:
+                taken.append(bytes(datagram_hooks.buffer[:size]))
+                return True
+
+            connection.media_in = take_media
+            far.send(b"\x80more")
+            far.send(b"\x16end")
+            check(await connection.recv() == b"\x16end", "media are not taken")
+        check(not late, "asyncio reads them one by one")
+        take(b"\x80relayed", ("127.0.0.1", 9))
+        check(taken == [b"\x80more", b"\x80relayed"], f"media are taken as {taken}")
+        check(len(asked) == 1, "STUN is taken for media")
+    finally:
+        transport.close()
+        await connection.close()
 
 
 async def connectivity_checks() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import av
@@ -18,6 +19,7 @@ from appliance.media.aiortc_hooks.selftest.stand_ins import Far, Transport, chec
 from appliance.media.parity import CODEC as PARITY
 from appliance.media.parity import parity
 from appliance.media.payload import packetize_vp8
+from appliance.media.rtp_in import ReceivedPacket
 from appliance.media.video_encoder import VideoEncoder
 from appliance.media.video_in import RemoteVideo
 from appliance.media.video_receiver import VideoReceiver
@@ -25,24 +27,40 @@ from appliance.media.video_receiver import VideoReceiver
 _SSRC = 1234
 
 
-async def transport_feedback() -> None:
+async def media() -> None:
+    """From the socket to a receiver: early ones by aiortc's queue, then at once, and reported to the sender."""
     far = Far()
     try:
         dtls: Any = await far.connect()
+        codec = CODECS["video"][0]
+        payload_type = codec.payloadType or 0
+        parameters = RTCRtpReceiveParameters(codecs=[codec], headerExtensions=HEADER_EXTENSIONS["video"])
         pc = _Answering(dtls)
+        receiver = pc.getTransceivers()[0].receiver
+        dtls._register_rtp_receiver(receiver, parameters)
+        taken: asyncio.Queue[ReceivedPacket] = asyncio.Queue()
+        hooks.take_packets(receiver, taken.put_nowait)
         reports = hooks.ArrivalReports(pc, interval_s=0.0)  # type: ignore[arg-type]
+        media_in = hooks.MediaIn(pc)  # type: ignore[arg-type]
         extensions = HeaderExtensionsMap()
         extensions.configure(RTCRtpSendParameters(headerExtensions=HEADER_EXTENSIONS["video"]))
-        dtls._rtp_header_extensions_map = extensions
-        packet = RtpPacket(payload_type=96, ssrc=5, sequence_number=3)
+        packet = RtpPacket(payload_type=payload_type, ssrc=5, sequence_number=3, payload=b"picture")
         packet.extensions.transport_sequence_number = 77
         await dtls._handle_rtp_data(packet.serialize(extensions), arrival_time_ms=0)
+        early = taken.get_nowait()
         uses(RTCDtlsTransport._recv_next, "_handle_rtp_data")
+        packet.sequence_number, packet.extensions.transport_sequence_number = 4, 78
+        far.send(packet.serialize(extensions))
+        got = early, await taken.get()
+        for number, each in enumerate(got):
+            check(each[:5] == (payload_type, False, 3 + number, 0, 5), f"a packet comes as {each}")
+            check((each.payload, each.transport_number) == (b"picture", 77 + number), f"a packet comes as {each}")
+        check(media_in.refused == 0, "packets are refused")
         feedback: Any = RtcpPacket.parse(await far.receive())[0]
         reports.close()
         check((feedback.fmt, feedback.media_ssrc) == (transport_cc.FMT, 5), f"the sender hears {feedback}")
         statuses = transport_cc.parse(feedback.fci)
-        check((statuses.base, len(statuses.ticks)) == (77, 1), f"the sender hears of {statuses}")
+        check((statuses.base, len(statuses.ticks)) == (77, 2), f"the sender hears of {statuses}")
     finally:
         await far.close()
 
@@ -73,8 +91,7 @@ async def receiving_audio() -> None:
     await receiver.receive(RTCRtpReceiveParameters(codecs=[codec]))
     try:
         for number in (5, 7):
-            packet = RtpPacket(payload_type=payload_type, sequence_number=number, payload=b"sound")
-            await inner._handle_rtp_packet(packet, arrival_time_ms=0)
+            inner.take_rtp(ReceivedPacket(payload_type, False, number, 0, _SSRC, b"sound", 5))
     finally:
         hooks.stop_decoding(receiver)
         await receiver.stop()
@@ -108,10 +125,8 @@ async def receiving_video() -> None:
         picture = encoder.encode(frame, number * 3000, keyframe=keyframe, bitrate_bps=100_000, now_s=0.0)
         assert picture is not None
         for payload in packetize_vp8(picture.data, number):
-            packet = RtpPacket(payload_type=payload_type, sequence_number=number, timestamp=number * 3000)
-            packet.ssrc, packet.payload, packet.marker = _SSRC, payload, 1
+            inner.take_rtp(ReceivedPacket(payload_type, True, number, number * 3000, _SSRC, payload, len(payload)))
             number += 1
-            await inner._handle_rtp_packet(packet, arrival_time_ms=0)
 
     try:
         await feed(keyframe=True)
@@ -125,10 +140,8 @@ async def receiving_video() -> None:
             await feed(keyframe=False, skip=1)
             nack = RtcpPacket.parse(await transport.rtcp.get())[0]
             check(getattr(nack, "lost", None) == [3], f"a lost packet is asked for with {nack}")
-            lost = RtpPacket(
-                payload_type=protection.payloadType or 0, timestamp=9000, payload=parity(3, [b"x"], ends=True)
-            )
-            await inner._handle_rtp_packet(lost, arrival_time_ms=0)
+            data = parity(3, [b"x"], ends=True)
+            inner.take_rtp(ReceivedPacket(protection.payloadType or 0, False, 1, 9000, _SSRC + 1, data, len(data)))
             check(video.stats().recovered == 1, "parities do not come")
             info = RtcpSenderInfo(ntp_timestamp=7 << 31, rtp_timestamp=9, packet_count=0, octet_count=0)
             await inner._handle_rtcp_packet(RtcpSrPacket(ssrc=_SSRC, sender_info=info))

@@ -37,7 +37,7 @@ class Transport:
 
 
 class Far:
-    """A socket that decrypts what an RTCDtlsTransport sends to it."""
+    """A socket that decrypts what an RTCDtlsTransport sends to it, and encrypts what it sends to that."""
 
     def __init__(self) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -45,23 +45,27 @@ class Far:
         self.socket.setblocking(False)
         self.port: int = self.socket.getsockname()[1]
         self._agent: Any = None
-        self._session = Session(Policy(key=bytes(30), ssrc_type=Policy.SSRC_ANY_INBOUND))
+        self._address: tuple[str, int] | None = None
+        self._inbound = Session(Policy(key=bytes(30), ssrc_type=Policy.SSRC_ANY_INBOUND))
+        self._outbound = Session(Policy(key=bytes(30), ssrc_type=Policy.SSRC_ANY_OUTBOUND))
 
     async def connect(self) -> RTCDtlsTransport:
         """With keys and a nominated pair, as after a handshake."""
         dtls: Any = RTCDtlsTransport(RTCIceTransport(RTCIceGatherer()), [RTCCertificate.generateCertificate()])
         dtls._state = type(dtls._state).CONNECTED
         dtls._tx_srtp = Session(Policy(key=bytes(30), ssrc_type=Policy.SSRC_ANY_OUTBOUND))
+        dtls._rx_srtp = Session(Policy(key=bytes(30), ssrc_type=Policy.SSRC_ANY_INBOUND))
         ice: Any = aioice.ice
         agent = self._agent = dtls.transport._connection
-        _, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
+        transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: ice.StunProtocol(agent), local_addr=("127.0.0.1", 0)
         )
         protocol.local_candidate = aioice.Candidate("1", 1, "udp", 1, "127.0.0.1", self.port, "host")
         agent._protocols.append(protocol)
         agent._nominated[1] = ice.CandidatePair(protocol, protocol.local_candidate)
-        transport: RTCDtlsTransport = dtls
-        return transport
+        self._address = transport.get_extra_info("sockname")
+        connected: RTCDtlsTransport = dtls
+        return connected
 
     async def close(self) -> None:
         if self._agent is not None:
@@ -70,7 +74,11 @@ class Far:
 
     async def receive(self) -> bytes:
         data = await asyncio.get_running_loop().sock_recv(self.socket, 2048)
-        return self._session.unprotect_rtcp(data) if is_rtcp(data) else self._session.unprotect(data)
+        return self._inbound.unprotect_rtcp(data) if is_rtcp(data) else self._inbound.unprotect(data)
+
+    def send(self, rtp: bytes) -> None:
+        assert self._address is not None
+        self.socket.sendto(self._outbound.protect(rtp), self._address)
 
 
 def receiver_info(ssrc: int) -> RtcpReceiverInfo:
