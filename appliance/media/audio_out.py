@@ -1,7 +1,8 @@
 """The microphone's way out: gate -> level -> Opus, once for everybody. All of it in the microphone's own thread.
 
 In silence, and behind a shut gate after 0.2 s of it, little is sent (DTX): one packet that says so, then one every
-400 ms, so that no receiver takes a quiet room for a lost link.
+400 ms, so that no receiver takes a quiet room for a lost link: what its noise is like, or behind a gate the same once
+more. Nothing is encoded in between: a unit on a wall stands in a quiet room for most of its life.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from hw.level import Meter, dbov_of, mean_square
 
 BLOCK_S = BLOCK_FRAMES / SAMPLE_RATE_HZ
 GAP_S = 0.1  # a capture time further ahead than this means that sound is missing, not late
+_PAUSE_FRAMES = 19_200  # 400 ms, as libopus
 _QUIET_POWER = 1e-5  # -50 dBov: nobody speaks (hw/level.py)
 _SILENCE: Samples = np.zeros(BLOCK_FRAMES, np.int16)
 _DRIFT_SHARE = 0.01  # of the offset taken into the reference with each frame: follows a sound card's clock
@@ -69,7 +71,8 @@ class AudioOut:
         self._meter = Meter()
         self._encoder: OpusEncoder | None = None
         self._epoch = 0
-        self._pausing = False  # what is silent has been said to be
+        self._pause = b""  # the packet that said that nothing is said; empty while something is
+        self._sent_timestamp = 0
         self._first: Samples | None = None  # block of a packet
         self._first_power = 0.0
 
@@ -91,6 +94,7 @@ class AudioOut:
         if gate.epoch != self._epoch:
             # Nothing of what was said before may be left in a predictor, a buffer or a meter.
             self._epoch, self._encoder, self._first, self._meter = gate.epoch, None, None, Meter()
+            self._pause = b""
         samples, power = (block.samples, mean_square(block.samples)) if passes else (_SILENCE, 0.0)
         self._meter.feed(dbov_of(power), BLOCK_S)
         if not self.wanted:
@@ -106,19 +110,17 @@ class AudioOut:
             self._first_power = power
 
     def _encode(self, sound: Samples, power: float, captured_s: float) -> None:
-        if self._encoder is None:
-            self._encoder = OpusEncoder()
-        self._encoder.expect_loss(self.loss)
-        self._encoder.aim(self.bitrate_bps)
-        self._encoder.may_pause(power < _QUIET_POWER)
-        encoding_s = time.monotonic()
-        payload = self._encoder.encode(sound)
-        self._trace.since("audio-encode", encoding_s)
         timestamp = self._clock.stamp(captured_s, sound.size)
-        silent, pausing = is_silence(payload), self._pausing
-        self._pausing = silent
-        if silent and pausing and not self.newcomer:
+        quiet = power < _QUIET_POWER
+        paused = quiet and bool(self._pause) and not self.newcomer
+        if paused and (timestamp - self._sent_timestamp) & 0xFFFFFFFF < _PAUSE_FRAMES:
             return
+        if power or not self._pause:
+            payload = self._encoded(sound, may_pause=quiet and not paused)
+            self._pause = payload if is_silence(payload) else b""
+        else:
+            payload = self._pause
+        self._sent_timestamp = timestamp
         self.newcomer = False
         frame = CodedFrame(
             data=payload,
@@ -128,6 +130,17 @@ class AudioOut:
             captured_s=captured_s,
         )
         self._post(self._epoch, frame)
+
+    def _encoded(self, sound: Samples, *, may_pause: bool) -> bytes:
+        if self._encoder is None:
+            self._encoder = OpusEncoder()
+        self._encoder.expect_loss(self.loss)
+        self._encoder.aim(self.bitrate_bps)
+        self._encoder.may_pause(may_pause)
+        started_s = time.monotonic()
+        payload = self._encoder.encode(sound)
+        self._trace.since("audio-encode", started_s)
+        return payload
 
 
 def rfc6464(level_dbov: float) -> int:

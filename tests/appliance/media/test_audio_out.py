@@ -12,6 +12,7 @@ from appliance.media.audio_out import BLOCK_S, AudioOut, SampleClock
 from appliance.media.frames import CodedFrame
 from appliance.media.opus_decoder import OpusDecoder, packet_frames
 from appliance.media.opus_encoder import is_silence
+from appliance.media.trace import Trace
 from hw import BLOCK_FRAMES, AudioBlock
 from hw.level import dbov
 
@@ -19,9 +20,9 @@ from hw.level import dbov
 class Microphone:
     """A loud tone, block by block."""
 
-    def __init__(self) -> None:
+    def __init__(self, trace: Trace | None = None) -> None:
         self.posted: list[tuple[int, CodedFrame]] = []
-        self.out = AudioOut(lambda epoch, frame: self.posted.append((epoch, frame)))
+        self.out = AudioOut(lambda epoch, frame: self.posted.append((epoch, frame)), trace)
         self.out.wanted = True
         self.now_s = 100.0
         self.block = (10_000 * np.sin(2 * np.pi * 500 * np.arange(BLOCK_FRAMES) / 48_000)).astype(np.int16)
@@ -77,9 +78,10 @@ def test_a_mute_is_soon_said_with_few_packets_and_time_goes_on() -> None:
     assert all(gap % 960 == 0 for gap in gaps)
     assert stamps[-1] - stamps[0] == 219 * 960
     muted = [frame for epoch, frame in microphone.posted if epoch == 1]
-    assert len(muted) <= 32  # 12 of them until the pause begins, then 5 a second
+    assert len(muted) <= 22  # 12 of them until the pause begins, then 2.5 a second
+    assert all(is_silence(frame.data) for frame in muted[12:])
     assert max(gaps) <= 0.4 * 48_000  # never so long that somebody takes it for a lost link
-    assert gaps[-10:] == [960] * 10
+    assert gaps[-9:] == [960] * 9
 
 
 def test_a_pause_is_announced_once_and_to_each_newcomer() -> None:
@@ -101,6 +103,36 @@ def test_a_steady_tone_is_no_pause_and_a_quiet_room_is_one() -> None:
     microphone.block = np.random.default_rng(1).normal(0, 8, BLOCK_FRAMES).astype(np.int16)
     microphone.speak(400)
     assert len(microphone.posted) <= 250
+
+
+def test_of_a_quiet_room_its_noise_is_said_and_hardly_anything_encoded() -> None:
+    trace = Trace()
+    microphone = Microphone(trace)
+    noise = np.random.default_rng(1).normal(0, 40, 4800).astype(np.int16)
+    microphone.speak(20)
+    for at in range(400):
+        microphone.block = np.roll(noise, -at * 997)[:BLOCK_FRAMES]
+        microphone.speak(1)
+    before, encoded = len(microphone.posted), trace.summaries()["audio-encode"].count
+    for at in range(400):
+        microphone.block = np.roll(noise, -at * 997)[:BLOCK_FRAMES]
+        microphone.speak(1)
+    posted = [frame for _, frame in microphone.posted[before:]]
+    assert sum(not is_silence(frame.data) for frame in posted) >= 9  # one every 400 ms of 4 s
+    assert trace.summaries()["audio-encode"].count - encoded <= 2 * 11
+
+
+def test_the_first_word_after_a_pause_is_whole() -> None:
+    microphone = Microphone()
+    word, microphone.block = microphone.block, np.zeros(BLOCK_FRAMES, np.int16)
+    microphone.speak(100)
+    microphone.block = word
+    before = len(microphone.posted)
+    microphone.speak(10)
+    frames = [frame for _, frame in microphone.posted[before:]]
+    assert len(frames) == 5
+    assert frames[0].timestamp == round(101.0 * 48_000)
+    assert min(_energies(microphone.posted)[before + 1 :]) > -20
 
 
 def test_packets_of_10_ms_when_asked_for() -> None:
