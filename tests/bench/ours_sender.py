@@ -83,7 +83,6 @@ class FilmSender(Sender):
 
     settings = UplinkSettings(
         VideoSettings(min_bitrate_bps=BITRATE_BPS, max_bitrate_bps=BITRATE_BPS, low_layer=False),
-        low_delay=False,  # packets of sound of 20 ms, as those of GStreamer's opusenc
     )
     camera: Callable[[], Camera] = FilmCamera
 
