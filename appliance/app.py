@@ -28,7 +28,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aiohttp import web
-from aioice.ice import get_host_addresses
 
 from appliance import __version__, logs
 from appliance.addresses import EVERYWHERE, addresses_of, page_addresses
@@ -378,7 +377,8 @@ class _Unit(Server):
                 return [f"{request.url.origin()}/"]
             if self.config.web.host not in EVERYWHERE:
                 return [f"{self.url}/"]
-            found = addresses_of(status) if status.available else get_host_addresses(use_ipv4=True, use_ipv6=False)
+            own = aiortc_hooks.host_addresses
+            found = addresses_of(status) if status.available else own(use_ipv4=True, use_ipv6=False)
             scheme = "http" if self.config.web.tls == "off" else "https"
             return page_addresses(scheme, self.listener.port, socket.gethostname().partition(".")[0].lower(), found)
 

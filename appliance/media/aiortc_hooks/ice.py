@@ -26,16 +26,16 @@ _LAST_STUN_BYTE = 3
 _stock_check_periodic = aioice.ice.Connection._check_periodic
 _stock_connection_made = aioice.ice.StunProtocol.connection_made
 _stock_datagram_received = aioice.ice.StunProtocol.datagram_received
-_get_host_addresses = aioice.ice.get_host_addresses
+host_addresses = aioice.ice.get_host_addresses  # every one of this machine, whichever may be offered
 
 
 def install(addresses: Sequence[str], *, loopback: bool) -> None:
-    def host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-        found = list(addresses) or _get_host_addresses(use_ipv4=use_ipv4, use_ipv6=use_ipv6)
+    def offered(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+        found = list(addresses) or host_addresses(use_ipv4=use_ipv4, use_ipv6=use_ipv6)
         return [*found, "127.0.0.1"] if loopback and "127.0.0.1" not in found else found
 
     ice: Any = aioice.ice
-    ice.get_host_addresses = host_addresses
+    ice.get_host_addresses = offered
     ice.Connection.query_consent = query_consent
     ice.Connection._check_periodic = _check_periodic
     ice.StunProtocol.connection_made = _connection_made
