@@ -44,7 +44,6 @@ from appliance.errors import ConfigError
 from appliance.events import Bus
 from appliance.factory_reset import FactoryReset
 from appliance.history import History
-from appliance.hub.pages import Pages
 from appliance.improv_unit import improv_child
 from appliance.intercom_link import IntercomLink
 from appliance.intercom_settings import intercom_settings
@@ -342,7 +341,7 @@ class _Unit(Server):
 
     async def _serve(self) -> None:
         hub = self.new_hub() if self.config.hub.enabled else None
-        portal, hub_pages = await asyncio.to_thread(lambda: (self._portal(), Pages()))
+        portal = await asyncio.to_thread(self._portal)
         setup = await asyncio.to_thread(self._setup_page)
         application = build(
             Unit(
@@ -362,7 +361,7 @@ class _Unit(Server):
             ),
             portal,
             self.access,
-            hub.routes() if hub is not None else [web.get("/hub/static/{name}", hub_pages.file)],
+            hub.routes() if hub is not None else [],
         )
         await self.serve(hub, application, self.own_network.portal_socket)
 

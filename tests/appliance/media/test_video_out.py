@@ -330,7 +330,8 @@ class Listed:
     ids=["new", "old", "muted since"],
 )
 def test_an_encoder_begins_with_the_newest_picture(age_s: float, opened_s_ago: float, expected: list[str]) -> None:
-    camera, put = Camera(), []
+    camera = Camera()
+    put: list[str] = []
     now_s = time.monotonic()
     camera.deliver(Picture(picture(0), now_s - age_s))
     camera.out.gate = Gate(opened_s=now_s - opened_s_ago)
@@ -339,7 +340,8 @@ def test_an_encoder_begins_with_the_newest_picture(age_s: float, opened_s_ago: f
 
 
 def test_raw_pictures_of_a_camera_that_encodes_go_to_the_other_encoders_only() -> None:
-    camera, put = Camera(), []
+    camera = Camera()
+    put: list[str] = []
     camera.out.encoders = cast(Any, (Listed(put, "h264"), Listed(put, "vp8"), Listed(put, "h264", "low")))
     camera.deliver(AccessUnit(KEY, True, 1.0))
     camera.deliver(Picture(picture(0), 1.0))
