@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import sys
+
+from appliance import starting
 
 
 def main() -> int:
@@ -12,7 +13,7 @@ def main() -> int:
     handler = signal.getsignal(signal.SIGINT)
     if handler is signal.default_int_handler:  # Ctrl-C while modules load ends at once, without a traceback
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    gc.disable()  # imports leave nothing to collect, looking for it is an eighth of the start; `process.run` enables it
+    starting.prepare()
     from appliance.cli import main as command
 
     signal.signal(signal.SIGINT, handler)

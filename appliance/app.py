@@ -28,7 +28,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aiohttp import web
-from aioice.ice import get_host_addresses
 
 from appliance import __version__, logs
 from appliance.addresses import EVERYWHERE, addresses_of, page_addresses
@@ -45,7 +44,6 @@ from appliance.errors import ConfigError
 from appliance.events import Bus
 from appliance.factory_reset import FactoryReset
 from appliance.history import History
-from appliance.hub.pages import Pages
 from appliance.improv_unit import improv_child
 from appliance.intercom_link import IntercomLink
 from appliance.intercom_settings import intercom_settings
@@ -343,7 +341,7 @@ class _Unit(Server):
 
     async def _serve(self) -> None:
         hub = self.new_hub() if self.config.hub.enabled else None
-        portal, hub_pages = await asyncio.to_thread(lambda: (self._portal(), Pages()))
+        portal = await asyncio.to_thread(self._portal)
         setup = await asyncio.to_thread(self._setup_page)
         application = build(
             Unit(
@@ -363,7 +361,7 @@ class _Unit(Server):
             ),
             portal,
             self.access,
-            hub.routes() if hub is not None else [web.get("/hub/static/{name}", hub_pages.file)],
+            hub.routes() if hub is not None else [],
         )
         await self.serve(hub, application, self.own_network.portal_socket)
 
@@ -378,7 +376,8 @@ class _Unit(Server):
                 return [f"{request.url.origin()}/"]
             if self.config.web.host not in EVERYWHERE:
                 return [f"{self.url}/"]
-            found = addresses_of(status) if status.available else get_host_addresses(use_ipv4=True, use_ipv6=False)
+            own = aiortc_hooks.host_addresses
+            found = addresses_of(status) if status.available else own(use_ipv4=True, use_ipv6=False)
             scheme = "http" if self.config.web.tls == "off" else "https"
             return page_addresses(scheme, self.listener.port, socket.gethostname().partition(".")[0].lower(), found)
 

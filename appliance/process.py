@@ -35,7 +35,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """
     faulthandler.enable(file=2)  # stderr itself, whatever stands in for it in Python
     gc.freeze()
-    gc.enable()  # off since the start: see __main__
+    gc.enable()  # off since the start: see starting.py
     keep_pictures_apart()
     keep_pages_small()
     asyncio.run(_until_signal(main))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 
 from provisioning.assets import SHARED, Asset, Assets, make_asset, page_headers
 from provisioning.languages import Languages, fill
@@ -27,7 +27,9 @@ class Pages(Assets):
     def __init__(self) -> None:
         super().__init__(STATIC, *SHARED)
         self.languages = Languages(LOCALES)
-        self._pages = {code: self._render(code) for code in self.languages.names}
+        environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        template = environment.from_string(PAGE.read_text("utf-8"))
+        self._pages = {code: self._render(template, code) for code in self.languages.names}
 
     async def room(self, request: web.Request) -> web.Response:
         """`GET /join/{room}`: the same page for every room; it reads the name from its address itself."""
@@ -36,14 +38,11 @@ class Pages(Assets):
         mark(request, response, language)
         return response
 
-    def _render(self, language: str) -> Asset:
+    def _render(self, template: Template, language: str) -> Asset:
         words = self.languages.words(language)
 
         def translate(key: str, /, **places: Any) -> str:
             return fill(words[key], places)
 
-        environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-        text = environment.from_string(PAGE.read_text("utf-8")).render(
-            _=translate, language=language, languages=self.languages.names, words=dict(words)
-        )
+        text = template.render(_=translate, language=language, languages=self.languages.names, words=dict(words))
         return make_asset(text.encode(), "text/html")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
 from appliance.media.frames import VIDEO_CLOCK_HZ, CodedFrame, Layer, VideoCodec
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 TOOK_GAIN, TOOK_LIFE_S = 0.05, 2.0
 RATE_SLACK = 1.1  # a camera of 30.3 pictures a second is one of 30
+NEWEST_S = 0.25  # how old a picture may be that an encoder begins with
 MAX_WAIT_S = 1.0  # for the next picture: a capture time that jumped back further begins anew
 
 Post = Callable[[int, CodedFrame], None]  # epoch of the gate, frame; called in a thread
@@ -185,7 +186,8 @@ class EncoderThread:
 class VideoOut:
     """`post` takes what a camera encoded itself, in its thread.
 
-    `gate`, `encoders` and `units_wanted` are set on the event loop and read in the camera's thread, in one step.
+    `gate`, `encoders` and `units_wanted` are set on the event loop and read in the camera's thread, in one step;
+    `newest` the other way round.
 
     `captured` counts the pictures that a camera delivered, `refused` what was none. `size` is that of the last raw one.
     """
@@ -208,6 +210,7 @@ class VideoOut:
         self._trace = trace or Trace()
         self._clock = PictureClock()
         self._pass_through = PassThrough(bitrate_bps, calls)
+        self.newest: Picture | None = None  # raw, of the camera that is there
 
     def new_camera(self) -> Callable[[Picture | AccessUnit], None]:
         """The sink for a camera that takes the place of the one before. What the old one still delivers is dropped."""
@@ -219,6 +222,12 @@ class VideoOut:
                 self._on_picture(picture)
 
         return sink
+
+    def begin(self, encoder: EncoderThread) -> None:
+        """Before it is one of `encoders`: the newest picture, for who joins should not wait for the camera's next."""
+        picture, gate = self.newest, self.gate
+        if picture is not None and time.monotonic() - picture.captured_s < NEWEST_S:
+            self._offer(picture, gate, (encoder,))
 
     def request_keyframe(self) -> None:
         """Of a camera that encodes; due at its next access unit."""
@@ -244,8 +253,13 @@ class VideoOut:
         self.captured += isinstance(picture, AccessUnit) == self.encodes_itself
         if isinstance(picture, AccessUnit):
             self._on_access_unit(picture, now_s)
-        elif (gate := self.gate).passes(picture.captured_s):
-            for encoder in self.encoders:
+        else:
+            self.newest = picture
+            self._offer(picture, self.gate, self.encoders)
+
+    def _offer(self, picture: Picture, gate: Gate, encoders: Sequence[EncoderThread]) -> None:
+        if gate.passes(picture.captured_s):
+            for encoder in encoders:
                 if not (self.encodes_itself and encoder.codec == "h264" and encoder.layer == "high"):
                     encoder.put(gate.epoch, picture)
 

@@ -129,6 +129,7 @@ class VideoSource:
         camera, self._camera = self._camera, None
         if camera is not None:
             camera.close()
+            self._out.newest = None  # nothing of it goes out any more
 
     def _lost(self, camera: Camera, error: HardwareError) -> None:
         if camera is self._camera:
@@ -357,6 +358,7 @@ class VideoSource:
             self._trace,
         )
         encoder.limit(aim.rung, paced=aim.paced)
+        self._out.begin(encoder)
         self._ending[encoder] = ended
         self._encoders[encoding] = encoder
         self._update()

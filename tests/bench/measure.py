@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import sys
 from collections.abc import AsyncIterator
@@ -37,6 +38,8 @@ class Process:
 
 @asynccontextmanager
 async def role(contender: str, name: str) -> AsyncIterator[Process]:
+    # From bytecode, as pip leaves each program: else ours, in its source tree, compiles itself anew at each start.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -45,6 +48,7 @@ async def role(contender: str, name: str) -> AsyncIterator[Process]:
         name,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        env=environment,
         limit=1 << 24,
     )
     try:

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib
 import json
 import sys
@@ -117,7 +116,9 @@ def main(contender: str, name: str) -> None:
         end = imported(contender, name)
         asyncio.run(serve(contender, end()))
         return
-    gc.disable()  # the product's own way of starting and running: appliance/__main__.py
+    from appliance import starting
+
+    starting.prepare()  # the product's own way of starting and running: appliance/__main__.py
     end = imported(contender, name)
     from appliance import process
 

@@ -15,6 +15,7 @@ from appliance.media.aiortc_hooks.connection import Connecting, negotiated_codec
 from appliance.media.aiortc_hooks.ice import (
     consent_answered_s,
     consent_expired,
+    host_addresses,
     ice_agent,
     ice_rtt_s,
     local_address,
@@ -33,6 +34,7 @@ __all__ = [
     "SenderCalls",
     "consent_answered_s",
     "consent_expired",
+    "host_addresses",
     "ice_agent",
     "ice_rtt_s",
     "install",

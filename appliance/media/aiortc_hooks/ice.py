@@ -22,16 +22,16 @@ STUN_TIMEOUT_S = 2  # for a STUN or TURN server that does not answer; aioice wai
 
 CHECK_PACE_S = 0.02  # aioice's
 _stock_check_periodic = aioice.ice.Connection._check_periodic
-_get_host_addresses = aioice.ice.get_host_addresses
+host_addresses = aioice.ice.get_host_addresses  # every one of this machine, whichever may be offered
 
 
 def install(addresses: Sequence[str], *, loopback: bool) -> None:
-    def host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-        found = list(addresses) or _get_host_addresses(use_ipv4=use_ipv4, use_ipv6=use_ipv6)
+    def offered(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+        found = list(addresses) or host_addresses(use_ipv4=use_ipv4, use_ipv6=use_ipv6)
         return [*found, "127.0.0.1"] if loopback and "127.0.0.1" not in found else found
 
     ice: Any = aioice.ice
-    ice.get_host_addresses = host_addresses
+    ice.get_host_addresses = offered
     ice.Connection.query_consent = query_consent
     ice.Connection._check_periodic = _check_periodic
     ice.Connection.get_component_candidates.__defaults__ = (STUN_TIMEOUT_S,)

@@ -96,6 +96,24 @@ async def test_each_codec_has_an_encoder_while_it_is_tapped(unit: Unit) -> None:
     assert (await take(again)).keyframe
 
 
+async def test_the_first_tap_begins_with_the_picture_that_is_there(unit: Unit) -> None:
+    captured_s = unit.camera.show(0)
+    tap = unit.uplink.tap("video", "vp8")
+    frame = await take(tap)
+    assert (frame.keyframe, frame.captured_s) == (True, captured_s)
+    unit.camera.show(1)
+    assert not (await take(tap)).keyframe
+
+
+async def test_nothing_of_a_camera_that_is_gone_goes_out(unit: Unit) -> None:
+    unit.camera.show(0)
+    unit.uplink.start(unit.microphone, None)
+    tap = unit.uplink.tap("video", "vp8")
+    unit.uplink.start(unit.microphone, other := HandCamera())
+    captured_s = other.show(1)
+    assert (await take(tap)).captured_s == captured_s
+
+
 async def test_a_late_tap_begins_with_a_key_frame_that_was_made_for_it(unit: Unit) -> None:
     first = unit.uplink.tap("video", "vp8")
     unit.camera.show(0)

@@ -16,7 +16,7 @@ from appliance.media.gate import Gate
 from appliance.media.ladder import Rung
 from appliance.media.merge import KEYFRAME_INTERVAL_S
 from appliance.media.pass_through import CameraCalls
-from appliance.media.video_out import EncoderThread, PictureClock, PicturePace, VideoOut
+from appliance.media.video_out import NEWEST_S, EncoderThread, PictureClock, PicturePace, VideoOut
 from hw import AccessUnit, Picture
 from tests.appliance.media.pictures import picture
 
@@ -313,17 +313,36 @@ def test_what_an_old_camera_still_delivers_goes_nowhere() -> None:
     assert camera.sent_s == [1.1]
 
 
+class Listed:
+    """An encoder that lists what it is offered."""
+
+    def __init__(self, put: list[str], codec: VideoCodec, layer: Layer = "high") -> None:
+        self.codec, self.layer = codec, layer
+        self._put = put
+
+    def put(self, _epoch: int, _picture: Picture) -> None:
+        self._put.append(f"{self.codec}-{self.layer}")
+
+
+@pytest.mark.parametrize(
+    ("age_s", "opened_s_ago", "expected"),
+    [(0.03, 1.0, ["h264-high"]), (NEWEST_S, 1.0, []), (0.03, 0.01, [])],
+    ids=["new", "old", "muted since"],
+)
+def test_an_encoder_begins_with_the_newest_picture(age_s: float, opened_s_ago: float, expected: list[str]) -> None:
+    camera = Camera()
+    put: list[str] = []
+    now_s = time.monotonic()
+    camera.deliver(Picture(picture(0), now_s - age_s))
+    camera.out.gate = Gate(opened_s=now_s - opened_s_ago)
+    camera.out.begin(cast(Any, Listed(put, "h264")))
+    assert put == expected
+
+
 def test_raw_pictures_of_a_camera_that_encodes_go_to_the_other_encoders_only() -> None:
-    camera, put = Camera(), []
-
-    class Encoder:
-        def __init__(self, codec: VideoCodec, layer: Layer = "high") -> None:
-            self.codec, self.layer = codec, layer
-
-        def put(self, _epoch: int, _picture: Picture) -> None:
-            put.append(f"{self.codec}-{self.layer}")
-
-    camera.out.encoders = cast(Any, (Encoder("h264"), Encoder("vp8"), Encoder("h264", "low")))
+    camera = Camera()
+    put: list[str] = []
+    camera.out.encoders = cast(Any, (Listed(put, "h264"), Listed(put, "vp8"), Listed(put, "h264", "low")))
     camera.deliver(AccessUnit(KEY, True, 1.0))
     camera.deliver(Picture(picture(0), 1.0))
     assert put == ["vp8-high", "h264-low"]
