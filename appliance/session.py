@@ -24,8 +24,9 @@ from appliance.devices import DeviceKind, Devices, Drivers
 from appliance.errors import InvalidArgumentError, JoinCancelledError, LeaveReason, RtcError, ServiceUnavailableError
 from appliance.events import Bus, Event
 from appliance.log_fields import about
-from appliance.media.playout import FULL_VOLUME, Playout
+from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink
+from appliance.media.volumes import Volumes
 from appliance.publishing import keep_name, keep_published
 from appliance.rejoin import Ended, has_failed, rejoin_delay_s, waits_for_network
 from appliance.room.backend import LegReport
@@ -85,7 +86,7 @@ class Session:
         self.devices: Devices | None = None
         self.uplink: Uplink | None = None
         self.playout: Playout | None = None
-        self._volumes: dict[str, int] = {}
+        self._volumes = Volumes()
         self._drivers = drivers
         self._bus = bus
         self._client: RoomClient | None = None
@@ -229,15 +230,14 @@ class Session:
 
     def volume(self, user_id: str) -> int:
         """How loud this user is played: 0 to 100, as it comes."""
-        return self._volumes.get(user_id, FULL_VOLUME)
+        return self._volumes.of(user_id)
 
     def set_remote_volume(self, user_id: str, volume: int) -> None:
         """Now and in each room to come, until the program ends. Raises `InvalidArgumentError`."""
-        if not 0 <= volume <= FULL_VOLUME:
-            raise InvalidArgumentError(f"a volume of {volume}: 0 to {FULL_VOLUME}", operation="set_remote_volume")
-        self._volumes[user_id] = volume
-        if self.playout is not None:
-            self.playout.set_volume(user_id, volume)
+        try:
+            (self._volumes.set if self.playout is None else self.playout.set_volume)(user_id, volume)
+        except ValueError as exc:
+            raise InvalidArgumentError(str(exc), operation="set_remote_volume") from exc
 
     async def toggle_mute(self, kind: Kind = "audio") -> None:
         await self.set_muted(kind, not self._shut[kind])
@@ -264,9 +264,7 @@ class Session:
 
     async def run(self) -> None:
         """Until cancelled; then the room is left and every device closed."""
-        playout = self.playout = Playout()
-        for user_id, volume in self._volumes.items():
-            playout.set_volume(user_id, volume)
+        playout = self.playout = Playout(self._volumes)
         uplink = self.uplink = Uplink(self.settings.uplink, playout.far_end)
         client = self._client = RoomClient(
             self.settings.url, uplink=uplink, playout=playout, auto_subscribe=True, options=self.settings.options
