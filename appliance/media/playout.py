@@ -141,7 +141,7 @@ class Playout:
     def _lose(self, speaker: Speaker, error: HardwareError) -> None:
         if self._speaker is not speaker:
             return
-        _log.warning("speaker lost: %s", error)
+        _log.debug("speaker lost: %s", error)  # who opens it again and again says so once
         self.start(None)
         self.on_device_lost(error)
 
