@@ -1,4 +1,4 @@
-"""Where the pages of this unit are, for people: by its name on the local network, and by its addresses. Pure."""
+"""IP addresses in words, and where the pages of this unit are: by its name on the local network and by them. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from provisioning.network import NetworkStatus
 
 EVERYWHERE = frozenset({"0.0.0.0", "::"})  # a server that listens there is found at every address
 _PORTS = {"http": 80, "https": 443}
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an IPv4 or IPv6 address, and no name."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def page_addresses(scheme: str, port: int, host_name: str, addresses: Iterable[str]) -> list[str]:

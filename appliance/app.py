@@ -47,7 +47,7 @@ from appliance.history import History
 from appliance.improv_unit import improv_child
 from appliance.intercom_link import IntercomLink
 from appliance.intercom_settings import intercom_settings
-from appliance.invitation import Invitations
+from appliance.invitation import OWN_HUB, Invitations
 from appliance.link_watch import LinkWatch, NetworkNews
 from appliance.live import Plan
 from appliance.log_ring import LogRing
@@ -413,7 +413,9 @@ class _Unit(Server):
     def _announce(self) -> None:
         room = self.config.room.room
         say(f"Room appliance {__version__} at {self.url}/")
-        if self.config.hub.enabled:
+        if self.config.room.url != OWN_HUB:
+            say(f"  its room             {room} at {self.config.room.url}")
+        elif self.config.hub.enabled:
             say(f"  join from a browser  {self.url}/join/{room}")
         if self._panel_hardware() is not None:
             say(f"  front panel          {self.url}/panel")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
 
 import tomli
 
+from appliance.addresses import is_address
 from appliance.config_check import Problem, check, shown
 from appliance.config_lines import key_lines
 from appliance.config_sections import (
@@ -123,7 +123,7 @@ def _conflicts(config: Config) -> Iterator[tuple[Problem, set[tuple[str, ...]]]]
     if config.hub.turn_secret and not config.hub.turn_urls:
         yield conflict("hub.turn_secret", "needs hub.turn_urls, the servers that know it", "hub.turn_urls")
     for index, address in enumerate(config.network.ice_addresses):
-        if not _is_address(address):
+        if not is_address(address):
             problem, keys = conflict("network.ice_addresses", f"= {shown(address)}; allowed is an IP address")
             yield Problem(problem.path, f"{problem.where}[{index}]", problem.what), keys
     if len(config.gpio.rgb_led) not in (0, 3):
@@ -147,11 +147,3 @@ def _pins(gpio: Gpio) -> Iterator[tuple[str, int]]:
         return
     yield from (("gpio.mute_led", gpio.mute_led), ("gpio.connection_led", gpio.connection_led))
     yield from (("gpio.quality_leds", pin) for pin in gpio.quality_leds)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

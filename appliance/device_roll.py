@@ -18,6 +18,8 @@ DeviceKind = Literal["microphone", "camera", "speaker"]
 KINDS: tuple[DeviceKind, ...] = ("microphone", "camera", "speaker")
 KIND_OF: dict[ChangeKind, DeviceKind] = {"recording": "microphone", "camera": "camera", "playback": "speaker"}
 
+MAX_GONE = 64  # devices that are remembered when they are gone
+
 _EVENTS = {"microphone": RecordingDeviceChanged, "camera": CameraChanged, "speaker": PlaybackDeviceChanged}
 
 
@@ -54,5 +56,9 @@ class DeviceRoll:
     ) -> None:
         if self._told.get((kind, device_id)) == state:
             return
+        self._told.pop((kind, device_id), None)
         self._told[kind, device_id] = state
+        gone = [device for device, told in self._told.items() if told == "REMOVE"]
+        for device in gone[:-MAX_GONE]:
+            del self._told[device]
         self._publish(_EVENTS[kind](device_id=device_id, state=state, label=label, message=message))

@@ -35,7 +35,7 @@ class Network:
     """What is known of links, addresses and routes, and which news is due when. Times are monotonic seconds."""
 
     def __init__(self) -> None:
-        self._running: dict[int, bool] = {}
+        self._running: set[int] = set()  # by index: one of a link that comes again is new
         self._present: set[tuple[int, str] | RouteChange] = set()
         self._gone_s: dict[str, float] = {}
         self._back_s: float | None = None
@@ -44,10 +44,9 @@ class Network:
         for change in changes:
             match change:
                 case LinkChange():
-                    was_running = self._running.get(change.index, False)
-                    self._running[change.index] = change.running
-                    if change.running and not was_running:
+                    if change.running and change.index not in self._running:
                         self._came_back(now_s)
+                    (self._running.add if change.running else self._running.discard)(change.index)
                 case AddressChange(present=True):
                     self._gone_s.pop(change.address, None)
                     self._add((change.index, change.address), now_s)

@@ -47,6 +47,7 @@ class _LoneHub(Server):
         say(f"hub {self.url.replace('http', 'ws', 1)}/hub/ws")
         if self.fingerprint:
             say(f"  fingerprint          SHA-256 {self.fingerprint}")
+        say("  invite with          room-appliance token --room ROOM")
 
     async def _serve(self) -> None:
         hub = self.new_hub()

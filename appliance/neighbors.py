@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from appliance import __version__
-from appliance.addresses import EVERYWHERE
+from appliance.addresses import EVERYWHERE, is_address
 from appliance.config import Config
 from appliance.serving import Listener
 from appliance.supervisor import ChildSpec
@@ -48,7 +48,7 @@ class Neighbors:
         unit_id = secrets.token_hex(8)
         self.mdns: Mdns | None = None
         if network.mdns and not is_demo and not is_loopback(web.host):
-            interfaces = None if web.host in EVERYWHERE or not _is_address(web.host) else (web.host,)
+            interfaces = None if web.host in EVERYWHERE or not is_address(web.host) else (web.host,)
             self.mdns = Mdns(lambda: announcement(config(), listener.port, fingerprint(), unit_id), interfaces)
 
     def children(self) -> list[ChildSpec]:
@@ -91,12 +91,4 @@ def announcement(config: Config, port: int, fingerprint: str, unit_id: str) -> A
 
 
 def is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)

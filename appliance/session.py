@@ -24,8 +24,9 @@ from appliance.devices import DeviceKind, Devices, Drivers
 from appliance.errors import InvalidArgumentError, JoinCancelledError, LeaveReason, RtcError, ServiceUnavailableError
 from appliance.events import Bus, Event
 from appliance.log_fields import about
-from appliance.media.playout import FULL_VOLUME, Playout
+from appliance.media.playout import Playout
 from appliance.media.uplink import Uplink
+from appliance.media.volumes import Volumes
 from appliance.publishing import keep_name, keep_published
 from appliance.rejoin import Ended, has_failed, rejoin_delay_s, waits_for_network
 from appliance.room.backend import LegReport
@@ -85,11 +86,13 @@ class Session:
         self.devices: Devices | None = None
         self.uplink: Uplink | None = None
         self.playout: Playout | None = None
-        self._volumes: dict[str, int] = {}
+        self._volumes = Volumes()
         self._drivers = drivers
         self._bus = bus
         self._client: RoomClient | None = None
         self._shut: dict[MediaKind, bool] = {"audio": settings.push_to_talk, "video": False, "screen": False}
+        self._screen_waits = False  # for a host of the room, who alone keeps it shut
+        self._screen_changed = asyncio.Event()
         self.talk = Talk(
             lambda muted: self.set_muted("audio", muted),
             lambda: self._shut["audio"],
@@ -208,7 +211,10 @@ class Session:
 
     async def set_muted(self, kind: MediaKind, muted: bool) -> None:
         """Move the gate at once, in a room or not; then tell the room."""
-        if not muted and kind in self.forced_mutes:
+        is_held = not muted and kind in self.forced_mutes
+        if kind == "screen":
+            self._screen_waits = is_held
+        if is_held:
             logger.warning("%s stays muted: a host of the room muted it", kind)
             return
         self._shut[kind] = muted
@@ -222,22 +228,22 @@ class Session:
             logger.warning("the hub does not know yet that %s is %s: %s", kind, "muted" if muted else "unmuted", exc)
 
     async def share_screen(self, on: bool) -> None:
-        """Share what `[screen]` names, with its gate open unless a host keeps it shut; or no longer."""
+        """Share what `[screen]` names, with its gate open unless a host keeps it shut, and then when that host allows
+        it; or no longer."""
         if on and self._shut["screen"]:
             await self.set_muted("screen", False)
         self.screen.share(on)
 
     def volume(self, user_id: str) -> int:
         """How loud this user is played: 0 to 100, as it comes."""
-        return self._volumes.get(user_id, FULL_VOLUME)
+        return self._volumes.of(user_id)
 
     def set_remote_volume(self, user_id: str, volume: int) -> None:
         """Now and in each room to come, until the program ends. Raises `InvalidArgumentError`."""
-        if not 0 <= volume <= FULL_VOLUME:
-            raise InvalidArgumentError(f"a volume of {volume}: 0 to {FULL_VOLUME}", operation="set_remote_volume")
-        self._volumes[user_id] = volume
-        if self.playout is not None:
-            self.playout.set_volume(user_id, volume)
+        try:
+            (self._volumes.set if self.playout is None else self.playout.set_volume)(user_id, volume)
+        except ValueError as exc:
+            raise InvalidArgumentError(str(exc), operation="set_remote_volume") from exc
 
     async def toggle_mute(self, kind: Kind = "audio") -> None:
         await self.set_muted(kind, not self._shut[kind])
@@ -264,9 +270,7 @@ class Session:
 
     async def run(self) -> None:
         """Until cancelled; then the room is left and every device closed."""
-        playout = self.playout = Playout()
-        for user_id, volume in self._volumes.items():
-            playout.set_volume(user_id, volume)
+        playout = self.playout = Playout(self._volumes)
         uplink = self.uplink = Uplink(self.settings.uplink, playout.far_end)
         client = self._client = RoomClient(
             self.settings.url, uplink=uplink, playout=playout, auto_subscribe=True, options=self.settings.options
@@ -288,6 +292,7 @@ class Session:
                 tasks.create_task(self._move_out(client), name="session-move")
                 tasks.create_task(self.talk.run(), name="session-talk")
                 tasks.create_task(self.screen.run(client, uplink), name="session-screen")
+                tasks.create_task(self._reopen_screen(), name="session-screen-gate")
                 tasks.create_task(
                     keep_name(client, lambda: self.settings.user_name, self._name_changed), name="session-name"
                 )
@@ -342,6 +347,15 @@ class Session:
             target = self._target()
             if self._at is not None and (target is None or target.room != self._at):
                 await client.leave()
+
+    async def _reopen_screen(self) -> None:
+        """What a host has shut comes back when no host keeps it so. Of microphone and camera a person decides: somebody
+        may have come into the room meanwhile who does not know that they were on."""
+        while True:
+            await self._screen_changed.wait()
+            self._screen_changed.clear()
+            if self._screen_waits and "screen" not in self.forced_mutes:
+                await self.set_muted("screen", False)
 
     def _target(self) -> _Target | None:
         settings = self.settings
@@ -439,6 +453,7 @@ class Session:
         if isinstance(event, ConnectionStateChanged):
             self.last_change, self.changed_s = event, time.monotonic()
             self.screen.look()
+            self._screen_changed.set()
             if event.cur_state is ConnectionState.DISCONNECTED:
                 self._out.set()
                 if self._bus.latest(NetworkQualityChanged) is not None:  # of a call that has ended
@@ -452,9 +467,13 @@ class Session:
             self._kicked = event
         elif isinstance(event, ScreenShareStopped):
             self.screen.look()
-        elif isinstance(event, MuteForced) and event.muted:
-            self._shut[event.kind] = True
-            self._gate_moved()
+        elif isinstance(event, MuteForced):
+            self._screen_changed.set()
+            if event.muted:
+                if event.kind == "screen":
+                    self._screen_waits = self._screen_waits or not self._shut["screen"]
+                self._shut[event.kind] = True
+                self._gate_moved()
         elif isinstance(event, WarningRaised):
             logger.warning("%s (%d)", event.reason, event.code)
         self._bus.publish(event)

@@ -17,7 +17,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import re
 import time
@@ -27,6 +26,7 @@ from http import HTTPStatus
 from aiohttp import HttpVersion10, web
 from aiohttp.typedefs import Handler, Middleware
 
+from appliance.addresses import is_address
 from appliance.hub.origins import is_same_origin
 from provisioning.assets import page_headers
 from provisioning.auth import Auth
@@ -66,7 +66,7 @@ class Access:
         name = _host_name(host)
         if name in LOOPBACK_NAMES:
             return True
-        return not self._loopback_only and (_is_address(name) or name in self._host_names())
+        return not self._loopback_only and (is_address(name) or name in self._host_names())
 
     def identify(self, request: web.Request) -> Visitor:
         """By a good API token, else by the cookie of an own page."""
@@ -233,11 +233,3 @@ def _host_name(host: str) -> str:
     """Without its port; empty when it is no Host at all (RFC 9110, 7.2)."""
     found = _HOST.fullmatch(host)
     return (found[1] or found[2]).lower().rstrip(".") if found else ""
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

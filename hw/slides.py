@@ -77,4 +77,5 @@ class SlideCamera:
                         self._refused.add(path)
                         logger.warning("picture %s is left out: %s", path, error or type(error).__name__)
             waiting += self._files()
+            self._refused.intersection_update(waiting)
         raise HardwareError(f"pictures in {self._directory}: there is none that can be read")

@@ -71,7 +71,7 @@ def parse_room_link(text: str, *, room: str = "", token: str = "") -> RoomLink:
         raise RoomLinkError("bad-token", "this is no room token", "token")
     room = room or room_of(token)
     if not room:
-        raise RoomLinkError("no-room", "which room? Neither the link nor the token says", "room")
+        raise RoomLinkError("no-room", "the address names no room: say which one", "room")
     if not _ROOM.fullmatch(room):
         raise RoomLinkError("bad-room", "a room has 1 to 64 of the characters A-Z a-z 0-9 . _ ~ -", "room")
     fingerprint = values.get("fingerprint", [""])[0].upper()

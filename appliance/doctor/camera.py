@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Sequence
@@ -12,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from appliance.devices import FIRST_DELIVERY_S
+from appliance.doctor.delivery import Delivery
 from appliance.doctor.finding import Fact, Finding
-from hw import AccessUnit, Camera, HardwareError, Picture
+from hw import AccessUnit, Camera, Picture
 
 LOOK_S = 1.0
 REMEDY = 'plug it in or mend it, or change [video] driver and device; driver "none" does without'
@@ -28,8 +28,7 @@ class _Eye:
     """What the camera's thread delivers: the last picture, or, of one that encodes, the units since the key frame."""
 
     def __init__(self) -> None:
-        self.first: queue.SimpleQueue[HardwareError | None] = queue.SimpleQueue()
-        self.lost: HardwareError | None = None
+        self.delivery = Delivery()
         self._pictures_s: list[float] = []
         self._units_s: list[float] = []
         self._picture: Picture | None = None
@@ -46,11 +45,7 @@ class _Eye:
                 self._units_s.append(time.monotonic())
                 self._units = [picture] if picture.keyframe else [*self._units, picture]
         if is_first:
-            self.first.put(None)
-
-    def lose(self, error: HardwareError) -> None:
-        self.lost = error
-        self.first.put(error)
+            self.delivery.come()
 
     @property
     def encodes(self) -> bool:
@@ -72,17 +67,14 @@ class _Eye:
 def check_camera(camera: Camera, timeout_s: float = FIRST_DELIVERY_S, look_s: float = LOOK_S) -> Finding:
     """Blocks for `look_s` after the first picture. Raises what a broken driver raises."""
     eye = _Eye()
-    try:
-        camera.start(eye.see, eye.lose)
+
+    def start() -> None:
+        camera.start(eye.see, eye.delivery.lose)
         camera.request_keyframe()
-        error = eye.first.get(timeout=timeout_s)
-        if error is None:
-            time.sleep(look_s)
-            error = eye.lost
-    except HardwareError as exc:
-        error = exc
-    except queue.Empty:
-        error = HardwareError(f"{camera.device_id} opens, and delivers nothing within {timeout_s:g} s")
+
+    try:
+        silence = f"{camera.device_id} opens, and delivers nothing"
+        error = eye.delivery.trouble(start, timeout_s, look_s, silence)
     finally:
         camera.close()
     if error is not None:

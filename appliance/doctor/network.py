@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import ifaddr
 
+from appliance.addresses import is_address
 from appliance.config import Config
 from appliance.doctor.finding import Fact, Finding
 from appliance.doctor.hub import check_hub
@@ -101,7 +102,7 @@ def names(config: Config) -> list[str]:
     """Every host name, not address, that the configuration wants to reach."""
     urls = [config.room.url, config.mqtt.url, *config.hub.ice_servers, *config.hub.turn_urls]
     hosts = dict.fromkeys(host_port(url)[0] for url in urls if url and url != "hub:")
-    return [host for host in hosts if host and not _is_address(host)]
+    return [host for host in hosts if host and not is_address(host)]
 
 
 async def check_names(hosts: Sequence[str]) -> Finding:
@@ -205,14 +206,6 @@ def _lines(file: Path) -> list[str]:
         return file.read_text().splitlines()
     except (OSError, UnicodeError):
         return []
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_local(text: str) -> bool:

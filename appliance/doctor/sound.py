@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import time
 from collections.abc import Iterator
 
@@ -11,9 +10,10 @@ import numpy.typing as npt
 
 from appliance.chime import NOTES_HZ, chime
 from appliance.devices import FIRST_DELIVERY_S
+from appliance.doctor.delivery import Delivery
 from appliance.doctor.finding import Fact, Finding
 from appliance.doctor.person import Person
-from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, HardwareError, Microphone, Samples, Speaker
+from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, AudioBlock, Microphone, Samples, Speaker
 from hw.level import dbov
 
 RECORD_S = 1.0
@@ -33,18 +33,13 @@ class _Ear:
     """Collects what the microphone's thread delivers."""
 
     def __init__(self) -> None:
-        self.first: queue.SimpleQueue[HardwareError | None] = queue.SimpleQueue()
-        self.lost: HardwareError | None = None
+        self.delivery = Delivery()
         self._blocks: list[Samples] = []
 
     def hear(self, block: AudioBlock) -> None:
         self._blocks.append(block.samples)
         if len(self._blocks) == 1:
-            self.first.put(None)
-
-    def lose(self, error: HardwareError) -> None:
-        self.lost = error
-        self.first.put(error)
+            self.delivery.come()
 
     def take(self) -> Samples:
         """Everything since the last call."""
@@ -56,7 +51,7 @@ class _Mouth:
     """Plays `samples`, then silence, from the speaker's thread."""
 
     def __init__(self, samples: Samples) -> None:
-        self.over: queue.SimpleQueue[HardwareError | None] = queue.SimpleQueue()
+        self.delivery = Delivery()
         self._blocks = list(samples.reshape(-1, BLOCK_FRAMES))
         self._times_s: list[float] = []
 
@@ -64,7 +59,7 @@ class _Mouth:
         self._times_s.append(time.monotonic())
         number = len(self._times_s) - 1
         if number == len(self._blocks):
-            self.over.put(None)
+            self.delivery.come()
         return self._blocks[number] if number < len(self._blocks) else _SILENCE
 
     @property
@@ -92,16 +87,8 @@ def check_sound(
 
 
 def _record(microphone: Microphone, ear: _Ear, timeout_s: float) -> tuple[Finding, Samples | None]:
-    try:
-        microphone.start(ear.hear, ear.lose)
-        error = ear.first.get(timeout=timeout_s)
-        if error is None:
-            time.sleep(RECORD_S)
-            error = ear.lost
-    except HardwareError as exc:
-        error = exc
-    except queue.Empty:
-        error = HardwareError(f"{microphone.device_id} opens, and delivers nothing within {timeout_s:g} s")
+    silence = f"{microphone.device_id} opens, and delivers nothing"
+    error = ear.delivery.trouble(lambda: microphone.start(ear.hear, ear.delivery.lose), timeout_s, RECORD_S, silence)
     if error is not None:
         return Finding("microphone", "failed", str(error), REMEDY), None
     samples = ear.take()
@@ -130,14 +117,12 @@ def _play(speaker: Speaker, ear: _Ear | None, before: Samples | None, person: Pe
     samples = chime_samples()
     mouth = _Mouth(samples)
     try:
-        speaker.start(mouth.next, mouth.over.put)
-        error = mouth.over.get(timeout=timeout_s + 2 * samples.size / SAMPLE_RATE_HZ)
-        if error is None:
-            time.sleep(ECHO_S)
-    except HardwareError as exc:
-        error = exc
-    except queue.Empty:
-        error = HardwareError(f"{speaker.device_id} opens, and does not play within {timeout_s:g} s")
+        error = mouth.delivery.trouble(
+            lambda: speaker.start(mouth.next, mouth.delivery.lose),
+            timeout_s + 2 * samples.size / SAMPLE_RATE_HZ,
+            ECHO_S,
+            f"{speaker.device_id} opens, and does not play a chime",
+        )
     finally:
         speaker.close()
     if error is not None:

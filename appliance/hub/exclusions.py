@@ -1,15 +1,21 @@
-"""Who may not come back: bans by room and user id, and sessions that were put out a moment ago. Pure."""
+"""Who may not come back: bans by room and user id, and sessions that were put out a moment ago. Pure.
+
+No ban makes room for another one: who has many user ids banned must not open a door for somebody else.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from appliance.errors import BannedError, RtcError, RtcErrorCode
+from appliance.errors import BannedError, InvalidStateError, RtcError, RtcErrorCode
 from appliance.hub.changes import BanLifted, BanSet, Change
 from appliance.hub.deadlines import Deadlines
 
 _Ban = tuple[str, str]  # room, user id
+MAX_BANS_OF_ROOM = 256
+MAX_BANS = 16_384  # of all rooms, for bans outlive their room
 MAX_FAREWELLS = 4096  # sessions that are remembered
 
 
@@ -25,11 +31,18 @@ class Exclusions:
         self._record = record
         self._wall_s = wall_s
         self._bans: dict[_Ban, float | None] = {}  # monotonic end, None: for good
+        self._of_room: Counter[str] = Counter()
         self._ends = Deadlines[_Ban]()
         self._farewells: dict[str, _Farewell] = {}  # by session, oldest first
 
     def ban(self, room_name: str, user_id: str, now_s: float, for_s: float | None = None) -> None:
-        """For so long, or for good; the last word counts."""
+        """For so long, or for good; the last word counts. Raises `InvalidStateError` when there are too many."""
+        if (room_name, user_id) not in self._bans:
+            self.expire(now_s)
+            if self._of_room[room_name] >= MAX_BANS_OF_ROOM:
+                raise InvalidStateError(f"room {room_name!r} has {MAX_BANS_OF_ROOM} bans and takes no more: lift one")
+            if len(self._bans) >= MAX_BANS:
+                raise InvalidStateError(f"this hub has {MAX_BANS} bans and takes no more: lift one")
         self._set((room_name, user_id), None if for_s is None else now_s + for_s)
         self._record(BanSet(room_name, user_id, None if for_s is None else self._wall_s() + for_s))
 
@@ -38,6 +51,7 @@ class Exclusions:
         self._set((ban.room, ban.user_id), until_s)
 
     def _set(self, ban: _Ban, until_s: float | None) -> None:
+        self._of_room[ban[0]] += ban not in self._bans
         self._bans[ban] = until_s
         self._ends.drop(ban)
         if until_s is not None:
@@ -60,6 +74,9 @@ class Exclusions:
 
     def _lift(self, ban: _Ban) -> None:
         del self._bans[ban]
+        self._of_room[ban[0]] -= 1
+        if not self._of_room[ban[0]]:
+            del self._of_room[ban[0]]
         self._record(BanLifted(*ban))
 
     def banned(self, room_name: str, now_s: float) -> list[str]:

@@ -17,7 +17,7 @@ import msgspec
 from aiohttp import web
 
 from appliance.errors import RtcError, RtcErrorCode
-from appliance.hub.log_store import LogStore
+from appliance.hub.log_store import LogStore, StoredLog
 from appliance.hub.tokens import Claims
 from appliance.room.bucket import TokenBucket
 from provisioning.http_json import ApiError, BodyError, answer, read_body
@@ -39,18 +39,10 @@ class LogName(msgspec.Struct):
     name: str
 
 
-class LogInfo(msgspec.Struct):
-    """`at`: seconds since 1970, by the clock of then."""
-
-    name: str
-    bytes: int
-    at: float
-
-
 class LogList(msgspec.Struct):
     """Oldest first."""
 
-    logs: list[LogInfo]
+    logs: list[StoredLog]
 
 
 class LogUploads:
@@ -84,7 +76,7 @@ class LogUploads:
     async def list(self, _request: web.Request) -> web.Response:
         async with self._lock:
             logs = await asyncio.to_thread(self._store.list) if self._store is not None else []
-        return answer(LogList([LogInfo(log.name, log.bytes, log.at) for log in logs]))
+        return answer(LogList(logs))
 
     async def read(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]

@@ -8,31 +8,19 @@ DELETE /admin/recordings/{name}   not while it is recorded
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 
 import msgspec
 from aiohttp import web
 
 from appliance.errors import InvalidStateError, RtcError, RtcErrorCode
-from appliance.hub.recordings import Recordings
+from appliance.hub.recordings import Recordings, StoredRecording
 from provisioning.http_json import answer
-
-
-class RecordingInfo(msgspec.Struct):
-    """`at`: seconds since 1970 of its last byte, by the clock of then. `growing`: it is recorded now."""
-
-    name: str
-    room: str
-    task_id: str
-    bytes: int
-    at: float
-    growing: bool
 
 
 class RecordingList(msgspec.Struct):
     """Oldest first."""
 
-    recordings: list[RecordingInfo]
+    recordings: list[StoredRecording]
 
 
 class RecordingRoutes:
@@ -43,7 +31,7 @@ class RecordingRoutes:
 
     async def list(self, _request: web.Request) -> web.Response:
         stored = await asyncio.to_thread(self._recordings.all) if self._recordings is not None else []
-        return answer(RecordingList([RecordingInfo(**asdict(one)) for one in stored]))
+        return answer(RecordingList(stored))
 
     async def read(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]

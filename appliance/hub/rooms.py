@@ -203,7 +203,7 @@ class Rooms:
     ) -> list[Output]:
         """Out of the room; a ban, for `ban_s` or for good, ends the login too.
 
-        Raises PEER_NOT_FOUND, but a ban works in advance too.
+        Raises PEER_NOT_FOUND, but a ban works in advance too, and `InvalidStateError` for one too many.
         """
         reason, left = _EVICTIONS[how]
         room = self.rooms.get(room_name)

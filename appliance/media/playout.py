@@ -25,6 +25,7 @@ from appliance.media.jitter import CLOCK_HZ
 from appliance.media.mixer import Mixer, Sound
 from appliance.media.remote_audio import SILENCE, AudioInStats, RemoteAudio
 from appliance.media.trace import Trace
+from appliance.media.volumes import FULL_VOLUME, Volumes
 from hw import BLOCK_FRAMES, HardwareError, Measured, Samples, Speaker
 from hw.level import SILENCE_DBOV, Meter, dbov
 from hw.pacing import Pacer
@@ -33,18 +34,18 @@ __all__ = ["AudioInStats", "Playout", "RemoteAudio"]
 
 _log = logging.getLogger(__name__)
 
-FULL_VOLUME = 100
 _BLOCK_S = BLOCK_FRAMES / CLOCK_HZ
 
 
 class Playout:
     """Mixes any number of peers; peers come and go while it runs. Its methods belong to the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, volumes: Volumes | None = None) -> None:
+        """`volumes` may outlive it."""
         self.on_device_lost: Callable[[HardwareError], None] = lambda error: None  # called on the loop
         self.trace = Trace()
         self.far_end = FarEnd()
-        self._volumes: dict[str, int] = {}  # 0..100 of the users that are not at 100
+        self._volumes = volumes or Volumes()
         self._mixer = Mixer()
         self._clock = PullClock()
         self._peers: tuple[RemoteAudio, ...] = ()
@@ -89,25 +90,18 @@ class Playout:
     def add(self, user_id: str) -> RemoteAudio:
         """A new stream in the mix, until its `close`."""
         audio = RemoteAudio(user_id, self.trace)
-        audio.gain = self.volume(user_id) / FULL_VOLUME
+        audio.gain = self._volumes.of(user_id) / FULL_VOLUME
         with self._peers_lock:
             stays = self._peers if self._speaker is not None else (peer for peer in self._peers if not peer.closed)
             self._peers = (*stays, audio)
         return audio
 
     def set_volume(self, user_id: str, volume: int) -> None:
-        """How loud this user is played, now and whenever it comes back: 0, silent, to 100, as it comes."""
-        if not 0 <= volume <= FULL_VOLUME:
-            raise ValueError(f"a volume of {volume}: 0 to {FULL_VOLUME}")
-        self._volumes.pop(user_id, None)
-        if volume != FULL_VOLUME:
-            self._volumes[user_id] = volume
+        """How loud this user is played, now and whenever it comes back: 0 to 100. Raises ValueError."""
+        self._volumes.set(user_id, volume)
         for peer in self._peers:
             if peer.user_id == user_id:
                 peer.gain = volume / FULL_VOLUME
-
-    def volume(self, user_id: str) -> int:
-        return self._volumes.get(user_id, FULL_VOLUME)
 
     def stats(self) -> dict[str, AudioInStats]:
         """Of each stream, by its user."""
@@ -147,7 +141,7 @@ class Playout:
     def _lose(self, speaker: Speaker, error: HardwareError) -> None:
         if self._speaker is not speaker:
             return
-        _log.warning("speaker lost: %s", error)
+        _log.debug("speaker lost: %s", error)  # who opens it again and again says so once
         self.start(None)
         self.on_device_lost(error)
 

@@ -17,6 +17,7 @@ from appliance.room.entry import Credentials, Entry, Ticket, TokenUnavailableErr
 from appliance.room.events import ConnectionReason, RtcErrorInfo
 from appliance.room.link import Link, LinkLostError
 from appliance.room.options import RoomOptions
+from appliance.room.ticks import is_set_within
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ async def come_back(
     last = "the link was lost"
     while (left_s := deadline_s - time.monotonic()) > 0:
         delay_s = max(backoff.next_s(refused=refused), retry_after_s)
-        if await _is_set(network_changed, min(delay_s, left_s)):
+        if await is_set_within(network_changed, min(delay_s, left_s)):
             backoff.reset()
         elif delay_s >= left_s:
             break
@@ -115,15 +116,6 @@ async def enter_at_once(entering: Coroutine[Any, Any, Entry], network_changed: a
             (entry,) = await asyncio.gather(attempt, return_exceptions=True)
             if isinstance(entry, Entry):  # it came in at the last moment
                 await entry.link.close()
-
-
-async def _is_set(event: asyncio.Event, timeout_s: float) -> bool:
-    try:
-        async with asyncio.timeout(timeout_s):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True
 
 
 def error_info(error: RtcError) -> RtcErrorInfo:

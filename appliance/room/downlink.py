@@ -36,6 +36,7 @@ from appliance.room.signaling_room import (
     LegShort,
 )
 from appliance.room.streams import KINDS, RemoteStream
+from appliance.room.ticks import is_set_within
 
 logger = logging.getLogger(__name__)
 
@@ -240,7 +241,7 @@ class Downlink:
         self.is_cut = True
         await self._replace_by(None)
         if time.monotonic() - current.since_s < SHORT_LIFE_S:
-            await _wait(self._retry, backoff.next_s())
+            await is_set_within(self._retry, backoff.next_s())
         else:
             backoff.reset()
 
@@ -259,7 +260,7 @@ class Downlink:
             await self._discard(candidate)
             delay_s = backoff.next_s()
             logger.info("no leg from %s: %s; again in %.1f s", self.stream.user_id, exc, delay_s)
-            await _wait(self._retry, delay_s)
+            await is_set_within(self._retry, delay_s)
         else:
             await self._replace_by(candidate)
 
@@ -357,7 +358,7 @@ class Downlink:
                 raise LegFailedError(candidate.lost)
             if self._current is not None and self._current.lost is not None:
                 await self._replace_by(None)
-            elif not await _wait(self._changed, deadline_s - time.monotonic()):
+            elif not await is_set_within(self._changed, deadline_s - time.monotonic()):
                 raise LegFailedError(f"{otherwise} within {timeout_s:g} s")
 
     async def _replace_by(self, leg: _Leg | None) -> None:
@@ -419,13 +420,3 @@ class Downlink:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
-
-
-async def _wait(event: asyncio.Event, timeout_s: float) -> bool:
-    """Whether `event` was set in time."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import add, sub
 from typing import Literal, NamedTuple
 
@@ -13,6 +13,8 @@ from appliance.room.counters import InTrack, OutTrack
 from appliance.room.signaling_base import Kind, Selection, StreamName
 
 WINDOW_S = 2.0  # of the rates
+MAX_TRACKS = 256  # with totals of their own; a stay may last for months, and guests have a new id each time
+GONE = ""  # the user id of all the others together
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +84,48 @@ class StatsWindow:
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str, Kind], Totals] = {}  # of each live leg's tracks
-        self._totals: dict[TrackKey, Totals] = {}
+        self._totals: dict[TrackKey, Totals] = {}  # who was counted last is last
         self._recent: dict[TrackKey, Totals] = {}
         self._before: deque[tuple[float, dict[TrackKey, Totals]]] = deque()
 
     def add(self, reports: Iterable[LegReport], now_s: float) -> None:
         seen: dict[tuple[str, str, Kind], Totals] = {}
+        present: set[TrackKey] = set()
         totals = dict(self._totals)
         for report in reports:
             for track in report.tracks:
                 leg = (report.direction, report.leg_id, track.kind)
                 seen[leg] = totals_of(track)
                 key = key_of(report, track)
+                present.add(key)
                 more = seen[leg].less(self._seen.get(leg, NOTHING))
-                totals[key] = totals.get(key, NOTHING).plus(more)
+                totals[key] = totals.pop(key, NOTHING).plus(more)
         self._seen, self._totals = seen, totals
         self._before.append((now_s, totals))
         while len(self._before) > 1 and now_s - self._before[1][0] >= WINDOW_S:
             self._before.popleft()
         self._recent.clear()
+        if len(totals) > MAX_TRACKS:
+            self._put_together(present)
 
     @property
     def totals(self) -> dict[TrackKey, Totals]:
-        """Of every track that there ever was."""
+        """Of every track that there ever was: the latest by themselves, the others as `GONE`'s."""
         return self._totals
+
+    def _put_together(self, present: set[TrackKey]) -> None:
+        """Those that have been away for longest, in every snapshot alike: no rate sees it."""
+        oldest = self._before[0][1]
+        away = [
+            key
+            for key, totals in self._totals.items()
+            if key.user_id != GONE and key not in present and totals == oldest.get(key, NOTHING)
+        ]
+        for key in away[: len(self._totals) - MAX_TRACKS]:
+            rest = replace(key, user_id=GONE)
+            for _, totals in self._before:
+                if key in totals:
+                    totals[rest] = totals.get(rest, NOTHING).plus(totals.pop(key))
 
     def recent(self, key: TrackKey) -> tuple[Totals, float]:
         """What was counted lately, and in how many seconds; 0 seconds before there is anything to compare."""

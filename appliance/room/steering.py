@@ -14,6 +14,7 @@ from appliance.room.options import RoomOptions
 from appliance.room.signaling_base import Selection, StreamName
 from appliance.room.streams import RemoteStream, RemoteUser, StreamType
 
+MAX_WISHES = 1024  # the oldest go first; guests have a new id each time
 REPEAT_S = 10.0  # what was selected is said again: the hub drops what it cannot hand on
 
 Key = tuple[str, StreamName]  # user id, stream
@@ -41,7 +42,10 @@ class Steering:
         stream = user.streams.get(key[1]) if user is not None else None
         if stream is not None and not stream.has_low:
             return False
+        self._wishes.pop(key, None)
         self._wishes[key] = stream_type
+        if len(self._wishes) > MAX_WISHES:
+            del self._wishes[next(iter(self._wishes))]
         self.apply()
         return True
 

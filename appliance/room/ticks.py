@@ -1,4 +1,4 @@
-"""Regular times."""
+"""Regular times, and waits that end."""
 
 from __future__ import annotations
 
@@ -21,3 +21,13 @@ class Ticks:
         self._next_s = max(self._next_s + self._period_s, now_s)
         await asyncio.sleep(self._next_s - now_s)
         return time.monotonic()
+
+
+async def is_set_within(event: asyncio.Event, timeout_s: float) -> bool:
+    """Whether `event` is set in time."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

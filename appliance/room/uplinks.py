@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -13,6 +12,8 @@ from appliance.log_fields import about
 from appliance.media.uplink import Uplink
 from appliance.room.backend import LegReport, SendLeg
 from appliance.room.link import LinkLostError
+from appliance.room.lost_legs import LostLegs
+from appliance.room.request_limit import RequestLimit
 from appliance.room.signaling_base import Kind, Selection, StreamName, VideoCodec
 from appliance.room.signaling_room import IceServer, LegAnswer, LegClose, LegOffer, LegRequest, LegSelect, LegShort
 from appliance.room.streams import KINDS
@@ -56,8 +57,8 @@ class Uplinks:
         self._ice_servers = ice_servers
         self._published: dict[StreamName, frozenset[Kind]] = {}
         self._served: dict[Key, _Served] = {}
-        self._lost: dict[str, LegReport] = {}  # by receiver
-        self._requests: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=MAX_REQUESTS))
+        self._lost = LostLegs()
+        self._requests = RequestLimit(MAX_REQUESTS, REQUEST_WINDOW_S)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def publish(self, name: StreamName, kinds: frozenset[Kind]) -> None:
@@ -78,7 +79,7 @@ class Uplinks:
             logger.info("leg for %s refused: %s", sender, refusal)
             self._close_at_peer(key, refusal)
             return
-        self._lost.pop(sender, None)
+        self._lost.drop(sender)
         served = self._served[key] = _Served(message.stream, kinds, message.layer)
         served.task = asyncio.create_task(
             self._serve(key, served), name=f"room-uplink-leg-{sender}", context=about(peer=sender)
@@ -89,7 +90,7 @@ class Uplinks:
     def select(self, sender: str, message: LegSelect) -> None:
         """More than `MAX_REQUESTS` are ignored: each may start an encoder. An honest receiver repeats its wish."""
         served = self._served.get((sender, message.leg))
-        if served is None or served.layer == message.layer or self._asks_too_often(sender):
+        if served is None or served.layer == message.layer or not self._may_ask(sender):
             return
         served.layer = message.layer
         if served.leg is not None:
@@ -115,15 +116,14 @@ class Uplinks:
         """The receiver ended it; whether there was such a leg."""
         if (sender, message.leg) not in self._served:
             return False
-        self._lost.pop(sender, None)
+        self._lost.drop(sender)
         self._end((sender, message.leg), farewell=False)
         return True
 
     def forget(self, user_id: str) -> None:
         for key in [key for key in self._served if key[0] == user_id]:
             self._end(key, farewell=False)
-        self._requests.pop(user_id, None)
-        self._lost.pop(user_id, None)
+        self._lost.drop(user_id)
 
     def lose_address(self, gone: frozenset[str]) -> None:
         """Legs that start at one of these addresses are lost."""
@@ -132,13 +132,13 @@ class Uplinks:
                 served.leg.lose_address(gone)
 
     def reports(self) -> list[LegReport]:
-        """Of every leg in use, and of those that were lost until their receiver asks again or leaves."""
+        """Of every leg in use, and of those that were lost lately."""
         live = [
             _report(key, served.name, served.leg)
             for key, served in self._served.items()
             if served.leg is not None and served.answer.done()
         ]
-        return live + list(self._lost.values())
+        return live + self._lost.reports(time.monotonic())
 
     async def close(self) -> None:
         """Every leg is closed when it returns, and nobody gets another."""
@@ -148,7 +148,7 @@ class Uplinks:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _refusal(self, sender: str, name: StreamName, kinds: frozenset[Kind]) -> str | None:
-        if self._asks_too_often(sender):
+        if not self._may_ask(sender):
             return f"more than {MAX_REQUESTS} requests in {REQUEST_WINDOW_S:g} s"
         if self._uplink is None or not kinds:
             return "nothing of that is published"
@@ -158,13 +158,8 @@ class Uplinks:
             return f"at most {MAX_LEGS} legs"
         return None
 
-    def _asks_too_often(self, sender: str) -> bool:
-        now_s = time.monotonic()
-        recent = self._requests[sender]
-        if len(recent) == MAX_REQUESTS and now_s - recent[0] < REQUEST_WINDOW_S:
-            return True
-        recent.append(now_s)
-        return False
+    def _may_ask(self, sender: str) -> bool:
+        return self._requests.take(sender, time.monotonic())
 
     async def _serve(self, key: Key, served: _Served) -> None:
         assert self._uplink is not None  # `_refusal`
@@ -192,7 +187,7 @@ class Uplinks:
                 answer = await served.answer
             await leg.accept(answer)
             reason = await served.lost
-            self._lost[key[0]] = replace(_report(key, served.name, leg), is_live=False)
+            self._lost.add(replace(_report(key, served.name, leg), is_live=False), time.monotonic())
         except TimeoutError:
             reason = f"no answer within {ANSWER_TIMEOUT_S:g} s"
         except LinkLostError as exc:

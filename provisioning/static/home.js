@@ -37,7 +37,7 @@ function gate(id, name, works, kind) {
     on: shut,
     works,
     label: _(shut ? `home.${name}_open` : `home.${name}_shut`),
-    note: !works ? _("home.absent") : shut ? shutNote(kind, _(`home.${name}_is_shut`)) : _("home.on"),
+    note: !works ? _("home.absent") : shut ? shutNote(kind, _(`home.${name}_is_shut`)) : _(`home.${name}_is_open`),
     tone: works && shut ? "shut" : "",
   });
 }
@@ -50,7 +50,7 @@ function talkControl() {
     on: !shut,
     works: state.device.microphone,
     label: _("home.hold_to_talk"),
-    note: !state.device.microphone ? _("home.absent") : shut ? shutNote("audio", _("home.microphone_is_shut")) : _("home.on"),
+    note: !state.device.microphone ? _("home.absent") : shut ? shutNote("audio", _("home.microphone_is_shut")) : _("home.microphone_is_open"),
     tone: shut ? "shut" : "",
   });
 }

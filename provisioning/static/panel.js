@@ -13,6 +13,7 @@ const $ = (id) => document.getElementById(id);
 const lamps = new Map([...document.querySelectorAll("[data-led]")].map((lamp) => [lamp.dataset.led, lamp]));
 const tiles = new Map(); // user id -> the tile's element
 const pictures = new Pictures();
+let room = null; // whose invitation the link carries
 
 function text(element, words) {
   if (element.textContent !== words) element.textContent = words;
@@ -38,9 +39,17 @@ function showState(state) {
   text($("sends"), sends(state));
   text($("leds"), _("panel.leds", state.leds));
   pictures.note("own", ownWords(state));
-  $("join").href = `/join/${encodeURIComponent(state.room)}`;
+  if (state.room !== room) invite(state.room);
   $("alone").hidden = state.peers.length > 0;
   showPeers(state.peers);
+}
+
+async function invite(into) {
+  room = into;
+  const invitation = await call("/api/invitation", {}).catch(() => null); // a unit in another one's room invites nobody
+  if (room !== into) return;
+  $("join").hidden = !invitation;
+  if (invitation) $("join").href = invitation.url;
 }
 
 function sends({ device, mute }) {

@@ -155,9 +155,20 @@ async def test_a_unit_whose_front_panel_is_not_there_works_without(
     assert not [thread for thread in threading.enumerate() if thread.name == "front-panel"]
 
 
+async def test_a_unit_in_another_ones_room_says_so_and_invites_nobody_to_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = MOCK + 'tls = "off"\n[room]\nurl = "ws://127.0.0.1:9"\nroom = "office"\n'
+    task = asyncio.create_task(run(store(tmp_path, text), state_dir=tmp_path))
+    (said,) = await _said(capsys, r"(?s)Room appliance (.*front panel)", task)
+    assert "office at ws://127.0.0.1:9" in said
+    assert "/join/" not in said
+    assert await _stop(task) < 2
+
+
 async def test_the_hub_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     task = asyncio.create_task(run_hub(parse(MOCK + 'tls = "off"\n', "t"), state_dir=tmp_path))
-    (url,) = await _said(capsys, r"hub (ws://127\.0\.0\.1:\d+/hub/ws)", task)
+    (url,) = await _said(capsys, r"hub (ws://127\.0\.0\.1:\d+/hub/ws)\n.*room-appliance token --room", task)
     async with aiohttp.ClientSession() as http, http.ws_connect(url) as link:
         await link.send_str('{"type":"login","id":1}')
         assert '"token-missing"' in (await link.receive(timeout=5)).data

@@ -39,7 +39,17 @@ class Unit:
         self.health: Health = {"web": "ok", "session": "offline: connecting"}
         self.online = True
         self.restarts = 0
-        self.watch = ConfigWatch(store, lambda: self.health, self.restart, online=lambda: self.online, look_s=0.001)
+        self.looks = 0
+        self.watch = ConfigWatch(store, self._look, self.restart, online=lambda: self.online, look_s=0.001)
+
+    def _look(self) -> Health:
+        self.looks += 1
+        return self.health
+
+    async def looked(self) -> None:
+        """The watch has judged what is there now."""
+        looks = self.looks
+        await until(lambda: self.looks > looks + 1)
 
     def restart(self) -> None:
         self.restarts += 1
@@ -57,8 +67,8 @@ async def watched(file: Path, **change: Any) -> AsyncIterator[Unit]:
     await store.begin()
     unit = Unit(store)
     task = asyncio.create_task(unit.watch.run(), name="watch under test")
-    await asyncio.sleep(0.02)
     try:
+        await unit.looked()
         yield unit
     finally:
         task.cancel()
@@ -76,9 +86,9 @@ async def test_settings_with_which_all_is_well_are_kept(tmp_path: Path, clock: C
 async def test_a_child_that_restarts_again_and_again_is_not_well(tmp_path: Path, clock: Clock) -> None:
     async with watched(tmp_path / "c.toml") as unit:
         unit.health = {"web": "ok", "session": "restarting: it crashed"}
-        await asyncio.sleep(0.02)
+        await unit.looked()
         clock.now_s += 89
-        await asyncio.sleep(0.02)
+        await unit.looked()
         assert unit.store.trial is not None
         clock.now_s += 2
         await until(lambda: unit.restarts)
@@ -94,10 +104,10 @@ async def test_first_settings_are_watched_until_they_are_good(tmp_path: Path, cl
     unit.health = "failed: no port"
     task = asyncio.create_task(unit.watch.run(), name="watch under test")
     for _ in range(3):
-        await asyncio.sleep(0.02)
+        await unit.looked()
         clock.now_s += 95
     unit.health = "ok"
-    await asyncio.sleep(0.02)
+    await unit.looked()
     clock.now_s += 11
     await until(lambda: store.trial is None)
     assert unit.restarts == 0
@@ -109,7 +119,7 @@ async def test_first_settings_are_watched_until_they_are_good(tmp_path: Path, cl
 async def test_a_network_that_does_not_come_back_takes_them_back(tmp_path: Path, clock: Clock) -> None:
     async with watched(tmp_path / "c.toml", was_online=True) as unit:
         unit.online = False
-        await asyncio.sleep(0.02)
+        await unit.looked()
         clock.now_s += 95
         await until(lambda: unit.restarts == 1)
         assert unit.store.notice is not None
@@ -120,7 +130,7 @@ async def test_somebody_from_elsewhere_has_to_reach_the_page_again(tmp_path: Pat
     async with watched(tmp_path / "c.toml", visitor="remote") as unit:
         clock.now_s += 100
         unit.watch.visited("local")
-        await asyncio.sleep(0.02)
+        await unit.looked()
         assert unit.store.trial is not None
         unit.watch.visited("remote")
         unit.watch.visited("local")
@@ -132,13 +142,13 @@ async def test_a_change_that_waits_for_a_restart_is_not_judged(tmp_path: Path, c
     async with watched(tmp_path / "c.toml") as unit:
         clock.now_s += 11
         await until(lambda: unit.store.trial is None)
+        looks = unit.looks
         await unit.store.change({"web.port": 2})
         clock.now_s += 1000
-        await asyncio.sleep(0.02)
         assert unit.store.trial is not None
-        assert unit.restarts == 0
         await unit.store.change({"web.port": 1})  # back to what runs: nothing to try
         await until(lambda: unit.store.trial is None)
+        assert (unit.looks, unit.restarts) == (looks, 0)
 
 
 @pytest.mark.parametrize(

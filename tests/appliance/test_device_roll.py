@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.device_roll import DeviceRoll
+from appliance.device_roll import MAX_GONE, DeviceRoll
 from appliance.events import Event
 from appliance.room.events import CameraChanged, PlaybackDeviceChanged, RecordingDeviceChanged
 
@@ -24,3 +24,17 @@ def test_each_once_and_each_kind_by_itself() -> None:
         PlaybackDeviceChanged(device_id="usb", state="ADD", label="A headset"),
         PlaybackDeviceChanged(device_id="usb", state="REMOVE", label="A headset", message="Input/output error"),
     ]
+
+
+def test_of_what_has_gone_the_latest_are_remembered() -> None:
+    told: list[Event] = []
+    roll = DeviceRoll(told.append)
+    roll.there("camera", "stays", "A webcam")
+    for number in range(3 * MAX_GONE):
+        roll.there("camera", f"usb-{number}", "A stick")
+        roll.gone("camera", f"usb-{number}", "A stick")
+    assert len(roll._told) == MAX_GONE + 1
+    told.clear()
+    roll.there("camera", "stays", "A webcam")
+    roll.gone("camera", f"usb-{3 * MAX_GONE - 1}", "A stick")
+    assert told == []

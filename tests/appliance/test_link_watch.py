@@ -56,6 +56,14 @@ def test_an_address_is_gone_when_it_stays_away() -> None:
     assert network.news(30) is None
 
 
+def test_links_that_have_gone_leave_nothing_behind() -> None:
+    network = Network()
+    for index in range(1000):
+        network.take([LinkChange(index, True), LinkChange(index, False)], float(index))
+        network.news(index + SETTLE_S)
+    assert not network._running
+
+
 def test_after_missed_changes_anything_may_be_back() -> None:
     network = Network()
     told(network, UP, at_s=0)

@@ -14,6 +14,7 @@ from appliance.events import Bus
 from appliance.room.client import RoomClient
 from appliance.room.events import (
     ConnectionState,
+    MuteForced,
     ScreenMuted,
     ScreenShareStopped,
     ScreenUnmuted,
@@ -112,7 +113,7 @@ async def test_the_stop_button(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.row("U47", "U48", "U49")
-async def test_a_host_stops_it_and_only_a_host_allows_it_again() -> None:
+async def test_a_host_stops_it_and_only_a_host_brings_it_back() -> None:
     share = ScreenShare(Source(), shared=True)
     async with viewing() as (url, viewer), sharing(url, share) as (session, bus):
         await until(lambda: screens(viewer) == ["unit"], "shared")
@@ -143,12 +144,49 @@ async def test_a_host_stops_it_and_only_a_host_allows_it_again() -> None:
         assert uplink.is_muted("screen")
 
         await viewer.client.unmute_peer("unit", "screen")
-        await until(lambda: not session.forced_mutes)
-        assert uplink.is_muted("screen"), "its own user opens it"
-        await session.share_screen(True)
         await viewer.heard(ScreenUnmuted)
+        assert not session.forced_mutes
+        assert not uplink.is_muted("screen")
         await until(lambda: received() > arrived + 5, "it is seen again")
         assert screens(viewer) == ["unit"], "the same stream"
+
+
+async def test_what_its_own_user_has_stopped_no_host_starts() -> None:
+    share = ScreenShare(Source(), shared=True)
+    async with viewing() as (url, viewer), sharing(url, share) as (session, bus):
+        await until(lambda: screens(viewer) == ["unit"], "shared")
+        await session.set_muted("screen", True)
+        await viewer.client.mute_peer("unit", "screen")
+        await until(lambda: session.forced_mutes == {"screen"})
+        with bus.subscribe(MuteForced, name="test") as forced:
+            await viewer.client.unmute_peer("unit", "screen")
+            await asyncio.wait_for(anext(forced), 5)
+        await viewer.client.mute_peer("unit", "screen")
+        await until(lambda: session.forced_mutes == {"screen"})
+        await session.set_muted("screen", False)  # a wish for later
+        await session.set_muted("screen", True)  # and taken back
+        await viewer.client.unmute_peer("unit", "screen")
+        await until(lambda: not session.forced_mutes)
+        await session.set_muted("audio", True)
+        await until(
+            lambda: viewer.client.peers["unit"].streams["main"].is_muted("audio"), "what is said later has come"
+        )
+        assert session.is_muted("screen")
+        assert viewer.of(ScreenUnmuted) == []
+
+
+async def test_a_mute_of_one_stay_is_over_with_it() -> None:
+    share = ScreenShare(Source(), shared=True)
+    async with viewing() as (url, viewer), sharing(url, share) as (session, _):
+        await until(lambda: screens(viewer) == ["unit"], "shared")
+        await viewer.client.mute_peer("unit", "screen")
+        await viewer.client.mute_peer("unit", "video")
+        await until(lambda: session.forced_mutes == {"screen", "video"})
+        await session.leave()
+        session.join()
+        await until(lambda: screens(viewer) == ["unit"], "shared again")
+        await until(lambda: not viewer.client.peers["unit"].streams["screen"].is_muted("video"), "and seen")
+        assert session.is_muted("video"), "a person decides of the camera"
 
 
 async def test_out_of_the_room_its_source_is_closed() -> None:

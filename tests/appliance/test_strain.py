@@ -173,7 +173,8 @@ async def unit(tmp_path: Path) -> AsyncIterator[Unit]:
 async def test_a_hot_processor_makes_smaller_pictures(unit: Unit, caplog: pytest.LogCaptureFixture) -> None:
     unit.heat(60)
     unit.camera.show(0)
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(8):
+        await unit.tap.next()
     assert unit.uplink.encodings()[0].width == 320
     unit.heat(83)
     event = await unit.reduced()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hw import AccessUnit, HardwareError, Picture
+from hw.fit import Fit
 from hw.slides import SlideCamera
 
 
@@ -67,6 +68,17 @@ def test_what_is_no_picture_is_left_out_and_told_once(tmp_path: Path, caplog: py
         finally:
             shown.camera.close()
     assert ["a.png" in record.message for record in caplog.records] == [True]
+
+
+def test_what_was_left_out_and_is_no_more_is_forgotten(tmp_path: Path) -> None:
+    write_picture(tmp_path / "z.png", 100)
+    camera, fit = SlideCamera(tmp_path, 128, 96, 50), Fit(128, 96)
+    for number in range(20):
+        broken = tmp_path / f"{number}.png"
+        broken.write_bytes(b"no picture")
+        camera._next([], fit)
+        broken.unlink()
+    assert len(camera._refused) == 1
 
 
 @pytest.mark.parametrize("name", ["empty", "absent"])

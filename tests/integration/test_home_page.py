@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from appliance.room.events import InvitationAccepted, InvitationCanceled, Invita
 from tests.appliance.room.house import Guest
 from tests.hw.test_slides import write_picture
 from tests.integration.axe import violations
+from tests.integration.browser import problems
 from tests.integration.test_settings_page import DESK, PHONE, page_of
 
 pytestmark = pytest.mark.chromium
@@ -63,7 +65,7 @@ async def test_who_rings_is_answered_and_called_back(tmp_path: Path) -> None:
             await guest.client.destroy()
 
 
-async def test_a_screen_that_a_host_has_stopped_is_shared_again(tmp_path: Path) -> None:
+async def test_a_screen_that_a_host_has_stopped_comes_back_when_it_may(tmp_path: Path) -> None:
     (pictures := tmp_path / "pictures").mkdir()
     write_picture(pictures / "1.png", 180)
     (tmp_path / "demo.toml").write_text(f'[screen]\nsource = "{pictures}"\n')
@@ -81,10 +83,20 @@ async def test_a_screen_that_a_host_has_stopped_is_shared_again(tmp_path: Path) 
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert (await unit.state())["screen"]["shared"] is False
         assert (await unit.send("POST", f"{member}/unmute", {"kind": "screen"}))[0] == 204
-        await expect(button).to_contain_text("paused")
-        await page.get_by_role("button", name="Share screen").click()
-        await unit.until(lambda state: state["screen"]["shared"])
+        await unit.until(lambda state: state["screen"]["shared"] and not state["mute"]["screen"])
+        await expect(button).not_to_contain_text("turned off by a host")
         await expect(button).to_contain_text("Stop sharing")
+        await expect(camera).to_contain_text("turned off by a host")
+
+
+async def test_the_panel_invites_into_the_units_own_room_and_into_no_other(tmp_path: Path) -> None:
+    async with page_of(tmp_path, "/panel", **DESK) as (unit, page):
+        link = page.get_by_role("link", name="Join from this browser")
+        await expect(link).to_have_attribute("href", re.compile(r"/join/lobby#token=."))
+        assert (await unit.send("PUT", "/api/config", {"room.url": "ws://127.0.0.1:9", "room.room": "office"}))[0] < 300
+        await expect(page.locator("#alone")).to_be_visible()
+        await expect(link).to_be_hidden()
+        problems[page] = [problem for problem in problems[page] if "/api/invitation" not in problem]
 
 
 async def test_the_configured_peers_are_rung(tmp_path: Path) -> None:

@@ -122,10 +122,17 @@ async def test_addresses_that_come_and_go(monkeypatch: pytest.MonkeyPatch) -> No
     addresses: tuple[str, ...] = ()
     async with unit(lambda: KITCHEN, KITCHENS) as kitchen:
         porch = Mdns(lambda: PORCH, LOOPBACK)
-        monkeypatch.setattr(porch, "_addresses", lambda: addresses)
+        looks = 0
+
+        def look() -> tuple[str, ...]:
+            nonlocal looks
+            looks += 1
+            return addresses
+
+        monkeypatch.setattr(porch, "_addresses", look)
         task = asyncio.create_task(porch.run(), name="mdns")
         try:
-            await asyncio.sleep(0.2)
+            await until(lambda: looks >= 2)
             assert porch.names == (), "nothing to announce without a network"
             addresses = ("127.0.0.1",)
             await until(lambda: [hub.url for hub in kitchen.hubs] == ["wss://127.0.0.1:8443/hub/ws"])

@@ -2,8 +2,7 @@
 
 import { $, button, draw, icon, make } from "./dom.js";
 import { Ring } from "./ring.js";
-import { refusal } from "./sentences.js";
-import { toast } from "./toasts.js";
+import { attempt, toast } from "./toasts.js";
 import { _, has } from "./words.js";
 
 const OUTCOMES = { refused: "refused", canceled: "", accepted: "", failed: "failed" };
@@ -74,11 +73,7 @@ export class CallCards {
   async #answer(id, accept) {
     const call = this.#calls.ringing.find((one) => one.id === id);
     if (!call) return;
-    try {
-      await this.#calls.answer(call, accept);
-    } catch (error) {
-      toast(refusal(error));
-    }
+    await attempt(() => this.#calls.answer(call, accept));
   }
 
   #ended({ call, outgoing, state, failure, content }) {

@@ -1,8 +1,7 @@
 // Whom to ring: people one has met, those who called in vain, or an id that is typed in.
 
 import { $, attribute, button, draw, make, put } from "./dom.js";
-import { refusal } from "./sentences.js";
-import { toast } from "./toasts.js";
+import { attempt } from "./toasts.js";
 import { _, clock, counted } from "./words.js";
 
 const MAX_ID = 64;
@@ -20,7 +19,7 @@ export class CallPanel {
     people.addEventListener("change", () => this.#render(), { signal });
     calls.addEventListener("change", () => this.#render(), { signal });
     $("dial").addEventListener("submit", (event) => this.#dialed(event), { signal });
-    $("missed-clear").addEventListener("click", () => void this.#calls.clearMissed().catch((e) => toast(refusal(e))), { signal });
+    $("missed-clear").addEventListener("click", () => void attempt(() => this.#calls.clearMissed()), { signal });
     this.#render();
   }
 
@@ -79,10 +78,6 @@ export class CallPanel {
 
   async #ring(userId, name) {
     this.#people.meet(userId, name);
-    try {
-      await this.#calls.ring(userId, this.#room());
-    } catch (error) {
-      toast(refusal(error));
-    }
+    await attempt(() => this.#calls.ring(userId, this.#room()));
   }
 }

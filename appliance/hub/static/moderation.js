@@ -4,8 +4,7 @@
 import { $, attribute, button, draw, put } from "./dom.js";
 import { confirm } from "./confirm.js";
 import * as roster from "./roster.js";
-import { refusal } from "./sentences.js";
-import { toast } from "./toasts.js";
+import { attempt, toast } from "./toasts.js";
 import { _ } from "./words.js";
 
 const BANS_S = { 900: "ban.quarter", 3600: "ban.hour", 86400: "ban.day", 604800: "ban.week", forever: "ban.forever" };
@@ -113,13 +112,7 @@ export class Moderation {
     if (await this.#ask({ type: "moderate", ...request })) toast(done);
   }
 
-  async #ask(request) {
-    try {
-      await this.#call.link.request(request);
-      return true;
-    } catch (error) {
-      toast(refusal(error));
-      return false;
-    }
+  #ask(request) {
+    return attempt(() => this.#call.link.request(request));
   }
 }

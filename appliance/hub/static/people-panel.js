@@ -4,7 +4,7 @@ import { $, button, draw, make, put } from "./dom.js";
 import { hue, initials } from "./avatar.js";
 import * as roster from "./roster.js";
 import { refusal } from "./sentences.js";
-import { toast } from "./toasts.js";
+import { attempt, toast } from "./toasts.js";
 import { _ } from "./words.js";
 
 export class PeoplePanel {
@@ -64,12 +64,7 @@ export class PeoplePanel {
     event.preventDefault();
     const name = $("own-name").value.trim();
     if (!name) return;
-    try {
-      await this.#rename(name);
-      toast(_("people.renamed", { name }));
-    } catch (error) {
-      toast(refusal(error));
-    }
+    if (await attempt(() => this.#rename(name))) toast(_("people.renamed", { name }));
   }
 
   async #switchRole() {

@@ -1,9 +1,8 @@
 // The invitation near its end, in words that count down, with a place for another one.
 
 import { $, put } from "./dom.js";
-import { refusal } from "./sentences.js";
 import { tokenIn } from "./settings.js";
-import { toast } from "./toasts.js";
+import { attempt, toast } from "./toasts.js";
 import { _, counted } from "./words.js";
 
 const TICK_MS = 250;
@@ -36,12 +35,8 @@ export class RenewalBar {
     event.preventDefault();
     const token = tokenIn($("renew-text").value);
     if (!token) return toast(_("ended.paste_problem"));
-    try {
-      await this.#renewal.use(token);
-      this.#keep(token);
-      $("renew-text").value = "";
-    } catch (error) {
-      toast(refusal(error));
-    }
+    if (!(await attempt(() => this.#renewal.use(token)))) return;
+    this.#keep(token);
+    $("renew-text").value = "";
   }
 }

@@ -2,8 +2,7 @@
 
 import { $, put } from "./dom.js";
 import * as roster from "./roster.js";
-import { refusal } from "./sentences.js";
-import { toast } from "./toasts.js";
+import { attempt, toast } from "./toasts.js";
 import { _ } from "./words.js";
 
 const [WIDTH, HEIGHT] = [1280, 720];
@@ -89,14 +88,8 @@ export class Stream {
     this.#render();
   }
 
-  async #ask(request) {
-    try {
-      await this.#call.link.request(request);
-      return true;
-    } catch (error) {
-      toast(refusal(error));
-      return false;
-    }
+  #ask(request) {
+    return attempt(() => this.#call.link.request(request));
   }
 }
 

@@ -1,7 +1,7 @@
 // The call on the screen: tiles, words and controls drawn from a Call. It decides nothing of the call.
 
 import { $, attribute, put } from "./dom.js";
-import { presentation, shape } from "./layout.js";
+import { corner, presentation, shape } from "./layout.js";
 import { nameOf } from "./roster.js";
 import { deviceProblem, stateWords } from "./sentences.js";
 import { SharedScreen } from "./shared-screen.js";
@@ -10,7 +10,7 @@ import { toast } from "./toasts.js";
 import { _, counted } from "./words.js";
 
 const TOGETHER = new Set(["denied", "absent", "insecure"]); // problems that both devices have for one reason
-const GAP = 12; // of .tiles in room.css
+const GAP = 12; // of .tiles in call.css
 const SLOW_ATTEMPTS = 3; // then the page says that nobody answers
 
 /** A mute button: icon, words, pressed state. `forced`: who else keeps it off, in words. */
@@ -235,6 +235,11 @@ export class View {
       ? presentation(screens.length, grid.length - screens.length, width, height, GAP)
       : { tile: shape(grid.length, width, height, GAP, grid[0]?.aspect) };
     tiles.dataset.floats = floats;
+    if (floats) {
+      for (const [name, pixels] of Object.entries(corner(width, height, sizes.tile, GAP))) {
+        tiles.style.setProperty(`--own-${name}`, `${pixels}px`);
+      }
+    }
     for (const tile of this.#tiles.values()) tile.resize(tile.isScreen ? sizes.screen : sizes.tile);
     for (const remote of this.#call.remotes) remote.shown(this.#tiles.get(remote.key)?.pixels);
   }

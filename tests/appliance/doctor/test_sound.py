@@ -12,7 +12,7 @@ from appliance.doctor import devices
 from appliance.doctor.finding import Finding
 from appliance.doctor.person import Nobody
 from appliance.doctor.sound import OFF_PACE, check_sound, chime_samples, heard, judge_chime, judge_recording
-from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, OnLost, Samples
+from hw import BLOCK_FRAMES, SAMPLE_RATE_HZ, HardwareError, OnLost, Samples
 from hw.mock import AbsentMicrophone, AbsentSpeaker, MockMicrophone, MockSpeaker
 from hw.synthetic import SyntheticMicrophone
 from tests.appliance.doctor.people import Somebody
@@ -71,6 +71,24 @@ def test_absent_devices() -> None:
     assert "[audio] driver" in microphone.remedy
 
 
+def test_a_speaker_that_is_lost_after_the_chime_is_not_fine() -> None:
+    class Falling(MockSpeaker):
+        def start(self, source: Callable[[], Samples], on_lost: OnLost) -> None:
+            left = chime_samples().size // BLOCK_FRAMES + 2
+
+            def play() -> Samples:
+                nonlocal left
+                left -= 1
+                if not left:
+                    on_lost(HardwareError("the plug was pulled"))
+                return source()
+
+            super().start(play, on_lost)
+
+    [finding] = check_sound(None, Falling(), Nobody())
+    assert (finding.status, finding.message) == ("failed", "the plug was pulled")
+
+
 def test_devices_that_open_and_do_nothing() -> None:
     class Deaf(AbsentMicrophone):
         def start(self, sink: object, on_lost: OnLost) -> None: ...
@@ -80,7 +98,7 @@ def test_devices_that_open_and_do_nothing() -> None:
 
     microphone, speaker = check_sound(Deaf(), Dumb(), Nobody(), timeout_s=0.1)
     assert "delivers nothing within 0.1 s" in microphone.message
-    assert "does not play within 0.1 s" in speaker.message
+    assert "does not play a chime within" in speaker.message
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.errors import BannedError, RtcError, RtcErrorCode
+from appliance.errors import BannedError, InvalidStateError, RtcError, RtcErrorCode
 from appliance.hub.changes import BanLifted, Changes
-from appliance.hub.exclusions import MAX_FAREWELLS, Exclusions
+from appliance.hub.exclusions import MAX_BANS, MAX_BANS_OF_ROOM, MAX_FAREWELLS, Exclusions
 
 
 def fresh() -> Exclusions:
@@ -56,6 +56,35 @@ def test_asking_changes_nothing_and_the_clock_lifts_what_is_over() -> None:
     exclusions.ban("attic", "ben", 60.0, 10.0)
     exclusions.ban("attic", "ben", 60.0)
     assert exclusions.next_deadline_s() is None
+
+
+def test_a_room_takes_so_many_bans_and_says_so() -> None:
+    changes: Changes = []
+    exclusions = Exclusions(changes.append, lambda: 0.0)
+    exclusions.ban("attic", "brief", 0.0, 60.0)
+    for number in range(MAX_BANS_OF_ROOM - 1):
+        exclusions.ban("attic", f"user-{number}", 0.0)
+    changes.clear()
+    with pytest.raises(InvalidStateError, match=f"'attic' has {MAX_BANS_OF_ROOM} bans"):
+        exclusions.ban("attic", "one more", 59.0)
+    assert changes == []
+    assert "one more" not in exclusions.banned("attic", 59.0)
+    exclusions.ban("attic", "user-0", 59.0, 10.0)  # another word on one who is banned
+    exclusions.ban("cellar", "one more", 59.0)
+    exclusions.ban("attic", "one more", 60.0)  # one is over, though no clock has come by
+    exclusions.unban("attic", "user-1")
+    exclusions.ban("attic", "another", 60.0)
+    assert len(exclusions.banned("attic", 60.0)) == MAX_BANS_OF_ROOM
+
+
+def test_a_hub_takes_so_many_bans_of_all_rooms() -> None:
+    exclusions = fresh()
+    for number in range(MAX_BANS):
+        exclusions.ban(f"room-{number // MAX_BANS_OF_ROOM}", f"user-{number}", 0.0)
+    with pytest.raises(InvalidStateError, match=f"{MAX_BANS} bans"):
+        exclusions.ban("another room", "anna", 0.0)
+    exclusions.unban("room-0", "user-0")
+    exclusions.ban("another room", "anna", 0.0)
 
 
 def test_a_session_is_told_until_its_time_is_over() -> None:

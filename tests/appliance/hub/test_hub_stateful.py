@@ -66,7 +66,8 @@ OWNERS = (*USERS, "anna")  # anna has two devices
 ROOMS = ("attic", "cellar")
 DEVICES = st.integers(0, len(OWNERS) - 1)
 SETTINGS = HubSettings(room_capacity=3, max_rooms=2, seat_grace_s=30.0, token_grace_s=30.0)
-KEPT = {"_ended", "_missed", "_waiting", "_farewells", "_bans", "_gone", "kept_rooms"}  # bounded, or to be remembered
+# Bounded, or to be remembered.
+KEPT = {"_ended", "_missed", "_waiting", "_farewells", "_bans", "_of_room", "_gone", "kept_rooms"}
 
 
 class WholeHub(RuleBasedStateMachine):

@@ -49,12 +49,12 @@ async def test_one_kind_alone() -> None:
 
 async def test_a_stalled_camera_comes_back_at_its_right_time() -> None:
     async with Call(fps=30) as call:
-        _, down = await call.connect(("video",))
+        up, down = await call.connect(("video",))
         assert down.video is not None
         with down.video.watch():
             await asyncio.wait_for(down.video.wait_frame(), 5)
             call.camera.stalled = True
-            await asyncio.sleep(0.1)  # what is on the way may arrive
+            await until(lambda: down.stats().packets == up.stats().packets, 2.0)  # what was on its way has come
             before, stalled_s = down.video.latest, time.monotonic()
             await asyncio.sleep(0.6)
             call.camera.stalled = False
