@@ -35,19 +35,20 @@ class Recorder:
         self._store = store
         self._send = send
         self._steps: asyncio.Queue[_Step] = asyncio.Queue()
+        self._waiting = 0  # steps in the queue and those that are being written
         self._task = asyncio.create_task(self._run(), name="hub-recorder") if store is not None else None
 
     def record(self, changes: Changes, outputs: list[Output]) -> asyncio.Future[None]:
         """Done when the changes are on the disk and the outputs are sent."""
         step = _Step(changes, outputs)
-        if self._task is None or not (changes or (outputs and not self._steps.empty())):
+        if self._task is None or not (changes or (outputs and self._waiting)):
             self._end(step)
             return step.written
         if self._steps.qsize() >= MAX_WAITING:
             logger.error("the disk hangs: the hub will forget %d steps at its next start", MAX_WAITING)
             for late in self._take(MAX_WAITING):
-                self._end(late)
-                self._steps.task_done()
+                self._finish(late)
+        self._waiting += 1
         self._steps.put_nowait(step)
         return step.written
 
@@ -67,8 +68,7 @@ class Recorder:
                         await self._write([step])
             finally:
                 for step in steps:
-                    self._end(step)
-                    self._steps.task_done()
+                    self._finish(step)
 
     def _take(self, most: int) -> list[_Step]:
         return [self._steps.get_nowait() for _ in range(min(most, self._steps.qsize()))]
@@ -82,6 +82,11 @@ class Recorder:
                 logger.error("the hub will forget this at its next start: %s", exc)
             return False
         return True
+
+    def _finish(self, step: _Step) -> None:
+        self._waiting -= 1
+        self._end(step)
+        self._steps.task_done()
 
     def _end(self, step: _Step) -> None:
         self._send(step.outputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -72,6 +73,20 @@ async def test_one_step_that_does_not_fit_takes_no_other_along(
         assert one.sent == [0, 1, 2, 3]
         assert await one.store.load() == [room(0), room(1), room(3)]
         assert caplog.text.count("forget this at its next start") == 1
+
+
+async def test_what_changes_nothing_does_not_overtake_what_is_being_written(tmp_path: Path) -> None:
+    async with desk(tmp_path) as one:
+        async with one.store._lock:  # as while it writes
+            first = one.recorder.record([room(1)], ok(1))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert one.recorder._steps.empty()
+            last = one.recorder.record([], ok(2))
+            assert one.sent == []
+        await first
+        await last
+        assert one.sent == [1, 2]
 
 
 async def test_a_disk_that_hangs_silences_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
