@@ -26,5 +26,9 @@ class RequestLimit:
         self._asked_s[peer] = asked_s
         return may
 
+    def drop(self, peer: str) -> None:
+        """It has left: the hub limits how often somebody may come back."""
+        self._asked_s.pop(peer, None)
+
     def __len__(self) -> int:
         return len(self._asked_s)

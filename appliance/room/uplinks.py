@@ -123,6 +123,7 @@ class Uplinks:
     def forget(self, user_id: str) -> None:
         for key in [key for key in self._served if key[0] == user_id]:
             self._end(key, farewell=False)
+        self._requests.drop(user_id)
         self._lost.drop(user_id)
 
     def lose_address(self, gone: frozenset[str]) -> None:

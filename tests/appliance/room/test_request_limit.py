@@ -30,3 +30,11 @@ def test_strangers_that_come_once_are_forgotten() -> None:
     for number in range(5000):
         limit.take(f"guest-{number}", float(number))
     assert len(limit) <= 11
+
+
+def test_who_has_left_and_comes_back_begins_anew() -> None:
+    limit = RequestLimit(1, 10.0)
+    assert limit.take("a", 0.0)
+    limit.drop("a")
+    assert limit.take("a", 0.1)
+    assert not limit.take("a", 0.2)
