@@ -65,7 +65,8 @@ _ABORT_CODES = {
 class Occupant(Protocol):
     """A stay in a room, as the login knows it."""
 
-    ticket: Ticket
+    @property
+    def ticket(self) -> Ticket: ...
 
     def take(self, message: HubMessage) -> None:
         """A push that is no business of the login."""
@@ -131,6 +132,11 @@ class Login:
         task = asyncio.create_task(run(), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def vacate(self, occupant: Occupant) -> None:
+        """It hears nothing any more; nothing to do is fine."""
+        if self.occupant is occupant:
+            self.occupant = None
 
     # --- in and out
 
