@@ -148,10 +148,10 @@ class Departure:
         """Everything that the stay holds."""
         await self._tasks.cancel()
         self._login.vacate(self._occupant)
-        if say_leave is not None and self._login.state is LoginState.CONNECTED:
+        if say_leave is not None and self._login.status.state is LoginState.CONNECTED:
             leave = partial(Leave, reason=_LEAVE_REASONS.get(say_leave, 0))
             try:
-                await self._login.request("leave", lambda request_id: leave(id=request_id), Ok, LEAVE_TIMEOUT_S)
+                await self._login.line.request("leave", lambda request_id: leave(id=request_id), Ok, LEAVE_TIMEOUT_S)
             except RtcError as exc:
                 logger.debug("the hub did not confirm the leave: %s", exc)
         self._media.link_down()

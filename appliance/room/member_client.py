@@ -325,17 +325,17 @@ class MemberClient(LoginClient):
     async def _make_way(self, ticket: Ticket) -> None:
         """For a join: a login that a join made ends where it cannot be used; another one's user is an error."""
         login, wanted = self._login, ticket.credentials
-        if login.state is LoginState.DISCONNECTED:
+        if login.status.state is LoginState.DISCONNECTED:
             return
         is_other_user = wanted.user_id not in ("", login.user_id)
         if login.is_implicit:
-            if login.state is LoginState.ABORTED or is_other_user or wanted.token not in ("", login.token):
+            if login.status.state is LoginState.ABORTED or is_other_user or wanted.token not in ("", login.token):
                 await login.close()
         elif is_other_user:
             raise InvalidStateError(
                 f"logged in as {login.user_id!r}, not {wanted.user_id!r}; log out first",
                 operation="join",
-                state=login.state,
+                state=login.status.state,
             )
 
     def _emit(self, event: Event) -> None:

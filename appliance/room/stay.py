@@ -132,12 +132,12 @@ class Stay:
             self.seat.encrypt(key)
             self.media.protect(key)
         login = self._login
-        if login.state is LoginState.DISCONNECTED:
+        if login.status.state is LoginState.DISCONNECTED:
             login.is_implicit = True
             entry = await login.open(self.seat.ticket.credentials, ticket=self.seat.ticket)
             assert entry.joined is not None
             self._accepted(entry.joined)
-            login.deliver()
+            login.line.deliver(resumed=False)
         else:
             self._accepted(await login.join(self.seat.ticket))
 
@@ -259,18 +259,18 @@ class Stay:
 
     def send_leg(self, to: str, message: LegMessage) -> None:
         """Raises `LinkLostError`."""
-        self._login.send(SignalTo(to=to, leg=message))
+        self._login.line.send(SignalTo(to=to, leg=message))
 
     def report_quality(self, quality: NetworkQualityChanged) -> None:
         """For everybody's room_network_quality; while the link is lost it goes nowhere."""
         with suppress(LinkLostError):
-            self._login.send(ReportQuality(uplink=quality.uplink, downlink=quality.downlink))
+            self._login.line.send(ReportQuality(uplink=quality.uplink, downlink=quality.downlink))
 
     async def request(self, operation: str, make: Callable[[int], ClientMessage]) -> None:
         """One confirmed request. Raises `RtcError` with the hub's code, or what the lost link makes of it."""
         if not self._connection.is_joined:
             raise NotJoinedError("not in a room", operation=operation, state=self._connection.state)
-        await self._login.request(operation, make, Ok)
+        await self._login.line.request(operation, make, Ok)
 
     async def set_role(self, role: Role) -> None:
         await self.request("set_client_role", lambda request_id: SetRole(id=request_id, role=role))
