@@ -110,8 +110,8 @@ class RoomClient(MediaClient):
     async def publish(self, stream: LocalStream) -> None:
         """Announce the stream, or replace the one of its name; kinds that the uplink has no device for are left out."""
         stay = self._check_connected("publish")
-        if stay.role != "host":
-            raise RoleError(f"publish() as {stay.role}", operation="publish", state=self._connection.state)
+        if stay.seat.role != "host":
+            raise RoleError(f"publish() as {stay.seat.role}", operation="publish", state=self._connection.state)
         stream = self._own.available(stream)
         if not stream.kinds:
             raise EmptyStreamError(
@@ -149,7 +149,7 @@ class RoomClient(MediaClient):
     @property
     def forced_mutes(self) -> frozenset[MediaKind]:
         """The kinds that a host of the room has muted: `unmute` is refused until a host lifts it."""
-        return frozenset(self._stay.forced_mutes) if self._stay is not None else frozenset()
+        return frozenset(self._stay.seat.forced_mutes) if self._stay is not None else frozenset()
 
     def send_sei_message(self, data: bytes, payload_type: int = CUSTOM) -> None:
         """With one's next picture, to everybody who receives its high layer (U84); not confirmed: it may be lost.
@@ -318,8 +318,8 @@ class RoomClient(MediaClient):
             self._begin(stay)
             self._reports = Reports(
                 self._emit,
-                user_id=stay.user_id or "",
-                users=stay.roster.users,
+                user_id=stay.seat.user_id or "",
+                users=stay.peers.users,
                 own=self._own,
                 media=stay.media,
                 quality_interval_s=self._options.quality_interval_s,
@@ -340,7 +340,7 @@ class RoomClient(MediaClient):
         self._check_alive(operation)
         _checked_kinds((kind,), operation)
         stay = self._stay
-        if stay is not None and not muted and kind in stay.forced_mutes:
+        if stay is not None and not muted and kind in stay.seat.forced_mutes:
             raise RoleError(f"{kind} was muted by a host", operation=operation, state=self._connection.state)
         self._own.set_muted(kind, muted)
         if stay is None or self._connection.state is not ConnectionState.CONNECTED:
@@ -366,7 +366,7 @@ class RoomClient(MediaClient):
 
     def _check_present(self, stay: Stay, stream: RemoteStream) -> None:
         """IL06."""
-        user = stay.roster.users.get(stream.user_id)
+        user = stay.peers.users.get(stream.user_id)
         if user is None or user.streams.get(stream.name) is not stream:
             raise StreamNotFoundError(
                 f"{stream!r} is no longer there", operation="subscribe", state=self._connection.state

@@ -135,14 +135,14 @@ class Invitations:
     """Every open invitation of one login."""
 
     def __init__(self, login: Login, emit: Callable[[Event], None]) -> None:
-        self._login = login
+        self._line = login.line
         self._emit = emit
         self._local: dict[str, LocalInvitation] = {}  # by id, while they are open
         self._remote: dict[tuple[str, str], RemoteInvitation] = {}  # by caller and id
-        login.on_push(ReceivedMessage, self._receive)
-        login.on_push(InvitationChanged, self._change)
-        login.on_seated(self._seated)
-        login.on_logout(lambda: self._fail("not-logged-in"))
+        login.line.on_push(ReceivedMessage, self._receive)
+        login.line.on_push(InvitationChanged, self._change)
+        login.line.on_seated(self._seated)
+        login.status.on_logout(lambda: self._fail("not-logged-in"))
 
     def create(self, callee_id: str, content: str) -> LocalInvitation:
         check_user_id(callee_id, "create_invitation")
@@ -152,11 +152,11 @@ class Invitations:
     async def send(self, invitation: LocalInvitation) -> None:
         if invitation.state != "IDLE":
             raise InvitationEndedError(f"it is {invitation.state} already", operation="send")
-        self._login.check_in("send")
+        self._line.check_in("send")
         invitation.state = "SENT_TO_REMOTE"
         self._local[invitation.invitation_id] = invitation
         try:
-            await self._login.request(
+            await self._line.request(
                 "send",
                 lambda request_id: SendInvitation(
                     id=request_id,
@@ -175,7 +175,7 @@ class Invitations:
         if invitation.invitation_id not in self._local:
             raise InvitationEndedError(f"it is {invitation.state}", operation="cancel")
         check_size(content, MAX_INVITATION_BYTES, "a cancel", "cancel")
-        await self._login.request(
+        await self._line.request(
             "cancel",
             lambda request_id: CancelInvitation(
                 id=request_id, invitation=invitation.invitation_id, content=content, answered=answered
@@ -184,24 +184,24 @@ class Invitations:
         )
 
     async def missed(self) -> tuple[MissedInvitation, ...]:
-        missed = await self._login.request(
+        missed = await self._line.request(
             "get_missed_calls", lambda request_id: ListMissedInvitations(id=request_id), MissedInvitations
         )
         return missed.calls
 
     async def clear_missed(self) -> None:
-        await self._login.request("clear_missed_calls", lambda request_id: ClearMissedInvitations(id=request_id), Ok)
+        await self._line.request("clear_missed_calls", lambda request_id: ClearMissedInvitations(id=request_id), Ok)
 
     async def answer(self, invitation: RemoteInvitation, response: str, *, accept: bool, missed: bool = False) -> None:
         operation = "accept" if accept else "refuse"
         if invitation.state != "INVITATION_RECEIVED":
             raise InvitationEndedError(f"it is {invitation.state}", operation=operation)
         check_size(response, MAX_INVITATION_BYTES, "an answer", operation)
-        self._login.check_in(operation)
+        self._line.check_in(operation)
         if accept:
             invitation.state = "ACCEPT_SENT_TO_LOCAL"
         try:
-            await self._login.request(
+            await self._line.request(
                 operation,
                 lambda request_id: AnswerInvitation(
                     id=request_id,
@@ -226,7 +226,7 @@ class Invitations:
     def _receive(self, message: ReceivedMessage) -> None:
         key = (message.sender, message.invitation)
         try:
-            self._login.send(InvitationAck(invitation=message.invitation, sender=message.sender))
+            self._line.send(InvitationAck(invitation=message.invitation, sender=message.sender))
         except LinkLostError:
             return  # it comes again with the next link
         if key not in self._remote:  # else told again after a lost link

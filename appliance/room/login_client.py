@@ -18,7 +18,7 @@ from appliance.room.entry import Credentials, Token
 from appliance.room.events import LoginState
 from appliance.room.invitations import Invitations, LocalInvitation
 from appliance.room.log_upload import LogUpload
-from appliance.room.login import Login, check_free
+from appliance.room.login import Login
 from appliance.room.options import RoomOptions
 from appliance.room.peer_messages import Delivery, PeerMessages
 from appliance.room.presence import Presence
@@ -38,7 +38,7 @@ class LoginClient:
         self._login = Login(url, options, self._emitter.emit)
         self._invitations = Invitations(self._login, self._emitter.emit)
         self._presence = Presence(self._login, self._emitter.emit)
-        self._messages = PeerMessages(self._login, self._emitter.emit)
+        self._messages = PeerMessages(self._login.line, self._emitter.emit)
         self._token_life = TokenLife(self._login, self._emitter.emit)
         self._log_upload = LogUpload(url, self._login, options, self._emitter.emit)
         self._destroyed = False
@@ -69,7 +69,7 @@ class LoginClient:
 
     @property
     def login_state(self) -> LoginState:
-        return self._login.state
+        return self._login.status.state
 
     @property
     def login_user_id(self) -> str | None:
@@ -83,12 +83,12 @@ class LoginClient:
         `JoinError`.
         """
         self._check_alive("login")
-        check_free(self._login, "login")
+        self._login.status.check_free("login")
         credentials = Credentials(str(user_id), token, user_name)
         credentials.check("login")
         self._login.is_implicit = False
         await self._login.open(credentials)
-        self._login.deliver()
+        self._login.line.deliver(resumed=False)
         return self._login.user_id or ""
 
     async def logout(self) -> None:

@@ -110,7 +110,7 @@ class MediaClient(TasksClient):
         if self._figures is None or self._stay is None:
             return ()
         self._figures.sample()
-        return self._figures.rows(self._stay.user_id or "", self._login.user_name)
+        return self._figures.rows(self._stay.seat.user_id or "", self._login.user_name)
 
     async def get_local_audio_stats(self) -> LocalAudioStats | None:
         """Of the published microphone; None without one (U59)."""
@@ -171,22 +171,22 @@ class MediaClient(TasksClient):
 
     def _begin(self, stay: Stay) -> None:
         """In the room."""
-        users, media = stay.roster.users, stay.media
+        users, media = stay.peers.users, stay.media
         self._steering.attach(media, users)
         self._figures = Figures(self._own, media, users, stay.own.published, self._steering.selected)
         self._watch = Watch(
             self._emit,
             self._figures,
             own=self._own,
-            user_id=stay.user_id or "",
+            user_id=stay.seat.user_id or "",
             user_name=lambda: self._login.user_name,
             users=users,
             media=media,
             selected=self._steering.selected,
             options=self._options,
-            is_important=lambda: stay.priority is MediaPriority.HIGH,
+            is_important=lambda: stay.seat.priority is MediaPriority.HIGH,
             is_online=lambda: self._connection.state is ConnectionState.CONNECTED,
-            on_media_lost=stay.media_lost,
+            on_media_lost=stay.departure.media_lost,
             rtc_stats_interval_s=self._rtc_stats_s,
             detection_s=self._detection_s,
         )

@@ -87,36 +87,36 @@ class MemberClient(LoginClient):
     @property
     def user_id(self) -> str | None:
         """One's own id; None outside a room."""
-        return self._stay.user_id if self._stay is not None else None
+        return self._stay.seat.user_id if self._stay is not None else None
 
     @property
     def room_id(self) -> str | None:
-        return self._stay.ticket.room_id if self._stay is not None else None
+        return self._stay.seat.ticket.room_id if self._stay is not None else None
 
     @property
     def peers(self) -> dict[str, RemoteUser]:
         """The visible others by user id; empty outside a room."""
-        return dict(self._stay.roster.users) if self._stay is not None else {}
+        return dict(self._stay.peers.users) if self._stay is not None else {}
 
     @property
     def role(self) -> Role:
         """One's own role; outside a room the one that the next join asks for."""
-        return self._stay.role if self._stay is not None else self._role
+        return self._stay.seat.role if self._stay is not None else self._role
 
     @property
     def media_priority(self) -> MediaPriority:
         """One's own, as the hub gave it; outside a room the one that the next join asks for."""
-        return self._stay.priority if self._stay is not None else self._priority
+        return self._stay.seat.priority if self._stay is not None else self._priority
 
     @property
     def may_moderate(self) -> bool:
         """Whether the hub obeys `kick` and its like."""
-        return self._stay is not None and self._stay.may_moderate and self._stay.role == "host"
+        return self._stay is not None and self._stay.seat.may_moderate and self._stay.seat.role == "host"
 
     def get_channel_info(self) -> ChannelInfo:
         """Raises `NotJoinedError` outside a room (IL20)."""
-        stay = self._check_in_room("get_channel_info")
-        return ChannelInfo(stay.ticket.room_id, stay.session_id, stay.user_id or "", stay.profile, stay.joined_s)
+        seat = self._check_in_room("get_channel_info").seat
+        return ChannelInfo(seat.ticket.room_id, seat.session_id, seat.user_id or "", seat.profile, seat.joined_s)
 
     # --- in and out
 
@@ -169,9 +169,9 @@ class MemberClient(LoginClient):
         self._past.add(stay)
         self._connection.advance(Trigger.JOIN, ConnectionReason.JOIN)
         await stay.enter()
-        users = dict(stay.roster.users)
+        users = dict(stay.peers.users)
         streams = [stream for user in users.values() for stream in user.streams.values()]
-        result = JoinResult(stay.user_id or "", room_id, users, streams)
+        result = JoinResult(stay.seat.user_id or "", room_id, users, streams)
         await asyncio.sleep(0)  # async listeners have begun before join() resolves
         return result
 
@@ -182,7 +182,7 @@ class MemberClient(LoginClient):
         self._check_alive("leave")
         self._encryption.clear()
         if self._stay is not None:
-            await self._stay.leave(why)
+            await self._stay.departure.leave(why)
 
     async def logout(self) -> None:
         """Out of the room and off the hub; nothing to do is fine."""
@@ -192,7 +192,7 @@ class MemberClient(LoginClient):
     async def destroy(self, why: LeaveReason = LeaveReason.USER_LEFT) -> None:
         """Leave, log out, forget every listener; any later call but this raises `ClientDestroyedError` (IL27)."""
         if self._stay is not None:
-            await self._stay.leave(why)
+            await self._stay.departure.leave(why)
         await self._released()
         await super().destroy()
 
@@ -263,7 +263,7 @@ class MemberClient(LoginClient):
             return
         if state is not ConnectionState.CONNECTED or self._stay is None:
             raise InvalidStateError(f"{operation}() in {state}", operation=operation, state=state)
-        if role != self._stay.role:
+        if role != self._stay.seat.role:
             await self._stay.set_role(role)
             self._role = role
 
@@ -319,23 +319,23 @@ class MemberClient(LoginClient):
 
     async def _released(self) -> None:
         """Nothing is left of earlier stays, or not much: they share the uplink and its key."""
-        await asyncio.gather(*(stay.released() for stay in self._past))
-        self._past = {stay for stay in self._past if not stay.is_released}
+        await asyncio.gather(*(stay.departure.released() for stay in self._past))
+        self._past = {stay for stay in self._past if not stay.departure.is_released}
 
     async def _make_way(self, ticket: Ticket) -> None:
         """For a join: a login that a join made ends where it cannot be used; another one's user is an error."""
         login, wanted = self._login, ticket.credentials
-        if login.state is LoginState.DISCONNECTED:
+        if login.status.state is LoginState.DISCONNECTED:
             return
         is_other_user = wanted.user_id not in ("", login.user_id)
         if login.is_implicit:
-            if login.state is LoginState.ABORTED or is_other_user or wanted.token not in ("", login.token):
+            if login.status.state is LoginState.ABORTED or is_other_user or wanted.token not in ("", login.token):
                 await login.close()
         elif is_other_user:
             raise InvalidStateError(
                 f"logged in as {login.user_id!r}, not {wanted.user_id!r}; log out first",
                 operation="join",
-                state=login.state,
+                state=login.status.state,
             )
 
     def _emit(self, event: Event) -> None:

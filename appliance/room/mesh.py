@@ -16,6 +16,7 @@ from appliance.room.backend import LegFailedError, LegReport, MediaCalls, SendLe
 from appliance.room.decryption import Decryption
 from appliance.room.downlink import Downlink
 from appliance.room.events import ConnectionState
+from appliance.room.incoming_leg import LegMeans
 from appliance.room.link import LinkLostError
 from appliance.room.signaling_base import Kind, Selection, StreamName, VideoCodec
 from appliance.room.signaling_room import (
@@ -81,19 +82,21 @@ class Mesh:
             self._downlinks[key] = Downlink(
                 stream,
                 kinds,
-                self._playout,
                 layer=self._selected.get(key, "high"),
-                send=self._send,
+                means=LegMeans(
+                    self._playout,
+                    self._send,
+                    ice_servers=lambda: self.ice_servers,
+                    video_codecs=lambda: self.video_codecs,
+                    decryption=self._decryption,
+                ),
                 signaling=self._signaling,
-                ice_servers=lambda: self.ice_servers,
-                decryption=self._decryption,
-                video_codecs=lambda: self.video_codecs,
                 calls=self._calls,
             )
 
     def wanted(self, stream: RemoteStream) -> frozenset[Kind]:
         downlink = self._downlink(stream)
-        return downlink.kinds if downlink is not None else frozenset()
+        return downlink.wish.kinds if downlink is not None else frozenset()
 
     def select(self, stream: RemoteStream, layer: Selection) -> None:
         self._selected[stream.user_id, stream.name] = layer
@@ -110,7 +113,7 @@ class Mesh:
 
     def state(self, stream: RemoteStream) -> ConnectionState:
         downlink = self._downlink(stream)
-        return downlink.state if downlink is not None else ConnectionState.DISCONNECTED
+        return downlink.announcer.state if downlink is not None else ConnectionState.DISCONNECTED
 
     def cut_off(self) -> frozenset[str]:
         return frozenset(user_id for (user_id, _), downlink in self._downlinks.items() if downlink.is_cut)
@@ -119,7 +122,7 @@ class Mesh:
         downlink = self._downlink(stream)
         if downlink is None:
             raise LegFailedError("not wanted")
-        await downlink.wait_announced(kinds)
+        await downlink.announcer.wait_announced(kinds)
 
     def signal(self, sender: str, message: LegMessage) -> None:
         match message:

@@ -10,8 +10,8 @@ from appliance.errors import RateLimitError
 from appliance.events import Event
 from appliance.room.bucket import TokenBucket
 from appliance.room.events import PeerMessage, PeerMessageProps, PeerMessageText
+from appliance.room.hub_line import HubLine
 from appliance.room.link import LinkLostError
-from appliance.room.login import Login
 from appliance.room.signaling_login import (
     MAX_TEXT_BYTES,
     MESSAGE_BURST,
@@ -42,20 +42,20 @@ class Delivery:
 
 
 class PeerMessages:
-    def __init__(self, login: Login, emit: Callable[[Event], None]) -> None:
-        self._login = login
+    def __init__(self, line: HubLine, emit: Callable[[Event], None]) -> None:
+        self._line = line
         self._emit = emit
         self._bucket = TokenBucket(MESSAGES_PER_S, MESSAGE_BURST, time.monotonic())
-        login.on_push(PeerMessageReceived, self._take)
+        line.on_push(PeerMessageReceived, self._take)
 
     async def send(self, peer_id: str, text: str, *, offline: bool) -> Delivery:
         operation = "send_peer_message"
-        self._login.check_in(operation)
+        self._line.check_in(operation)
         check_user_id(peer_id, operation)
         check_size(text, MAX_TEXT_BYTES, "a message", operation)
         if not self._bucket.take(1, time.monotonic()):
             raise RateLimitError(f"over {MESSAGES_PER_S:g} messages a second", operation=operation)
-        sent = await self._login.request(
+        sent = await self._line.request(
             operation,
             lambda request_id: SendPeerMessage(id=request_id, to=peer_id, text=text, offline=offline),
             PeerMessageSent,
@@ -65,7 +65,7 @@ class PeerMessages:
 
     def _take(self, message: PeerMessageReceived) -> None:
         try:
-            self._login.send(PeerMessageAck(message=message.message))
+            self._line.send(PeerMessageAck(message=message.message))
         except LinkLostError:
             return  # the sender was told that it did not arrive
         self._emit(

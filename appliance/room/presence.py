@@ -26,9 +26,9 @@ class Presence:
         self._login = login
         self._emit = emit
         self._statuses: dict[str, PresenceState | None] = {}  # by user id; None: not told yet
-        login.on_push(PresenceChanged, self._take)
-        login.on_seated(self._seated)
-        login.on_logout(self._statuses.clear)
+        login.line.on_push(PresenceChanged, self._take)
+        login.line.on_seated(self._seated)
+        login.status.on_logout(self._statuses.clear)
 
     async def subscribe(self, user_ids: Iterable[str | int]) -> None:
         wanted = _checked(user_ids, "subscribe_peers_online")
@@ -50,7 +50,7 @@ class Presence:
         wished = _listed(user_ids, "unsubscribe_peers_online")
         unwanted = [user_id for user_id in wished if user_id in self._statuses]
         if unwanted:
-            await self._login.request(
+            await self._login.line.request(
                 "unsubscribe_peers_online",
                 lambda request_id: UnsubscribePresence(id=request_id, user_ids=tuple(unwanted)),
                 Ok,
@@ -59,7 +59,7 @@ class Presence:
             self._statuses.pop(user_id, None)
 
     async def _ask(self, user_ids: Iterable[str]) -> None:
-        await self._login.request(
+        await self._login.line.request(
             "subscribe_peers_online",
             lambda request_id: SubscribePresence(id=request_id, user_ids=tuple(user_ids)),
             Ok,

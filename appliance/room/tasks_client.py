@@ -48,11 +48,11 @@ class TasksClient(MemberClient):
 
     def _check_host(self, operation: str) -> Stay:
         stay = self._check_connected(operation)
-        state = self._connection.state
-        if stay.profile != "live":
-            raise ProfileError(f"{operation}() in a room of profile {stay.profile}", operation=operation, state=state)
-        if stay.role != "host":
-            raise RoleError(f"{operation}() as {stay.role}", operation=operation, state=state)
+        profile, role, state = stay.seat.profile, stay.seat.role, self._connection.state
+        if profile != "live":
+            raise ProfileError(f"{operation}() in a room of profile {profile}", operation=operation, state=state)
+        if role != "host":
+            raise RoleError(f"{operation}() as {role}", operation=operation, state=state)
         return stay
 
     def _checked(self, tasks: Sequence[RtmpTask], operation: str) -> tuple[RtmpTask, ...]:

@@ -20,14 +20,14 @@ class TokenLife:
     def __init__(self, login: Login, emit: Callable[[Event], None]) -> None:
         self._login = login
         self._emit = emit
-        login.on_push(WillExpireMessage, self._will_expire)
-        login.on_push(ExpiredMessage, self._expired)
+        login.line.on_push(WillExpireMessage, self._will_expire)
+        login.line.on_push(ExpiredMessage, self._expired)
 
     async def renew(self, token: str) -> float:
-        self._login.check_in("renew_token")
+        self._login.line.check_in("renew_token")
         if not token:
             raise InvalidArgumentError("an empty token", operation="renew_token")
-        renewed = await self._login.request(
+        renewed = await self._login.line.request(
             "renew_token", lambda request_id: RenewToken(id=request_id, token=token), TokenRenewed
         )
         self._login.keep_token(token)
@@ -39,7 +39,7 @@ class TokenLife:
             fresh = await fetch(provider)
         except TokenUnavailableError as exc:
             raise TokenInvalidError(str(exc)) from exc
-        await self._login.request(
+        await self._login.line.request(
             "renew_token", lambda request_id: RenewToken(id=request_id, token=fresh), TokenRenewed
         )
 

@@ -84,8 +84,8 @@ async def test_what_was_missed_comes_once_after_connected() -> None:  # OR09
         await b.client.publish(LocalStream())
         a = await home.joined("a", options=replace(BRISK, reconnect_delays_s=(0.6,)))
         assert len(a.client.streams) == 1
-        assert a.client._login._link is not None
-        a.client._login._link._lose("the test cuts this link only")
+        assert a.client._login.line.link is not None
+        a.client._login.line.link._lose("the test cuts this link only")
         assert a.client.connection_state == "RECONNECTING"
         await b.client.mute("audio")
         await c.client.leave()
@@ -269,8 +269,8 @@ async def test_a_token_that_expired_meanwhile_ends_the_stay() -> None:  # TR10
 async def test_an_id_that_was_taken_meanwhile_ends_the_stay() -> None:  # TR10
     async with house() as home:
         old = await home.joined("a", options=replace(BRISK, reconnect_delays_s=(0.6,)))
-        assert old.client._login._link is not None
-        old.client._login._link._lose("the test cuts this link only")
+        assert old.client._login.line.link is not None
+        old.client._login.line.link._lose("the test cuts this link only")
         new = await home.joined("a")
         await old.heard(ErrorRaised)
         assert old.of(ConnectionStateChanged)[-1].reason == "KICKED"
