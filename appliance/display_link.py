@@ -233,7 +233,8 @@ class DisplayLink:
         now, settings = self._now(), self._settings
         if settings.idle == "dark" or is_night(settings.night, now.time()):
             return Scene()
-        return Scene(title=now.strftime("%H:%M"), subtitle=f"{settings.name} \N{MIDDLE DOT} {self._session.room}")
+        room = self._session.attendance.room
+        return Scene(title=now.strftime("%H:%M"), subtitle=f"{settings.name} \N{MIDDLE DOT} {room}")
 
     def _tell_sizes(self, sizes: dict[str, tuple[RemoteStream, tuple[int, int]]] | None) -> None:
         """How large each video is shown: small ones come in the low layer. None: nothing is shown here."""
