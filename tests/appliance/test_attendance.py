@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 
 import pytest
 
 from appliance import rejoin
+from appliance.hub.rooms import Eviction
 from appliance.room.events import ConnectionReason, ConnectionState, ConnectionStateChanged
 from tests.appliance.unit import MockDevices, hub_at, new_session, running, until
 
@@ -98,3 +100,19 @@ async def test_a_closed_room_is_joined_again_after_its_time(monkeypatch: pytest.
                         assert isinstance(event, ConnectionStateChanged)
                         states.append(event.cur_state)
                 assert S.DISCONNECTED in states
+
+
+@pytest.mark.parametrize(
+    ("how", "delay_s"),
+    [("remove", rejoin.ROOM_CLOSED_DELAY_S), ("kick", rejoin.KICKED_DELAY_S), ("ban", rejoin.BANNED_DELAY_S)],
+)
+async def test_whoever_threw_it_out_is_left_alone_for_a_while(how: Eviction, delay_s: float) -> None:
+    async with hub_at() as (hub, url):
+        session, _ = new_session(url, MockDevices())
+        attendance = session.attendance
+        async with running(session):
+            await until(lambda: session.state is S.CONNECTED)
+            hub._perform(lambda now_s: hub.rooms.evict("lobby", "unit", how, "out", now_s))
+            await until(lambda: attendance.retry_at_s is not None)
+            assert attendance.retry_at_s is not None
+            assert attendance.retry_at_s - time.monotonic() == pytest.approx(delay_s, rel=0.25)
