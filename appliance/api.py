@@ -215,7 +215,7 @@ class Api:
             raise BodyError('neither "audio", "video" nor "screen" is there; one at least is needed, true or false')
         for kind, muted in asked.items():
             if muted is not UNSET:
-                await self._session.set_muted(kind, muted)
+                await self._session.gates.set(kind, muted)
         return answer(MuteAnswer(mute_info(self._session)))
 
     async def _screen(self, request: web.Request) -> web.Response:
@@ -238,12 +238,12 @@ class Api:
 
     async def _join(self, request: web.Request) -> web.Response:
         await read_body(request, NoFields, "nothing or {}", may_be_empty=True)
-        self._session.join()
+        self._session.attendance.join()
         return answer(ConnectionAnswer(connection_info(self._session)), 202)
 
     async def _leave(self, request: web.Request) -> web.Response:
         await read_body(request, NoFields, "nothing or {}", may_be_empty=True)
-        await self._session.leave()
+        await self._session.attendance.leave()
         return answer(ConnectionAnswer(connection_info(self._session)))
 
     async def _resume(self, request: web.Request) -> web.Response:

@@ -109,7 +109,7 @@ def _conflicts(config: Config) -> Iterator[tuple[Problem, set[tuple[str, ...]]]]
     if config.web.tls == "own" and not (config.web.certificate and config.web.key):
         needed = '= "own"; it needs web.certificate and web.key'
         yield conflict("web.tls", needed, "web.certificate", "web.key")
-    if config.room.url == "hub:" and not config.hub.enabled:
+    if config.room.is_own and not config.hub.enabled:
         yield conflict("hub.enabled", '= false; room.url "hub:" needs it: set it to true or room.url', "room.url")
     if config.room.encryption != "none" and not config.room.encryption_secret:
         needed = f'= "{config.room.encryption}"; it needs room.encryption_secret'

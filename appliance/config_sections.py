@@ -118,6 +118,11 @@ class Room(Section, frozen=True):
     auto_join: Annotated[bool, Meta(description="Join at start.")] = True
     profile: Annotated[Literal["rtc", "live"], Meta(description="live: only hosts are heard and seen.")] = "rtc"
 
+    @property
+    def is_own(self) -> bool:
+        """It is in this unit's own hub."""
+        return self.url == "hub:"
+
 
 class Audio(Section, frozen=True):
     driver: Annotated[
@@ -208,6 +213,11 @@ class Video(Section, frozen=True):
             "shows many, or has a slow link."
         ),
     ] = True
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """Width and height of what the camera delivers, turned as it is."""
+        return (self.height, self.width) if self.rotation in (90, 270) else (self.width, self.height)
 
 
 class Gpio(Section, frozen=True):

@@ -15,6 +15,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from appliance.config import Config
 from appliance.display_layout import Layout, Shown, arrange
 from appliance.display_night import is_night, seconds_to_next_minute
 from appliance.errors import RtcError
@@ -48,6 +49,14 @@ class DisplaySettings:
     night: str = ""
     idle: Literal["clock", "dark"] = "clock"
     is_required: bool = False
+
+
+def display_settings(config: Config) -> DisplaySettings:
+    """What the configuration says of the screen."""
+    display = config.display
+    return DisplaySettings(
+        config.device.name, display.layout, display.night, display.idle, is_required=display.is_required
+    )
 
 
 class _Watched:
@@ -233,7 +242,8 @@ class DisplayLink:
         now, settings = self._now(), self._settings
         if settings.idle == "dark" or is_night(settings.night, now.time()):
             return Scene()
-        return Scene(title=now.strftime("%H:%M"), subtitle=f"{settings.name} \N{MIDDLE DOT} {self._session.room}")
+        room = self._session.attendance.room
+        return Scene(title=now.strftime("%H:%M"), subtitle=f"{settings.name} \N{MIDDLE DOT} {room}")
 
     def _tell_sizes(self, sizes: dict[str, tuple[RemoteStream, tuple[int, int]]] | None) -> None:
         """How large each video is shown: small ones come in the low layer. None: nothing is shown here."""

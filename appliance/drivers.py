@@ -75,11 +75,6 @@ def hardware(config: Config) -> Hardware:
     return Hardware(drivers, _panel(config), mock_speaker, _display(config), _screen(config))
 
 
-def picture_size(video: Video) -> tuple[int, int]:
-    """Width and height of what the camera delivers, turned as it is."""
-    return (video.height, video.width) if video.rotation in (90, 270) else (video.width, video.height)
-
-
 def _panel(config: Config) -> PanelDevices | None:
     gpio = config.gpio
     if config.panel.port:

@@ -83,7 +83,7 @@ class IntercomLink:
         self._told: CallChanged | None = None
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        session.on_visit_over = lambda: self._do(self._machine.room_ended(time.monotonic()))
+        session.attendance.on_visit_over = lambda: self._do(self._machine.room_ended(time.monotonic()))
 
     # --- what is
 
@@ -109,7 +109,7 @@ class IntercomLink:
         elif self.phase is CallPhase.RINGING_IN:
             self.answer()
         elif self.phase is CallPhase.IDLE and not self.settings.peers:
-            self._session.join()
+            self._session.attendance.join()
         elif self.phase is CallPhase.IDLE:
             try:
                 self.call()
@@ -120,7 +120,7 @@ class IntercomLink:
     async def hold(self) -> None:
         """The call button, held: refuse or hang up; without a call out of the room."""
         if self.phase is CallPhase.IDLE:
-            await self._session.leave()
+            await self._session.attendance.leave()
         else:
             self.hang_up()
 
@@ -253,7 +253,7 @@ class IntercomLink:
 
     def _meet(self, user_ids: Iterable[str]) -> None:
         """These are in the room of the session."""
-        if self._session.state in JOINED_STATES and self._session.room_now == self._machine.room:
+        if self._session.state in JOINED_STATES and self._session.attendance.room_now == self._machine.room:
             for user_id in user_ids:
                 self._machine.met(user_id)
 
@@ -284,10 +284,10 @@ class IntercomLink:
                 message = encode(CallEnded(invitation=invitation_id, reason=reason))
                 self._spawn(self._say(user_id, message))
             case Enter(room, token):
-                self._session.visit(room, token or self._own_token(room))
+                self._session.attendance.visit(room, token or self._own_token(room))
                 self._meet(self._session.peers)
             case Exit():
-                self._session.end_visit()
+                self._session.attendance.end_visit()
 
     async def _send(self, invitation_id: str) -> None:
         invitation = self._out[invitation_id]

@@ -38,5 +38,5 @@ def intercom_settings(config: Config, signer: TokenSigner) -> IntercomSettings:
         peers=call.peers,
         room=call.room,
         ring_volume=call.ring_volume,
-        mint=mint if config.room.url == "hub:" and config.hub.secure else None,
+        mint=mint if config.room.is_own and config.hub.secure else None,
     )

@@ -22,8 +22,6 @@ from appliance.hub.tokens import TokenSigner
 from provisioning.http_json import answer, error_response, read_body
 from provisioning.http_routes import ApiRoute
 
-OWN_HUB = "hub:"
-
 
 class InvitationAnswer(msgspec.Struct, kw_only=True):
     """`qr` is an SVG of `url`; `expires_at` ISO 8601 in UTC."""
@@ -56,7 +54,7 @@ class Invitations:
     async def _invite(self, request: web.Request) -> web.Response:
         await read_body(request, NoFields, "nothing or {}", may_be_empty=True)
         config, now_s = self._config(), time.time()
-        if config.room.url != OWN_HUB:
+        if not config.room.is_own:
             return error_response(409, "other-hub", f"room {config.room.room} is on {config.room.url}, which invites")
         ttl_s = config.hub.token_ttl
         token = self._signer.sign("", config.room.room, "host", "", ttl_s, now_s)  # any number of guests

@@ -20,6 +20,7 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
+from appliance.drivers import Hardware
 from appliance.event_json import encode, event_fields
 from appliance.event_stream import EventStreams, message
 from appliance.events import Bus, Event
@@ -46,6 +47,14 @@ class PanelHardware:
     leds: MockLeds
     buttons: MockButtons
     speaker: MockSpeaker | None = None
+
+
+def mock_panel(hardware: Hardware) -> PanelHardware | None:
+    """None where the front panel of `hardware` is a real one, or there is none."""
+    panel = hardware.panel
+    if panel is None or not isinstance(panel.leds, MockLeds) or not isinstance(panel.buttons, MockButtons):
+        return None
+    return PanelHardware(panel.leds, panel.buttons, hardware.speaker)
 
 
 class ButtonRequest(msgspec.Struct, forbid_unknown_fields=True):

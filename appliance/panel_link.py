@@ -48,7 +48,7 @@ WORKED_S = 10.0  # open for so long: what comes then is a new fault
 
 def panel_state(session: Session, intercom: IntercomLink, bus: Bus) -> PanelState:
     """What the LEDs show: the gate, not the wish. Where the button calls nobody, being in the room is the call."""
-    state, change, quality = session.state, session.last_change, bus.latest(NetworkQualityChanged)
+    state, change, quality = session.state, session.attendance.last_change, bus.latest(NetworkQualityChanged)
     setup = bus.latest(SetupModeChanged)
     in_room = state in JOINED_STATES
     call = intercom.phase
@@ -147,7 +147,7 @@ class PanelLink:
     def _obey(self, command: Command) -> None:
         match command:
             case ToggleMute():
-                self._spawn(self._session.toggle_mute())
+                self._spawn(self._session.gates.toggle())
             case PushToTalk(on):
                 talk = self._session.talk
                 self._spawn(talk.hold(_HOLDER) if on else talk.release(_HOLDER))

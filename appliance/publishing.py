@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable
 from contextlib import suppress
 
+from appliance.devices import Devices
 from appliance.errors import RtcError, RtcErrorCode
+from appliance.media.uplink import Uplink
 from appliance.room.client import RoomClient
 from appliance.room.events import ConnectionState, LoginState
 from appliance.room.streams import LocalStream
@@ -16,6 +19,20 @@ logger = logging.getLogger(__name__)
 
 PUBLISH_RETRY_S = 2.0
 FIRST_DEVICES_S = 1.5  # after start: a stream that grows makes everybody build its leg anew
+
+
+def stream_of(devices: Devices, uplink: Uplink) -> LocalStream:
+    """The stream of what works now."""
+    size = uplink.settings.video
+    in_use = {one.kind: one.device_id for one in devices.stats()}
+    return LocalStream(
+        "microphone" in devices.working,
+        "camera" in devices.working,
+        width=size.width,
+        height=size.height,
+        audio_track=_track_id(in_use.get("microphone", "")),
+        video_track=_track_id(in_use.get("camera", "")),
+    )
 
 
 async def keep_published(
@@ -66,3 +83,8 @@ async def keep_name(client: RoomClient, wanted: Callable[[], str], changed: asyn
             told = name
         except RtcError as exc:
             logger.warning("the room goes on with the name %r: %s", told, exc)
+
+
+def _track_id(device_id: str) -> str:
+    """The room hears that a device was replaced, not which serial number it has."""
+    return hashlib.sha256(device_id.encode()).hexdigest()[:8] if device_id else ""

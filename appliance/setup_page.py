@@ -158,7 +158,7 @@ class SetupPage:
             next_step(facts),
             steps,
             config.device.name,
-            ChosenRoom(config.room.url, config.room.room, config.room.url == "hub:"),
+            ChosenRoom(config.room.url, config.room.room, config.room.is_own),
             addresses,
             await asyncio.to_thread(qr_svg, addresses[0]) if addresses else "",
         )

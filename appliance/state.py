@@ -163,7 +163,7 @@ def describe(
             name=name, version=version, microphone=session.has("audio"), camera=session.has("video"), panel=panel
         ),
         connection=connection_info(session),
-        room=session.room,
+        room=session.attendance.room,
         user_id=session.user_id,
         call=call_info(intercom),
         mute=mute_info(session),
@@ -186,14 +186,15 @@ def stages(session: Session) -> dict[Stage, Summary]:
 
 
 def connection_info(session: Session) -> ConnectionInfo:
-    change = session.last_change
+    attendance = session.attendance
+    change = attendance.last_change
     error = change.error if change is not None else None
     return ConnectionInfo(
         state=session.state,
-        since=_wall_clock(session.changed_s),
+        since=_wall_clock(attendance.changed_s),
         reason=change.reason if change is not None else None,
         error=ErrorInfo(code=error.code, message=error.message) if error is not None else None,
-        retry_at=_wall_clock(session.retry_at_s) if session.retry_at_s is not None else None,
+        retry_at=_wall_clock(attendance.retry_at_s) if attendance.retry_at_s is not None else None,
     )
 
 
@@ -218,7 +219,7 @@ def mute_info(session: Session) -> MuteInfo:
         audio=session.is_muted("audio"),
         video=session.is_muted("video"),
         screen=session.is_muted("screen"),
-        forced=tuple(sorted(session.forced_mutes)),
+        forced=tuple(sorted(session.gates.forced)),
     )
 
 

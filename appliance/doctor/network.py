@@ -38,7 +38,7 @@ class Gateway:
 def check(config: Config) -> Iterator[Finding]:
     """Talks to what `config` names: the hub, name servers for its names, STUN and TURN servers; and to itself."""
     addresses = own_addresses()
-    needs_network = config.room.url != "hub:"
+    needs_network = not config.room.is_own
     yield judge_addresses(addresses, needs_network)
     yield judge_gateway(gateway(), needs_network)
     yield asyncio.run(check_names(names(config)))

@@ -112,7 +112,7 @@ async def test_leds_light_one_after_the_other_and_then_show_the_state() -> None:
         async with one.http.post("/api/test/leds") as response:
             assert response.status == 200
         await until(lambda: one.leds.lit[: len(LED_NAMES)] == list(LED_NAMES), "each in its turn")
-        await one.session.set_muted("audio", True)
+        await one.session.gates.set("audio", True)
         await until(lambda: one.leds.brightness["mute"] == 1.0, "the state is back")
 
 
@@ -134,7 +134,7 @@ async def test_a_picture_of_the_camera_unless_it_is_shut() -> None:
                         assert codec.decode(av.Packet(await response.read()))[0].width == 320
                         break
                     assert response.status == 204
-        await one.session.set_muted("video", True)
+        await one.session.gates.set("video", True)
         async with one.http.get("/api/test/camera.jpg") as response:
             assert response.status == 204
 
@@ -151,7 +151,7 @@ async def test_levels_and_devices_are_told_as_they_change() -> None:
             data = json.loads(line.removeprefix("data: "))
             if name == "levels" and data["microphone"] > 40 and not heard:
                 heard = True
-                await one.session.set_muted("audio", True)
+                await one.session.gates.set("audio", True)
             if name == "devices" and data["microphone"] == "shut":
                 assert data == {"camera": "works", "microphone": "shut", "speaker": "works", "leds": "works"}
                 break

@@ -323,13 +323,13 @@ async def test_the_switch_follows_the_gate() -> None:
     assert isinstance(microphone, MuteSwitch)
     async with hub_at() as (_, url):
         session = Session(settings(url), Drivers(microphone=lambda: microphone), Bus())
-        await session.set_muted("audio", True)
+        await session.gates.set("audio", True)
         async with running(session):
             await until(lambda: session.has("audio"))
             assert microphone.switched[-1:] == [True]  # muted before it was there
-            await session.set_muted("audio", False)
+            await session.gates.set("audio", False)
             assert microphone.switched[-1:] == [False]
-            await session.set_muted("audio", True)
+            await session.gates.set("audio", True)
             microphone.unplug()
             await until(lambda: not session.has("audio"))
             microphone.switched.clear()
@@ -345,7 +345,7 @@ async def test_a_microphone_without_a_switch_is_muted_by_the_gate() -> None:
         session, _ = new_session(url, devices)
         async with running(session):
             await until(lambda: session.has("audio"))
-            await session.set_muted("audio", True)
+            await session.gates.set("audio", True)
             assert session.is_muted("audio")
 
 

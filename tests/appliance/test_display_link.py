@@ -86,7 +86,7 @@ async def test_alone_it_shows_the_time_and_then_who_comes() -> None:
             assert (scene.tiles[0].width, scene.tiles[0].height) == (1280, 720)
             first = scene.tiles[0].frame
             await unit.until(lambda scene: scene.tiles[0].frame not in (None, first), "the next picture")
-            await anna.session.set_muted("video", True)
+            await anna.session.gates.set("video", True)
             await unit.until(lambda scene: scene.tiles[0].frame is None, "no picture of a muted camera")
         await unit.until(lambda scene: scene.title == "12:05", "the time again")
 

@@ -80,7 +80,7 @@ def test_a_camera_on_its_side_is_turned_in_software(rotation: int) -> None:
         text = f'driver = "{driver}"\nrotation = {rotation}\nwidth = 640\nheight = 360'
         made = camera(text)
         assert (made.width, made.height) == (360, 640)
-        assert drivers.picture_size(parse(f"[video]\n{text}", "t").video) == (360, 640)
+        assert parse(f"[video]\n{text}", "t").video.picture_size == (360, 640)
 
 
 def test_a_camera_upside_down_is_turned_by_the_sensor_where_there_is_one() -> None:

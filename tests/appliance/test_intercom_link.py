@@ -164,14 +164,14 @@ async def test_a_call_into_a_room_that_only_the_caller_s_hub_opens() -> None:
         unit_at(url, "desk", mints=False, auto_join=True, auto_answer=frozenset({"door"})) as desk,
     ):
         await until(lambda: desk.session.state is S.CONNECTED)
-        assert desk.session.room == "lobby"
+        assert desk.session.attendance.room == "lobby"
         door.intercom.press()
         await until(lambda: "desk" in door.session.peers)
-        assert desk.session.room == door.session.room == "porch"
+        assert desk.session.attendance.room == door.session.attendance.room == "porch"
         assert desk.intercom.call_info.was_automatic
         door.intercom.hang_up()
-        await until(lambda: desk.session.state is S.CONNECTED and desk.session.room_now == "lobby")
-        assert door.session.room_now is None
+        await until(lambda: desk.session.state is S.CONNECTED and desk.session.attendance.room_now == "lobby")
+        assert door.session.attendance.room_now is None
 
 
 async def test_both_call_each_other() -> None:
@@ -183,7 +183,7 @@ async def test_both_call_each_other() -> None:
         door.intercom.press()
         desk.intercom.press()
         await until(lambda: "desk" in door.session.peers and "door" in desk.session.peers)
-        assert door.session.room == desk.session.room == "office"  # of the smaller user id
+        assert door.session.attendance.room == desk.session.attendance.room == "office"  # of the smaller user id
         assert await door.intercom.missed_calls() == await desk.intercom.missed_calls() == ()
 
 

@@ -89,7 +89,7 @@ async def test_a_button_on_a_pin_shuts_the_gate_and_the_led_shows_it(pins: Any) 
 async def test_push_to_talk_by_holding_a_pin(pins: Any) -> None:
     async with panel_on_a_session(devices_of(GPIO)) as (_, session):
         await until(lambda: pins.pin(27).function == "output")
-        await session.set_muted("audio", True)
+        await session.gates.set("audio", True)
         await until(lambda: pins.pin(27).state == 1)
         pins.pin(17).drive_low()
         await until(lambda: not session.is_muted("audio"), "open while it is held")
@@ -111,7 +111,7 @@ async def test_a_panel_on_a_serial_port(far: PtyPanel) -> None:
 async def test_pulling_the_plug_ends_push_to_talk(far: PtyPanel) -> None:
     panel = devices_of(GPIO + f'[panel]\nport = "{far.link}"\n')
     async with panel_on_a_session(panel) as (link, session):
-        await session.set_muted("audio", True)
+        await session.gates.set("audio", True)
         await until(lambda: link.health == "ok")
         far.button(1, True)
         await until(lambda: not session.is_muted("audio"))
@@ -129,7 +129,7 @@ async def test_a_panel_that_cannot_be_opened_is_tried_again(pins: Any, monkeypat
         without.setitem(sys.modules, "gpiozero", None)
         async with panel_on_a_session(devices_of(GPIO)) as (link, session):
             await until(lambda: link.health == "degraded: GPIO: gpiozero is not installed; " + PIP)
-            await session.set_muted("audio", True)
+            await session.gates.set("audio", True)
             without.undo()
             await until(lambda: link.health == "ok")
             await until(lambda: pins.pin(27).state == 1)

@@ -130,7 +130,7 @@ async def test_a_host_stops_it_and_only_a_host_brings_it_back() -> None:
         assert (told := bus.latest(MuteChanged)) is not None
         assert (told.screen, told.video) == (True, False)
         assert uplink.is_muted("screen")
-        assert session.forced_mutes == {"screen"}
+        assert session.gates.forced == {"screen"}
 
         async def capture(pictures: int) -> None:
             made = uplink.captured("screen")
@@ -145,7 +145,7 @@ async def test_a_host_stops_it_and_only_a_host_brings_it_back() -> None:
 
         await viewer.client.unmute_peer("unit", "screen")
         await viewer.heard(ScreenUnmuted)
-        assert not session.forced_mutes
+        assert not session.gates.forced
         assert not uplink.is_muted("screen")
         await until(lambda: received() > arrived + 5, "it is seen again")
         assert screens(viewer) == ["unit"], "the same stream"
@@ -155,19 +155,19 @@ async def test_what_its_own_user_has_stopped_no_host_starts() -> None:
     share = ScreenShare(Source(), shared=True)
     async with viewing() as (url, viewer), sharing(url, share) as (session, bus):
         await until(lambda: screens(viewer) == ["unit"], "shared")
-        await session.set_muted("screen", True)
+        await session.gates.set("screen", True)
         await viewer.client.mute_peer("unit", "screen")
-        await until(lambda: session.forced_mutes == {"screen"})
+        await until(lambda: session.gates.forced == {"screen"})
         with bus.subscribe(MuteForced, name="test") as forced:
             await viewer.client.unmute_peer("unit", "screen")
             await asyncio.wait_for(anext(forced), 5)
         await viewer.client.mute_peer("unit", "screen")
-        await until(lambda: session.forced_mutes == {"screen"})
-        await session.set_muted("screen", False)  # a wish for later
-        await session.set_muted("screen", True)  # and taken back
+        await until(lambda: session.gates.forced == {"screen"})
+        await session.gates.set("screen", False)  # a wish for later
+        await session.gates.set("screen", True)  # and taken back
         await viewer.client.unmute_peer("unit", "screen")
-        await until(lambda: not session.forced_mutes)
-        await session.set_muted("audio", True)
+        await until(lambda: not session.gates.forced)
+        await session.gates.set("audio", True)
         await until(
             lambda: viewer.client.peers["unit"].streams["main"].is_muted("audio"), "what is said later has come"
         )
@@ -181,9 +181,9 @@ async def test_a_mute_of_one_stay_is_over_with_it() -> None:
         await until(lambda: screens(viewer) == ["unit"], "shared")
         await viewer.client.mute_peer("unit", "screen")
         await viewer.client.mute_peer("unit", "video")
-        await until(lambda: session.forced_mutes == {"screen", "video"})
-        await session.leave()
-        session.join()
+        await until(lambda: session.gates.forced == {"screen", "video"})
+        await session.attendance.leave()
+        session.attendance.join()
         await until(lambda: screens(viewer) == ["unit"], "shared again")
         await until(lambda: not viewer.client.peers["unit"].streams["screen"].is_muted("video"), "and seen")
         assert session.is_muted("video"), "a person decides of the camera"
@@ -194,9 +194,9 @@ async def test_out_of_the_room_its_source_is_closed() -> None:
     share = ScreenShare(source, shared=True)
     async with viewing() as (url, viewer), sharing(url, share) as (session, _):
         await until(lambda: screens(viewer) == ["unit"])
-        await session.leave()
+        await session.attendance.leave()
         await until(lambda: session.uplink is not None and not session.uplink.has("screen"))
-        session.join()
+        session.attendance.join()
         await until(lambda: screens(viewer) == ["unit"])
         assert len(source.made) == 2
 

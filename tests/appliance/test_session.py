@@ -11,15 +11,13 @@ from dataclasses import replace
 import pytest
 
 from appliance import devices as devices_module
-from appliance import rejoin
+from appliance import session as session_module
 from appliance.errors import LeaveReason
 from appliance.events import Event
 from appliance.media.playout import Playout
 from appliance.room.client import RoomClient
 from appliance.room.events import (
-    AudioMuted,
     CameraChanged,
-    ConnectionReason,
     ConnectionState,
     ConnectionStateChanged,
     NetworkQuality,
@@ -28,8 +26,6 @@ from appliance.room.events import (
     PeerLeft,
     StreamUpdated,
 )
-from appliance.session import Session
-from appliance.unit_events import MuteChanged
 from tests.appliance.unit import MockDevices, hub_at, new_session, running, token, until
 
 S = ConnectionState
@@ -112,27 +108,6 @@ async def test_a_camera_that_stalls_is_opened_again(monkeypatch: pytest.MonkeyPa
                 pass
 
 
-@pytest.mark.row("U49")
-async def test_mute_works_out_of_a_room_and_is_known_in_it() -> None:
-    async with hub_at() as (_, url):
-        session, bus = new_session(url, MockDevices(), auto_join=False)
-        async with running(session), visitor(url) as client:
-            await until(lambda: bus.latest(MuteChanged) is not None)
-            await session.set_muted("audio", True)
-            assert session.is_muted("audio")
-            assert bus.latest(MuteChanged) == MuteChanged(audio=True, video=False, screen=False)
-            session.join()
-            await until(lambda: client.streams and client.streams[0].is_muted("audio"))
-            assert not client.streams[0].is_muted("video")
-            await session.set_muted("audio", False)
-            await until(lambda: not client.streams[0].is_muted("audio"))
-            muted: list[AudioMuted] = []
-            client.on(AudioMuted, muted.append)
-            await session.toggle_mute()
-            await until(lambda: muted)
-            assert muted[0].user_id == "unit"
-
-
 async def test_a_new_name_is_seen_in_the_room_at_once() -> None:
     async with hub_at() as (hub, url):
         mock = MockDevices()
@@ -145,131 +120,16 @@ async def test_a_new_name_is_seen_in_the_room_at_once() -> None:
             assert hub.rooms.seats["unit"].user_name == "Back door"
 
 
-async def test_a_host_of_the_room_mutes_the_unit_and_only_a_host_lifts_it() -> None:
-    async with hub_at() as (hub, url):
-        session, bus = new_session(url, MockDevices())
-        async with running(session):
-            await until(lambda: session.state is S.CONNECTED and session.has("audio"))
-            hub._perform(lambda _now_s: hub.rooms.force_mute("lobby", "unit", "audio", True, by="a host"))
-            await until(lambda: session.is_muted("audio"))
-            assert (told := bus.latest(MuteChanged)) is not None
-            assert told.audio
-            await session.toggle_mute()
-            assert session.is_muted("audio")
-            hub._perform(lambda _now_s: hub.rooms.force_mute("lobby", "unit", "audio", False))
-            await until(lambda: session._client is not None and not session._client.forced_mutes)
-            assert session.is_muted("audio")
-            await session.toggle_mute()
-            assert not session.is_muted("audio")
-
-
-async def test_a_mute_outlives_a_restart_of_the_session() -> None:
-    session, _ = new_session("ws://127.0.0.1:9/hub/ws", MockDevices(), auto_join=False)
-    async with running(session):
-        await until(lambda: session.has("audio"))
-        await session.set_muted("audio", True)
-        assert session.is_muted("audio")
-    async with running(session):
-        await until(lambda: session.has("audio"))
-        assert session.is_muted("audio")
-
-
-async def test_it_encrypts_its_room_and_again_after_a_leave() -> None:
-    async with hub_at() as (hub, url):
-        session, _ = new_session(url, MockDevices())
-        session.settings = replace(session.settings, encryption="aes-128-gcm", encryption_secret="a secret")
-        async with running(session):
-            for _ in range(2):
-                await until(lambda: session.state is S.CONNECTED)
-                assert hub.rooms.rooms["lobby"].seats["unit"].encryption[0] == "aes-128-gcm"
-                await session.leave()
-                session.join()
-
-
-async def test_leave_and_join_by_a_person() -> None:
-    async with hub_at() as (_, url):
-        session, _ = new_session(url, MockDevices())
-        async with running(session):
-            await until(lambda: session.state is S.CONNECTED)
-            await session.leave()
-            assert session.state is S.DISCONNECTED
-            assert session.last_change is not None
-            assert session.last_change.reason is ConnectionReason.LEAVE
-            await asyncio.sleep(0)
-            assert session.retry_at_s is None  # it stays out
-            session.join()
-            await until(lambda: session.state is S.CONNECTED)
-
-
 async def test_what_the_network_was_like_is_forgotten_with_the_call() -> None:
     async with hub_at() as (_, url):
         session, bus = new_session(url, MockDevices())
         async with running(session):
             await until(lambda: session.state is S.CONNECTED)
             bus.publish(NetworkQualityChanged(uplink=NetworkQuality.DOWN, downlink=NetworkQuality.BAD))
-            await session.leave()
+            await session.attendance.leave()
             quality = bus.latest(NetworkQualityChanged)
             assert quality is not None
             assert (quality.uplink, quality.downlink, quality.changed) == (0, 0, True)
-
-
-async def test_leave_while_it_joins() -> None:
-    callers: list[asyncio.StreamWriter] = []
-    deaf = await asyncio.start_server(lambda reader, writer: callers.append(writer), "127.0.0.1", 0)
-    port = deaf.sockets[0].getsockname()[1]
-    session, _ = new_session(f"ws://127.0.0.1:{port}/hub/ws", MockDevices())
-    async with running(session):
-        await until(lambda: session.state is S.CONNECTING)
-        await session.leave()
-        assert session.state is S.DISCONNECTED
-        assert session.retry_at_s is None
-    for caller in callers:
-        caller.close()
-        await caller.wait_closed()
-    deaf.close()
-    await deaf.wait_closed()
-
-
-async def test_a_hub_that_is_not_there_is_tried_again_and_at_once_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with hub_at() as (_, url):
-        port = int(url.split(":")[2].split("/")[0])
-    session, _ = new_session(url, MockDevices())
-    async with running(session):
-        await until(lambda: session.retry_at_s is not None)
-        assert session.last_change is not None
-        assert session.last_change.error is not None
-        assert session.health == "offline: disconnected"
-        async with hub_at(port):
-            session.join()
-            await until(lambda: session.state is S.CONNECTED, timeout_s=1.5)  # the first wait alone is 1.6 s or more
-
-
-async def test_it_comes_back_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rejoin, "RETRY_DELAYS_S", (0.1,))
-    async with hub_at() as (_, url):
-        port = int(url.split(":")[2].split("/")[0])
-    session, _ = new_session(url, MockDevices())
-    async with running(session):
-        await until(lambda: session.retry_at_s is not None)
-        async with hub_at(port):
-            await until(lambda: session.state is S.CONNECTED)
-
-
-async def test_a_closed_room_is_joined_again_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rejoin, "ROOM_CLOSED_DELAY_S", 0.3)
-    async with hub_at() as (hub, url):
-        session, bus = new_session(url, MockDevices())
-        with bus.subscribe(ConnectionStateChanged, name="test") as events:
-            async with running(session):
-                await until(lambda: session.state is S.CONNECTED)
-                hub._perform(lambda _now_s: hub.rooms.disband("lobby", "closing time"))
-                states: list[ConnectionState] = []
-                async with asyncio.timeout(5):
-                    while states.count(S.CONNECTED) < 2:
-                        event = await anext(events)
-                        assert isinstance(event, ConnectionStateChanged)
-                        states.append(event.cur_state)
-                assert S.DISCONNECTED in states
 
 
 async def test_after_it_no_task_thread_or_device_is_left() -> None:
@@ -294,7 +154,7 @@ async def test_a_fault_of_the_session_is_no_leave_for_the_others(monkeypatch: py
         await broken.wait()
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(Session, "_keep_published", fail)
+    monkeypatch.setattr(session_module, "keep_published", fail)
     async with hub_at() as (_, url), visitor(url) as client:
         left: list[PeerLeft] = []
         client.on(PeerLeft, left.append)

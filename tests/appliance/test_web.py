@@ -152,7 +152,7 @@ async def test_nothing_is_changed_without_a_token(site: Site, path: str) -> None
     async with site.http.post(path, json={"audio": True, "action": "press"}) as response:
         assert response.status == 401
     assert not site.session.is_muted("audio")
-    assert not site.session.wanted
+    assert not site.session.attendance.wanted
     assert not site.buttons.pressed
 
 
@@ -284,7 +284,7 @@ async def test_push_to_talk_over_http(site: Site) -> None:
         async with site.http.post("/api/talk", json=wish, headers=TOKEN) as response:
             return {"status": response.status, **await response.json()}
 
-    await site.session.set_muted("audio", True)
+    await site.session.gates.set("audio", True)
     assert (await talk(on=True))["mute"]["audio"] is False
     assert (await talk(on=False))["mute"]["audio"] is True
     assert (await talk(on=True, seconds=0.1))["mute"]["audio"] is False
@@ -403,8 +403,8 @@ def test_a_body_is_what_was_asked_for_or_a_body_error(cls: type[Any], body: byte
 async def test_join_and_leave(site: Site) -> None:
     async with site.http.post("/api/join", headers=TOKEN) as response:
         assert response.status == 202
-    assert site.session.wanted
-    await until(lambda: site.session.retry_at_s is not None)  # nobody is there
+    assert site.session.attendance.wanted
+    await until(lambda: site.session.attendance.retry_at_s is not None)  # nobody is there
     async with site.http.get("/api/state", headers=TOKEN) as response:
         connection = (await response.json())["connection"]
     assert connection["error"]["code"] == "service-unavailable"
@@ -412,7 +412,7 @@ async def test_join_and_leave(site: Site) -> None:
     async with site.http.post("/api/leave", json={}, headers=TOKEN) as response:
         assert response.status == 200
         assert (await response.json())["connection"]["state"] == "DISCONNECTED"
-    assert not site.session.wanted
+    assert not site.session.attendance.wanted
     async with site.http.post("/api/join", json={"room": "other"}, headers=TOKEN) as response:
         assert response.status == 400
         assert (await error(response))["field"] == "room"
@@ -433,7 +433,7 @@ async def test_every_event_reaches_the_stream_in_order(site: Site) -> None:
     async with asyncio.timeout(5), site.http.get("/api/events", headers=TOKEN) as response:
         assert response.content_type == "text/event-stream"
         site.bus.publish(PeerJoined(user_id="anna", user_name="Anna\nB"))
-        await site.session.set_muted("video", True)
+        await site.session.gates.set("video", True)
         stream = messages(response)
         first, second = await anext(stream), await anext(stream)
     assert first == ("peer-joined", {"user_id": "anna", "user_name": "Anna\nB", "role": "host", "rejoined": False})
@@ -521,7 +521,7 @@ async def test_the_own_camera_is_shown_while_its_gate_is_open(site: Site) -> Non
         with av.open(io.BytesIO(await response.read()), "r") as jpeg:
             picture = next(jpeg.decode(video=0))
     assert (picture.width, picture.height) == (320, 240)
-    await site.session.set_muted("video", True)
+    await site.session.gates.set("video", True)
     async with site.http.get("/panel/camera.jpg", headers=TOKEN) as response:
         assert (response.status, await response.read()) == (204, b"")
 
@@ -541,5 +541,5 @@ async def test_what_the_speaker_played_can_be_saved(site: Site) -> None:
 
 
 async def test_the_gate_is_the_newest_retained_value(site: Site) -> None:
-    await site.session.set_muted("audio", True)
+    await site.session.gates.set("audio", True)
     assert site.bus.latest(MuteChanged) == MuteChanged(audio=True, video=False, screen=False)

@@ -21,6 +21,7 @@ import pytest
 
 from appliance import devices as devices_module
 from appliance import panel_link, rejoin
+from appliance.attendance import Attendance
 from appliance.drivers import PanelDevices
 from appliance.events import Bus, Event
 from appliance.panel_link import PanelLink
@@ -369,14 +370,14 @@ async def test_leds_whose_driver_raises_come_back_by_themselves() -> None:
 async def test_a_fault_of_our_own_is_a_restart_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     house = House()
     await house.give_back("hub")
-    keep, calls = Session._stay_in, itertools.count()
+    keep, calls = Attendance._stay_in, itertools.count()
 
-    async def stay(session: Session, client: RoomClient) -> None:
+    async def stay(attendance: Attendance, client: RoomClient) -> None:
         if next(calls) < 2:
             raise ZeroDivisionError("ours")
-        await keep(session, client)
+        await keep(attendance, client)
 
-    monkeypatch.setattr(Session, "_stay_in", stay)
+    monkeypatch.setattr(Attendance, "_stay_in", stay)
     async with living(house):
         await house.truth(())
         assert house.supervisor.restarts == {"session": 2}
