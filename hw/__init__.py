@@ -197,7 +197,9 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a screen shows: tiles, or two lines in the middle, one large and one small. Nothing at all: darkness."""
+    """What a screen shows: tiles, none over another; or two lines in the middle, one large and one small. Nothing at
+    all: darkness.
+    """
 
     tiles: tuple[Tile, ...] = ()
     title: str = ""

@@ -32,3 +32,9 @@ def cropped(width: int, height: int, place: Area) -> Area:
     scale = max(place.width / width, place.height / height)
     part_width, part_height = min(width, round(place.width / scale)), min(height, round(place.height / scale))
     return Area((width - part_width) // 2, (height - part_height) // 2, part_width, part_height)
+
+
+def covering(width: int, height: int, place: Area) -> tuple[int, int]:
+    """The smallest size that has the proportions of a picture `width` x `height` and covers `place`."""
+    scale = max(place.width / width, place.height / height)
+    return max(place.width, round(width * scale)), max(place.height, round(height * scale))

@@ -1,4 +1,4 @@
-"""Draws scenes with SDL: a texture for each tile, which lives as long as its key and size. For the screen's thread."""
+"""Draws scenes with SDL: pictures by a painter, words and shapes here. For the screen's thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from typing import Any
 import av
 
 from hw import HardwareError, Scene, Tile
-from hw.placing import Area, cropped, whole
+from hw.placing import Area, whole
+from hw.scene_change import changed_tiles
+from hw.sdl_painter import open_painter
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +26,6 @@ _FONTS = (  # the first that has all the characters of a line; fonts-dejavu-core
     "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
     "/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc",
 )
-_PIXEL_FORMATS = ("yuv420p", "yuvj420p")
 
 
 class Canvas:
@@ -32,10 +33,9 @@ class Canvas:
 
     def __init__(self, sdl2: Any, window: Any) -> None:
         self._sdl2 = sdl2
-        self._renderer = sdl2.SDL_CreateRenderer(window, -1, 0)
-        if not self._renderer:
-            raise HardwareError(f"the screen cannot be drawn on: {sdl2.SDL_GetError().decode()}")
-        self._pictures: dict[str, tuple[tuple[int, int], Any, av.VideoFrame]] = {}  # size, texture, what is in it
+        self._painter = open_painter(sdl2, window)
+        self._renderer = self._painter.renderer
+        self._drawn: Scene | None = None
         self._texts: OrderedDict[tuple[str, int], tuple[Any, int, int]] = OrderedDict()
         self._fonts: dict[tuple[str, int], Any] = {}
         self._ttf = _text_library()
@@ -58,14 +58,23 @@ class Canvas:
         self._sdl2.SDL_GetRendererOutputSize(self._renderer, ctypes.byref(width), ctypes.byref(height))
         return width.value, height.value
 
-    def draw(self, scene: Scene) -> None:
+    def draw(self, scene: Scene, *, anew: bool = False) -> None:
+        """What differs from the last one. `anew`: what was drawn is lost, or has another size."""
+        changed = None if anew or self._drawn is None else changed_tiles(self._drawn, scene)
+        self._drawn = scene
+        if changed is None or (changed and not self._painter.keeps):
+            self._draw_all(scene)
+        elif changed:
+            for tile in changed:
+                self._draw_tile(tile)
+            self._painter.present([_area(tile) for tile in changed])
+
+    def _draw_all(self, scene: Scene) -> None:
         sdl2 = self._sdl2
         self._color(BACKGROUND)
         if sdl2.SDL_RenderClear(self._renderer) != 0:
             raise HardwareError(f"the screen is gone: {sdl2.SDL_GetError().decode()}")
-        keys = {tile.key for tile in scene.tiles}
-        for key in [key for key in self._pictures if key not in keys]:
-            sdl2.SDL_DestroyTexture(self._pictures.pop(key)[1])
+        self._painter.keep({tile.key for tile in scene.tiles})
         for tile in scene.tiles:
             self._draw_tile(tile)
         width, height = self.size()
@@ -73,12 +82,12 @@ class Canvas:
             self._line(scene.title, height // 5, width // 2, int(height * (0.42 if scene.subtitle else 0.5)), width)
         if scene.subtitle:
             self._line(scene.subtitle, height // 16, width // 2, int(height * 0.62), width)
-        sdl2.SDL_RenderPresent(self._renderer)
+        self._painter.present(None)
 
     # --- tiles
 
     def _draw_tile(self, tile: Tile) -> None:
-        area = Area(tile.x, tile.y, tile.width, tile.height)
+        area = _area(tile)
         if tile.frame is None:
             self._fill(area, GRAY)
             middle = (tile.x + tile.width // 2, tile.y + tile.height // 2)
@@ -91,39 +100,10 @@ class Canvas:
             self._frame(area)
 
     def _draw_picture(self, tile: Tile, frame: av.VideoFrame, area: Area) -> None:
-        sdl2 = self._sdl2
-        texture = self._texture(tile.key, frame)
-        if tile.crop:
-            source, target = cropped(frame.width, frame.height, area), area
-        else:
-            source, target = Area(0, 0, frame.width, frame.height), whole(frame.width, frame.height, area)
-        sdl2.SDL_RenderCopy(self._renderer, texture, self._rect(source), self._rect(target))
-
-    def _texture(self, key: str, frame: av.VideoFrame) -> Any:
-        """With `frame` in it; uploaded only when it is another one."""
-        sdl2 = self._sdl2
-        size = (frame.width, frame.height)
-        known, texture, shown = self._pictures.get(key, (None, None, None))
-        if known != size:
-            if texture is not None:
-                sdl2.SDL_DestroyTexture(texture)
-            texture = sdl2.SDL_CreateTexture(
-                self._renderer, sdl2.SDL_PIXELFORMAT_IYUV, sdl2.SDL_TEXTUREACCESS_STREAMING, *size
-            )
-            if not texture:
-                raise HardwareError(f"no room for a picture of {size}: {sdl2.SDL_GetError().decode()}")
-            shown = None
-        if shown is not frame:
-            planar = frame if frame.format.name in _PIXEL_FORMATS else frame.reformat(format="yuv420p")
-            arguments: list[Any] = []
-            for plane in planar.planes[:3]:
-                arguments += [
-                    ctypes.cast(plane.buffer_ptr, ctypes.POINTER(ctypes.c_uint8)),
-                    plane.line_size,
-                ]
-            sdl2.SDL_UpdateYUVTexture(texture, None, *arguments)
-        self._pictures[key] = (size, texture, frame)
-        return texture
+        place = area if tile.crop else whole(frame.width, frame.height, area)
+        if place != area:
+            self._fill(area, BACKGROUND)  # a label may stand there
+        self._painter.paint(tile.key, frame, place, crop=tile.crop)
 
     # --- text
 
@@ -204,6 +184,10 @@ class Canvas:
             Area(area.x + area.width - wide, area.y, wide, area.height),
         ):
             self._fill(edge, MARK)
+
+
+def _area(tile: Tile) -> Area:
+    return Area(tile.x, tile.y, tile.width, tile.height)
 
 
 def _text_library() -> Any:

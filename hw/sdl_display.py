@@ -1,7 +1,7 @@
 """A screen through SDL 2: HDMI or DSI by KMS where no desktop runs, a window where one does.
 
 PySDL2 speaks to Debian's own SDL, which has KMS built in. Everything of SDL belongs to one thread, which sleeps until
-there is another scene. Pictures go to the graphics chip as a decoder gives them (YUV 4:2:0): it converts and scales.
+there is another scene.
 """
 
 from __future__ import annotations
@@ -119,6 +119,7 @@ class SdlDisplay:
     def _draw_all(self, sdl2: Any, canvas: Canvas, on_size: Callable[[int, int], None]) -> None:
         shown: Scene | None = None
         event = sdl2.SDL_Event()
+        is_lost = False  # what was drawn
         while (scene := self._next()) is not None or not self._closing:
             while sdl2.SDL_PollEvent(event):
                 if event.type == sdl2.SDL_QUIT:
@@ -126,10 +127,12 @@ class SdlDisplay:
                 if event.type == sdl2.SDL_WINDOWEVENT:
                     if event.window.event == sdl2.SDL_WINDOWEVENT_SIZE_CHANGED:
                         on_size(*canvas.size())
-                    scene = scene or shown  # what was covered is drawn again
+                    is_lost = True
+            if is_lost:
+                scene = scene or shown
             if scene is not None:
-                canvas.draw(scene)
-                shown = scene
+                canvas.draw(scene, anew=is_lost)
+                shown, is_lost = scene, False
 
     def _next(self) -> Scene | None:
         with self._condition:
@@ -144,6 +147,7 @@ def _open(sdl2: Any, title: str, *, fullscreen: bool) -> Any:
         (b"SDL_NO_SIGNAL_HANDLERS", b"1"),  # Ctrl-C is the program's
         (b"SDL_VIDEO_MINIMIZE_ON_FOCUS_LOSS", b"0"),
         (b"SDL_RENDER_SCALE_QUALITY", b"linear"),
+        (b"SDL_FRAMEBUFFER_ACCELERATION", b"0"),  # what the processor draws goes no way round by OpenGL
         (b"SDL_KMSDRM_REQUIRE_DRM_MASTER", b"1"),
     ):
         sdl2.SDL_SetHint(name, value)

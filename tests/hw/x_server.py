@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import struct
@@ -9,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +20,9 @@ WIDTH, HEIGHT = 1280, 720
 
 
 class XServer:
-    def __init__(self, display: str, framebuffer: Path) -> None:
+    def __init__(self, display: str, framebuffer: Path, pid: int) -> None:
         self.display = display
+        self.pid = pid
         self._framebuffer = framebuffer
 
     def picture(self) -> npt.NDArray[np.uint8]:
@@ -30,6 +33,35 @@ class XServer:
         width, height, stride = header[4], header[5], header[12]
         lines = np.frombuffer(data, np.uint8, stride * height, start).reshape(height, stride)[:, : 4 * width]
         return lines.reshape(height, width, 4)[:, :, 2::-1].copy()
+
+    def resize_windows(self, width: int, height: int) -> None:
+        with self._windows() as (xlib, connection, windows):
+            for window in windows:
+                xlib.XMoveResizeWindow(connection, window, 0, 0, width, height)
+
+    def hide_windows(self) -> None:
+        """And shows them again: an X server forgets what was hidden."""
+        with self._windows() as (xlib, connection, windows):
+            for window in windows:
+                xlib.XUnmapWindow(connection, window)
+                xlib.XMapWindow(connection, window)
+
+    @contextmanager
+    def _windows(self) -> Iterator[tuple[Any, Any, list[Any]]]:
+        """Those that are to be seen, as a window manager finds them."""
+        xlib = ctypes.CDLL("libX11.so.6")
+        xlib.XOpenDisplay.restype = ctypes.c_void_p
+        connection = ctypes.c_void_p(xlib.XOpenDisplay(self.display.encode()))
+        xlib.XDefaultRootWindow.restype = ctypes.c_ulong
+        root, parent, children = ctypes.c_ulong(), ctypes.c_ulong(), ctypes.POINTER(ctypes.c_ulong)()
+        count = ctypes.c_uint()
+        try:
+            top = ctypes.c_ulong(xlib.XDefaultRootWindow(connection))
+            found = (ctypes.byref(each) for each in (root, parent, children, count))
+            assert xlib.XQueryTree(connection, top, *found)
+            yield xlib, connection, [ctypes.c_ulong(window) for window in children[: count.value]]
+        finally:
+            xlib.XCloseDisplay(connection)  # sends what was asked
 
 
 @contextmanager
@@ -52,7 +84,7 @@ def x_server(directory: Path) -> Iterator[XServer]:
         with os.fdopen(reading) as numbers:
             number = numbers.readline().strip()
         assert number, "Xvfb did not start"
-        yield XServer(f":{number}", directory / "Xvfb_screen0")
+        yield XServer(f":{number}", directory / "Xvfb_screen0", process.pid)
     finally:
         process.terminate()
         process.wait(10)
