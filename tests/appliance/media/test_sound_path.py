@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 import numpy as np
 import pytest
@@ -42,10 +43,12 @@ def test_random_loss_costs_little_delay_and_no_burst(loss: float, length: int) -
     ids=["jitter-20", "jitter-50", "reordered", "bursts", "wifi"],
 )
 def test_a_bad_network_costs_about_its_jitter_and_no_burst(network: Network, more_ms: float, length: int) -> None:
-    heard = run(Scene(40.0, network, packet_frames=length))
-    assert len(heard.missed) <= (network.burst_loss > 0)  # three packets in a row are all of a burst
-    assert heard.percentile_ms(0.5, since_s=5) <= NETWORK_MS + PATH_MS[length] + more_ms
-    assert heard.percentile_ms(0.95, since_s=5) <= NETWORK_MS + PATH_MS[length] + more_ms + 20
+    """Of three networks of a kind, for the fourth worst of 70 bursts is what one of them makes of it."""
+    runs = [run(Scene(40.0, network, packet_frames=length, seed=seed)) for seed in range(1, 4)]
+    assert all(len(heard.missed) <= (network.burst_loss > 0) for heard in runs)  # three packets in a row are a burst
+    assert max(heard.percentile_ms(0.5, since_s=5) for heard in runs) <= NETWORK_MS + PATH_MS[length] + more_ms
+    late_ms = statistics.median(heard.percentile_ms(0.95, since_s=5) for heard in runs)
+    assert late_ms <= NETWORK_MS + PATH_MS[length] + more_ms + 20
 
 
 @LENGTHS
