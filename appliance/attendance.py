@@ -24,6 +24,7 @@ from appliance.rejoin import has_failed, rejoin_delay_s, waits_for_network
 from appliance.room.client import RoomClient
 from appliance.room.entry import Token
 from appliance.room.events import ConnectionStateChanged, LoginStateChanged
+from appliance.room.ticks import is_set_within
 from appliance.session_settings import SessionSettings
 from appliance.standby import stand_by
 from appliance.staying import stay
@@ -197,10 +198,6 @@ class Attendance:
         self.retry_at_s = time.monotonic() + delay_s
         self._waits_for_network = for_network
         try:
-            async with asyncio.timeout(delay_s):
-                await self._wake.wait()
-            return True
-        except TimeoutError:
-            return False
+            return await is_set_within(self._wake, delay_s)
         finally:
             self.retry_at_s, self._waits_for_network = None, False

@@ -48,6 +48,7 @@ from appliance.room.events import (
 )
 from appliance.room.invitations import LocalInvitation, RemoteInvitation
 from appliance.room.signaling_login import MissedInvitation
+from appliance.room.ticks import is_set_within
 from appliance.session import Session
 from appliance.unit_events import CallChanged, MissedCallsChanged
 
@@ -192,10 +193,7 @@ class IntercomLink:
             self._wake.clear()
             deadline_s = self._machine.next_deadline_s()
             delay_s = None if deadline_s is None else max(0.0, deadline_s - time.monotonic())
-            try:
-                async with asyncio.timeout(delay_s):
-                    await self._wake.wait()
-            except TimeoutError:
+            if not await is_set_within(self._wake, delay_s):
                 self._do(self._machine.expire(time.monotonic()))
 
     # --- what happens

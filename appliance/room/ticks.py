@@ -23,8 +23,8 @@ class Ticks:
         return time.monotonic()
 
 
-async def is_set_within(event: asyncio.Event, timeout_s: float) -> bool:
-    """Whether `event` is set in time."""
+async def is_set_within(event: asyncio.Event, timeout_s: float | None) -> bool:
+    """Whether `event` is set in time; None: it has all the time."""
     try:
         async with asyncio.timeout(timeout_s):
             await event.wait()

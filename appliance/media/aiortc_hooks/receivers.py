@@ -58,6 +58,17 @@ class Inbound:
         return received, expected, jitter_s
 
 
+def count(packet: ReceivedPacket, codecs: dict[int, Any], streams: dict[int, StreamStatistics]) -> bool:
+    """For aiortc's receiver reports, in which `codecs` and `streams` are its own; False: of no codec that it knows."""
+    stream: Any = streams.get(packet.ssrc)
+    if stream is None:
+        if packet.payload_type not in codecs:
+            return False
+        stream = streams[packet.ssrc] = StreamStatistics(codecs[packet.payload_type].clockRate)
+    stream.add(packet)
+    return True
+
+
 def take_audio_packets(receiver: RTCRtpReceiver, sink: Callable[[int, int, bytes, float], None]) -> None:
     """`sink(sequence_number, timestamp, payload, arrival_s)` in place of aiortc's audio buffer and decoder.
 
@@ -67,13 +78,8 @@ def take_audio_packets(receiver: RTCRtpReceiver, sink: Callable[[int, int, bytes
     codecs, streams = inner._RTCRtpReceiver__codecs, inner._RTCRtpReceiver__remote_streams
 
     def take(packet: ReceivedPacket) -> None:
-        stream = streams.get(packet.ssrc)
-        if stream is None:
-            if packet.payload_type not in codecs:
-                return
-            stream = streams[packet.ssrc] = StreamStatistics(codecs[packet.payload_type].clockRate)
-        stream.add(packet)
-        sink(packet.sequence_number, packet.timestamp, packet.payload, time.monotonic())
+        if count(packet, codecs, streams):
+            sink(packet.sequence_number, packet.timestamp, packet.payload, time.monotonic())
 
     take_packets(receiver, take)
 

@@ -12,10 +12,10 @@ import aiortc.codecs
 import aiortc.rtcrtpreceiver
 from aiortc import RTCRtpReceiver
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, pack_remb_fci
 
 from appliance.media.aiortc_hooks.media_in import take_packets
+from appliance.media.aiortc_hooks.receivers import count
 from appliance.media.frames import VIDEO_CLOCK_HZ
 from appliance.media.parity import CODEC as PARITY
 from appliance.media.rtp_in import ReceivedPacket
@@ -58,10 +58,7 @@ def receive_video(receiver: RTCRtpReceiver, target: VideoReceiver) -> None:
             if payload_type not in codecs:
                 return
             name = names[payload_type] = codecs[payload_type].name
-        stream = streams.get(ssrc)
-        if stream is None:
-            stream = streams[ssrc] = StreamStatistics(codecs[payload_type].clockRate)
-        stream.add(packet)
+        count(packet, codecs, streams)
         if name == PARITY:
             target.on_parity(packet.timestamp, payload)
             return
