@@ -1,7 +1,7 @@
 """Raw pictures to H.264 (libx264) or VP8 (libvpx) for a call: no delay, no B-frames, key frames only on request.
 
-A new bit rate changes a running x264 within its buffer model; what PyAV cannot change takes a new encoder, which costs
-a key frame: `rate_action` does that rarely. So does another size or rate of pictures.
+A new bit rate changes a running x264 within its buffer model and up to what it was opened for; what PyAV cannot change
+takes a new encoder, which costs a key frame: `rate_action` does that rarely. So does another size or rate of pictures.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from av.video.reformatter import VideoReformatter
 
 from appliance.media.frames import VIDEO_CLOCK_HZ, VideoCodec
 from appliance.media.payload import vp8_is_keyframe
+from appliance.media.rate_correction import RateCorrection
 from hw.annexb import h264_is_keyframe
 
 PIXEL_FORMAT = "yuv420p"
 # Of the VBV: a picture takes at most this long on a link that just carries the bit rate.
-BUFFER_S: Mapping[VideoCodec, float] = {"h264": 0.15, "vp8": 0.3}
+BUFFER_S: Mapping[VideoCodec, float] = {"h264": 0.225, "vp8": 0.3}
+HEADROOM = 1.6  # x264 is opened for so many times what is wanted, and set to that at once: it may rise so far
 RISE_INTERVAL_S = 6.0  # between new encoders for more
 STEEP_RISE_INTERVAL_S = 2.0  # for much more
 FALL_INTERVAL_S = 2.0  # between new encoders for less
@@ -37,10 +39,10 @@ RateAction = Literal["keep", "adjust", "reopen"]
 
 
 def rate_action(codec: VideoCodec, opened_bps: int, current_bps: int, target_bps: int, open_for_s: float) -> RateAction:
-    """What to do to an encoder, opened for `opened_bps` and at `current_bps` now, when `target_bps` is wanted."""
+    """What to do to an encoder, begun with `opened_bps` and at `current_bps` now, when `target_bps` is wanted."""
     if abs(target_bps - current_bps) < 0.05 * current_bps:
         return "keep"
-    if codec == "h264" and FALL / 2 * opened_bps <= target_bps <= opened_bps:
+    if codec == "h264" and FALL / 2 * opened_bps <= target_bps <= HEADROOM * opened_bps:
         return "adjust"
     if target_bps < DEEP_FALL * current_bps and open_for_s >= DEEP_FALL_INTERVAL_S:
         return "reopen"
@@ -76,6 +78,7 @@ class VideoEncoder:
         self._fps = fps
         self._reformatter = VideoReformatter()
         self._context: VideoCodecContext | None = None
+        self._correction = RateCorrection()
         self._opened_fps = 0
         self._opened_bps = 0
         self._opened_s = 0.0
@@ -105,6 +108,7 @@ class VideoEncoder:
         frame.pict_type = PictureType.I if keyframe else PictureType.NONE
         data = b"".join(bytes(packet) for packet in context.encode(frame))
         self.encoded += 1
+        self._correction.add(timestamp / VIDEO_CLOCK_HZ, len(data), bitrate_bps)
         if not data:
             return None
         return CodedPicture(data, (h264_is_keyframe if self.codec == "h264" else vp8_is_keyframe)(data))
@@ -113,13 +117,15 @@ class VideoEncoder:
         context = self._context
         if context is not None and (context.width, context.height, self._opened_fps) == (width, height, self._fps):
             current_bps = context.bit_rate or self._opened_bps
-            action = rate_action(self.codec, self._opened_bps, current_bps, bitrate_bps, now_s - self._opened_s)
+            # libvpx makes what it is asked for.
+            asked_bps = round(self._correction.factor * bitrate_bps) if self.codec == "h264" else bitrate_bps
+            action = rate_action(self.codec, self._opened_bps, current_bps, asked_bps, now_s - self._opened_s)
             if action == "adjust":
-                context.bit_rate = bitrate_bps  # libx264 takes it over with the next picture
+                context.bit_rate = asked_bps  # libx264 takes it over with the next picture
             if action != "reopen":
                 return context
         context = _open(self.codec, width, height, self._fps, bitrate_bps)
-        self._context, self._opened_fps = context, self._fps
+        self._context, self._opened_fps, self._correction = context, self._fps, RateCorrection()
         self._opened_bps, self._opened_s = bitrate_bps, now_s
         self.opened += 1
         return context
@@ -134,10 +140,11 @@ def _open(codec: VideoCodec, width: int, height: int, fps: int, bitrate_bps: int
     context = av.CodecContext.create("libx264" if codec == "h264" else "libvpx", "w")
     context.width, context.height, context.pix_fmt = width, height, PIXEL_FORMAT
     context.time_base, context.framerate = _TIME_BASE, Fraction(fps)
-    context.bit_rate = bitrate_bps
     context.thread_count = _threads(width * height * fps)
     buffer_bits = round(BUFFER_S[codec] * bitrate_bps)
+    context.bit_rate = bitrate_bps
     if codec == "h264":
+        context.bit_rate = round(HEADROOM * bitrate_bps)
         context.gop_size = 1 << 20  # key frames only on request
         context.profile = "Baseline"
         context.options = {
@@ -145,12 +152,14 @@ def _open(codec: VideoCodec, width: int, height: int, fps: int, bitrate_bps: int
             "tune": "zerolatency",  # sliced threads, no look-ahead, no B-frames
             "level": "3.1",
             "forced-idr": "1",
-            "maxrate": str(bitrate_bps),
+            "maxrate": str(context.bit_rate),  # as the bit rate: else x264 would not change it while it runs
             "bufsize": str(buffer_bits),
             # No partitions: a tenth of the time, no loss seen. The last two: with the noise of a sensor x264 else makes
             # each fourth picture ten times as large as the others, which then comes 25 ms later.
-            "x264-params": "scenecut=0:repeat-headers=1:annexb=1:partitions=none:qcomp=0:ratetol=0.1",
+            "x264-params": "scenecut=0:repeat-headers=1:annexb=1:partitions=none:qcomp=0:ratetol=0.1:vbv-init=0.5",
         }
+        context.open()
+        context.bit_rate = bitrate_bps
     else:
         context.gop_size = 1 << 15
         context.qmin, context.qmax = 2, 56

@@ -8,6 +8,7 @@ import pytest
 from appliance.media.frames import VideoCodec
 from appliance.media.video_encoder import VideoEncoder, fit, rate_action
 from tests.appliance.media.pictures import code, picture
+from tests.bench.sources import MovingPictures
 
 CODECS: tuple[VideoCodec, ...] = ("h264", "vp8")
 BPS = 300_000
@@ -91,6 +92,31 @@ def test_h264_follows_a_lower_bit_rate_without_a_new_encoder() -> None:
     assert sum(len(data) for data, _ in low[30:]) < 0.7 * sum(len(data) for data, _ in high[30:])
 
 
+def _made_bps(encoder: VideoEncoder, bps: list[int]) -> list[float]:
+    """Of each second with its bit rate, in pictures that take all they get, 15 a second."""
+    pictures, made_bps = MovingPictures(), []
+    for second, wanted_bps in enumerate(bps):
+        size = 0
+        for number in range(second * 15, second * 15 + 15):
+            frame = pictures.next(number / 15)
+            made = encoder.encode(frame, number * 6000, keyframe=False, bitrate_bps=wanted_bps, now_s=number / 15)
+            size += len(made.data) if made is not None else 0
+        made_bps.append(8.0 * size)
+    return made_bps
+
+
+def test_h264_makes_what_it_is_to_make() -> None:
+    made_bps = _made_bps(VideoEncoder("h264", 640, 360, 15), 8 * [250_000])
+    assert 0.85 < sum(made_bps[4:]) / 4 / 250_000 < 1.1
+
+
+def test_h264_rises_at_once_without_a_new_encoder_up_to_what_it_was_opened_for() -> None:
+    encoder = VideoEncoder("h264", 1280, 720, 15)
+    made_bps = _made_bps(encoder, 4 * [1_000_000] + 4 * [1_200_000])
+    assert encoder.opened == 1
+    assert sum(made_bps[5:]) > 1.15 * sum(made_bps[1:4])
+
+
 @pytest.mark.parametrize("codec", CODECS)
 def test_a_stall_and_uneven_capture_times_do_not_spend_the_bit_rate(codec: VideoCodec) -> None:
     encoder = VideoEncoder(codec, 1280, 720, 30)
@@ -114,15 +140,17 @@ def test_the_bit_rate_of_a_running_encoder_is_changed_where_that_is_possible() -
     assert rate_action("h264", 1000, 1000, 1020, 99) == "keep"
     assert rate_action("h264", 1000, 1000, 600, 0) == "adjust"
     assert rate_action("h264", 1000, 600, 990, 0) == "adjust"
+    assert rate_action("h264", 1000, 1000, 1500, 0) == "adjust"
     assert rate_action("vp8", 1000, 1000, 900, 99) == "keep"
 
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_a_new_encoder_for_another_bit_rate_is_rare(codec: VideoCodec) -> None:
-    assert rate_action(codec, 1000, 1000, 2000, 1.0) == "keep"
-    assert rate_action(codec, 1000, 1000, 2000, 10.0) == "reopen"
-    assert rate_action(codec, 1000, 1000, 1500, 3.0) == "keep"
-    assert rate_action(codec, 1000, 1000, 1700, 3.0) == "reopen"
+    highest = 1600 if codec == "h264" else 1000
+    assert rate_action(codec, 1000, highest, 2 * highest, 1.0) == "keep"
+    assert rate_action(codec, 1000, highest, 2 * highest, 10.0) == "reopen"
+    assert rate_action(codec, 1000, highest, highest * 3 // 2, 3.0) == "keep"
+    assert rate_action(codec, 1000, highest, highest * 7 // 4, 3.0) == "reopen"
     assert rate_action(codec, 1000, 1000, 300, 0.2) == "keep"
     assert rate_action(codec, 1000, 1000, 300, 0.5) == "reopen"
     assert rate_action(codec, 1000, 1000, 300, 3.0) == "reopen"
