@@ -60,6 +60,11 @@ class DelayTrend:
                 self._measure(packet.sent_s, packet.arrived_s)
                 self._group(packet.sent_s, packet.arrived_s)
 
+    @property
+    def base_s(self) -> float:
+        """The least delay, from our clock to the receiver's."""
+        return min(self._base)
+
     def _measure(self, sent_s: float, arrived_s: float) -> None:
         delay_s = arrived_s - sent_s
         if sent_s - self._base_since_s > BASE_WINDOW_S:

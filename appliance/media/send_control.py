@@ -4,7 +4,8 @@ With transport-wide feedback it is Google Congestion Control (draft-ietf-rmcat-g
 loss. Without, receiver reports: loss, and a round trip time that rises. A REMB counts only where those two agree that
 the link is full, for some receivers (aiortc) send one that falls by itself.
 
-    overuse, loss over 10 % ---> decrease, below what arrives, the more the longer the queue
+    overuse, loss over 10 % ---> decrease, below what the link lets through, the more the longer the queue
+    overuse by a burst --------> hold: what it served of the burst is more than we want
     loss over 2 %, underuse ---> hold
     else --------------------> increase: fast where the limit of the link is not known, slowly near it
     queue gone in no time ---> nearly back to where it was: a machine had no time for us, no link was full
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from appliance.media.bottleneck import Arrival, served_bps
 from appliance.media.delay_trend import DelayTrend
 from appliance.media.feedback import BitrateEstimate, Feedback, ReceiverReport, TransportReport
 
@@ -23,7 +25,7 @@ NEAR_GROWTH_RISE_S = 4.0  # once more of it for each such time without a sign of
 PROVEN = 1.5  # times what arrives: more is not asked of a link that has shown its limit, for it may not be there
 PROVEN_BPS = 30_000  # beside it, for pictures that need next to nothing
 PROVEN_RISE_S = 8.0  # a link that shows no sign of its limit for so long gets once more what arrives
-BACK_OFF, DEEP_BACK_OFF = 0.85, 0.6  # of what arrives, with a short and with a long queue
+BACK_OFF, DEEP_BACK_OFF = 0.85, 0.6  # of what the link lets through, with a short and with a long queue
 LONG_QUEUE_S = 0.3
 NARROW_PASSES, DRAIN_QUEUE_S = 0.5, 0.15  # a link that passes less of what is sent, with a longer queue, is to drain
 DRAIN, MAX_DRAIN_S = 1.5, 0.4  # times the queue that was seen, for it has grown since then
@@ -31,6 +33,7 @@ DRAIN_INTERVAL_S = 1.0  # what was sent before is still told of
 DOUBT_S = 2.0  # after a decrease, and between two that are taken back
 RUN, DISPROVED = 5, 2.0  # packets in a row that arrive at so many times the target before
 FULL_PASSES, USED = 0.8, 0.6  # a link that passes more of what is sent, and of which less is used, shows no limit
+BURST_QUEUE_S = 0.1  # a queue up to this, before a link that has room, is that of a key frame
 MIN_QUEUE_S = 0.02  # a machine that stalls makes a trend too, but leaves no queue
 CAPACITY_GAIN = 0.4
 CAPACITY_LIFE_S = 30.0  # a limit that was not met for so long is forgotten
@@ -57,7 +60,7 @@ class LegControl:
         self.drained_s = float("-inf")  # until then a picture that is sent only makes a queue longer that is too long
         self._min_bps, self._max_bps = min_bps, max_bps
         self._trend = DelayTrend()
-        self._arrivals: deque[tuple[float, int, float]] = deque()  # the receiver's time, bits, when it was sent
+        self._arrivals: deque[Arrival] = deque()
         self._arrived_bits = 0  # of `_arrivals`
         self._fates: deque[tuple[float, bool]] = deque()  # our time, lost
         self._lost = 0
@@ -107,12 +110,12 @@ class LegControl:
             self._fates.append((now_s, lost))
             self._lost += lost
             if packet.arrived_s is not None:
-                self._arrivals.append((packet.arrived_s, 8 * packet.size_bytes, packet.sent_s))
+                self._arrivals.append(Arrival(packet.arrived_s, 8 * packet.size_bytes, packet.sent_s))
                 self._arrived_bits += 8 * packet.size_bytes
         while self._fates and now_s - self._fates[0][0] > LOSS_WINDOW_S:
             self._lost -= self._fates.popleft()[1]
-        while self._arrivals and self._arrivals[-1][0] - self._arrivals[0][0] > ARRIVAL_WINDOW_S:
-            self._arrived_bits -= self._arrivals.popleft()[1]
+        while self._arrivals and self._arrivals[-1].arrived_s - self._arrivals[0].arrived_s > ARRIVAL_WINDOW_S:
+            self._arrived_bits -= self._arrivals.popleft().bits
         arriving_bps = self._arrived_bits / ARRIVAL_WINDOW_S
         if self._capacity_bps is not None and (
             arriving_bps > ABOVE_CAPACITY * self._capacity_bps or now_s - self._capacity_s > CAPACITY_LIFE_S
@@ -133,13 +136,17 @@ class LegControl:
             self._grown_s = now_s
 
     def _overused(self, now_s: float) -> None:
-        self.congested_s = self._grown_s = now_s
-        if not self._arrivals or not self._may_decrease(now_s):
+        self._grown_s = now_s
+        since_s = self._arrivals[-1].arrived_s - SHORT_WINDOW_S if self._arrivals else 0.0
+        recent = [arrival for arrival in self._arrivals if arrival.arrived_s >= since_s]
+        served = served_bps(recent, self._trend.base_s) or 0.0
+        if BACK_OFF * served > self.target_bps and self._trend.queue_s < BURST_QUEUE_S:
             return
-        since_s = self._arrivals[-1][0] - SHORT_WINDOW_S
-        recent = [arrival for arrival in self._arrivals if arrival[0] >= since_s]
-        arriving_bps = sum(bits for _, bits, _ in recent) / SHORT_WINDOW_S
-        sent_s = [at_s for _, _, at_s in recent]
+        self.congested_s = now_s
+        if not recent or not self._may_decrease(now_s):
+            return
+        arriving_bps = max(served, sum(arrival.bits for arrival in recent) / SHORT_WINDOW_S)
+        sent_s = [arrival.sent_s for arrival in recent]
         passes = min(1.0, (max(sent_s) - min(sent_s)) / SHORT_WINDOW_S)
         is_used = arriving_bps > USED * self.target_bps
         if is_used or passes < FULL_PASSES:
@@ -166,8 +173,8 @@ class LegControl:
         elif self._trend.usage != "over" and self._trend.queue_s < MIN_QUEUE_S and now_s - self._restored_s > DOUBT_S:
             arrivals = list(self._arrivals)
             for first, run in ((arrivals[n], arrivals[n + 1 : n + 1 + RUN]) for n in range(len(arrivals) - RUN)):
-                took_s = max(0.001, run[-1][0] - first[0])
-                if sum(bits for _, bits, _ in run) > DISPROVED * before_bps * took_s:
+                took_s = max(0.001, run[-1].arrived_s - first.arrived_s)
+                if sum(arrival.bits for arrival in run) > DISPROVED * before_bps * took_s:
                     self.target_bps = max(self.target_bps, BACK_OFF * before_bps)
                     self._capacity_bps = self._before_bps = None
                     self._restored_s = now_s

@@ -14,6 +14,7 @@ STEP_S = 0.01
 PACKET_BYTES = 1200
 AUDIO_BYTES = 120
 FEEDBACK_S = 0.1
+KEYFRAME_S = 0.15  # of the bit rate
 PACING = 2.5  # times the target: how fast the packets of a picture follow each other
 
 
@@ -71,7 +72,10 @@ class Moment:
 
 
 class Call:
-    """A sender that fills `share` of what it may send, a link, and reports of the kinds that are asked for."""
+    """A sender that fills `share` of what it may send, a link, and reports of the kinds that are asked for.
+
+    `keyframes_s`: from key frame to key frame.
+    """
 
     def __init__(
         self,
@@ -83,9 +87,11 @@ class Call:
         remb: Callable[[float], float] | None = None,
         share: float = 0.95,
         fps: int = 30,
+        keyframes_s: float = float("inf"),
     ) -> None:
         self._link, self._target_bps, self._report = link, target_bps, report
         self._transport, self._remb, self._share, self._fps = transport, remb, share, fps
+        self._keyframes_s = keyframes_s
         self._random = random.Random(link.seed)
         self._clock_s = 100.0  # the receiver's is ahead
 
@@ -100,6 +106,7 @@ class Call:
         rtt_s = 2 * self._link.delay_s
         picture_s = self._fps and 0.0
         sound_s = report_s = receiver_s = 0.0
+        keyframe_s = self._keyframes_s
         whole_s, intact, delay_s, bits = 0.0, True, 0.0, 0
         pictures: list[tuple[float, bool]] = []
         for step in range(round(seconds / STEP_S)):
@@ -107,9 +114,10 @@ class Call:
             target_bps = self._target_bps(now_s)
             if now_s >= picture_s:
                 picture_s += 1 / self._fps
-                size = max(
-                    200, round(self._share * (target_bps - 50_000) / 8 / self._fps * self._random.uniform(0.7, 1.3))
-                )
+                takes_s = self._random.uniform(0.7, 1.3) / self._fps
+                if now_s >= keyframe_s:
+                    keyframe_s, takes_s = now_s + self._keyframes_s, KEYFRAME_S
+                size = max(200, round(self._share * (target_bps - 50_000) / 8 * takes_s))
                 begins_s = max(now_s, waiting[-1][0] if waiting else 0.0)
                 while size > 0:
                     part = min(size, PACKET_BYTES)

@@ -82,6 +82,18 @@ def test_at_a_steady_link_it_does_not_swing(rate_bps: float) -> None:
     assert falls < len(targets) / 10  # of 10 looks a second: less than one a second
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("share", "keyframes_s"), [(0.7, 0.7), (0.95, 1.5)])
+def test_key_frames_do_not_pass_for_a_full_link(seed: int, share: float, keyframes_s: float) -> None:
+    """Each is a burst that makes a queue for a moment, before a link that has room as well."""
+    leg = LegControl(MIN_BPS, 400_000, MAX_BPS)
+    call = Call(Link(lambda at_s: WIDE_BPS, seed=seed), leg.look, leg.report, share=share, keyframes_s=keyframes_s)
+    moments = list(call.run(40))
+    assert next(moment.at_s for moment in moments if moment.target_bps >= 0.8 * WIDE_BPS) < 9
+    late = [moment.target_bps for moment in moments if moment.at_s > 15]
+    assert sum(late) / len(late) > 0.78 * WIDE_BPS
+
+
 @pytest.mark.parametrize("loss", [0.01, 0.05])
 def test_random_loss_is_no_full_link(loss: float) -> None:
     moments = run(Link(lambda at_s: 4e6, loss=loss), 30)
