@@ -30,6 +30,8 @@ async def run_hub(config: Config, *, state_dir: Path) -> None:
 
 
 class _LoneHub(Server):
+    has_pages = False
+
     def __init__(self, config: Config, listener: Listener, state_dir: Path) -> None:
         super().__init__(config, listener, state_dir)
 
@@ -52,10 +54,15 @@ class _LoneHub(Server):
     async def _serve(self) -> None:
         hub = self.new_hub()
         application = web.Application(middlewares=[guard(self.access)], client_max_size=MAX_BODY_BYTES)
-        application.add_routes([*hub.routes(), web.get("/healthz", _healthy)])
+        application.add_routes([*hub.routes(), web.get("/", _home), web.get("/healthz", _healthy)])
         add_routes(application, hub.api_routes())
         application.on_response_prepare.append(set_headers)
         await self.serve(hub, application)
+
+
+async def _home(_request: web.Request) -> web.Response:
+    """For who types the hub's address into a browser."""
+    return web.Response(text="This is a room hub. To enter a room, open the link that you were given.\n")
 
 
 async def _healthy(_request: web.Request) -> web.Response:

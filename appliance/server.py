@@ -55,6 +55,8 @@ class DemoOwner:
 class Server:
     """Base of both programs: call `prepare`, then `supervise` children of which one is `serve`."""
 
+    has_pages = True
+
     def __init__(
         self, config: Config, listener: Listener, state_dir: Path, *, demo_owner: DemoOwner | None = None
     ) -> None:
@@ -86,6 +88,7 @@ class Server:
             lambda: tls.host_names() | {name.lower() for name in self.config.web.host_names},
             loopback_only=self.is_demo,
             open_pages=self.is_demo,
+            has_pages=self.has_pages,
         )
         self.signer = TokenSigner(await asyncio.to_thread(token_secret.load_or_create_keys, self._secret_file))
         if self.config.web.tls != "off":

@@ -47,7 +47,9 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Access:
-    """`host_names`: allowed in Host beside IP addresses, as they are now; `loopback_only`: loopback's names alone."""
+    """`host_names`: allowed in Host beside IP addresses, as they are now; `loopback_only`: loopback's names alone;
+    `has_pages`: its owner's, which a lone hub has not.
+    """
 
     def __init__(
         self,
@@ -56,11 +58,13 @@ class Access:
         *,
         loopback_only: bool,
         open_pages: bool = False,
+        has_pages: bool = True,
     ) -> None:
         self.auth = auth
         self._host_names = host_names
         self._loopback_only = loopback_only
         self._open_pages = open_pages
+        self._has_pages = has_pages
 
     def may_host(self, host: str) -> bool:
         name = _host_name(host)
@@ -109,7 +113,7 @@ class Access:
             return error_response(403, "origin", "pages of other sites may not do this")
         known = self.identify(request)
         set_visitor(request, known)
-        if _is_page(request):
+        if self._has_pages and _is_page(request):
             return self._elsewhere(request, known)
         route = route_of(request)
         if route is None and not request.path.startswith(PROTECTED):

@@ -172,6 +172,10 @@ async def test_the_hub_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     async with aiohttp.ClientSession() as http, http.ws_connect(url) as link:
         await link.send_str('{"type":"login","id":1}')
         assert '"token-missing"' in (await link.receive(timeout=5)).data
-        async with http.get(url.replace("ws:", "http:").replace("/hub/ws", "/healthz")) as answer:
+        base = url.replace("ws:", "http:").removesuffix("/hub/ws")
+        async with http.get(f"{base}/healthz") as answer:
             assert answer.status == 200
+        async with http.get(f"{base}/", allow_redirects=False) as answer:
+            assert (answer.status, answer.content_type) == (200, "text/plain")
+            assert "link" in await answer.text()
     assert await _stop(task) < 2
