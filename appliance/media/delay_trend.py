@@ -70,7 +70,7 @@ class DelayTrend:
         if sent_s - self._base_since_s > BASE_WINDOW_S:
             self._base, self._base_since_s = (delay_s, self._base[0]), sent_s
         self._base = (min(self._base[0], delay_s), self._base[1])
-        self.queue_s = delay_s - min(self._base)
+        self.queue_s = delay_s - self.base_s
 
     def _group(self, sent_s: float, arrived_s: float) -> None:
         group = self._now

@@ -18,14 +18,14 @@ class RateCorrection:
     def __init__(self) -> None:
         self.factor = 1.0
         self._last_s: float | None = None
-        self._passed_s = self._made_bits = self._wanted_bits = 0.0
+        self._begin()
 
     def add(self, at_s: float, size_bytes: int, wanted_bps: float) -> None:
         """A picture taken at `at_s`, in the order of taking; 0 bytes: the encoder left it out."""
         passed_s = at_s - self._last_s if self._last_s is not None else 0.0
         self._last_s = at_s
         if not 0 < passed_s < PAUSE_S:
-            self._passed_s = self._made_bits = self._wanted_bits = 0.0
+            self._begin()
             return
         self._passed_s += passed_s
         self._made_bits += 8 * size_bytes
@@ -34,4 +34,8 @@ class RateCorrection:
             made = self._made_bits / self._wanted_bits
             if made > EASY:
                 self.factor = max(1.0, min(MOST, self.factor * (1 + GAIN * (1 - made))))
-            self._passed_s = self._made_bits = self._wanted_bits = 0.0
+            self._begin()
+
+    def _begin(self) -> None:
+        """A window."""
+        self._passed_s = self._made_bits = self._wanted_bits = 0.0

@@ -108,7 +108,8 @@ class VideoEncoder:
         frame.pict_type = PictureType.I if keyframe else PictureType.NONE
         data = b"".join(bytes(packet) for packet in context.encode(frame))
         self.encoded += 1
-        self._correction.add(timestamp / VIDEO_CLOCK_HZ, len(data), bitrate_bps)
+        if self.codec == "h264":  # libvpx makes what it is asked for
+            self._correction.add(timestamp / VIDEO_CLOCK_HZ, len(data), bitrate_bps)
         if not data:
             return None
         return CodedPicture(data, (h264_is_keyframe if self.codec == "h264" else vp8_is_keyframe)(data))
@@ -117,8 +118,7 @@ class VideoEncoder:
         context = self._context
         if context is not None and (context.width, context.height, self._opened_fps) == (width, height, self._fps):
             current_bps = context.bit_rate or self._opened_bps
-            # libvpx makes what it is asked for.
-            asked_bps = round(self._correction.factor * bitrate_bps) if self.codec == "h264" else bitrate_bps
+            asked_bps = round(self._correction.factor * bitrate_bps)
             action = rate_action(self.codec, self._opened_bps, current_bps, asked_bps, now_s - self._opened_s)
             if action == "adjust":
                 context.bit_rate = asked_bps  # libx264 takes it over with the next picture
@@ -142,7 +142,6 @@ def _open(codec: VideoCodec, width: int, height: int, fps: int, bitrate_bps: int
     context.time_base, context.framerate = _TIME_BASE, Fraction(fps)
     context.thread_count = _threads(width * height * fps)
     buffer_bits = round(BUFFER_S[codec] * bitrate_bps)
-    context.bit_rate = bitrate_bps
     if codec == "h264":
         context.bit_rate = round(HEADROOM * bitrate_bps)
         context.gop_size = 1 << 20  # key frames only on request
@@ -152,14 +151,13 @@ def _open(codec: VideoCodec, width: int, height: int, fps: int, bitrate_bps: int
             "tune": "zerolatency",  # sliced threads, no look-ahead, no B-frames
             "level": "3.1",
             "forced-idr": "1",
-            "maxrate": str(context.bit_rate),  # as the bit rate: else x264 would not change it while it runs
+            "maxrate": str(context.bit_rate),  # as the bit rate, until it is open: x264 changes the rate of CBR alone
             "bufsize": str(buffer_bits),
             # No partitions: a tenth of the time, no loss seen. The last two: with the noise of a sensor x264 else makes
             # each fourth picture ten times as large as the others, which then comes 25 ms later.
             "x264-params": "scenecut=0:repeat-headers=1:annexb=1:partitions=none:qcomp=0:ratetol=0.1:vbv-init=0.5",
         }
         context.open()
-        context.bit_rate = bitrate_bps
     else:
         context.gop_size = 1 << 15
         context.qmin, context.qmax = 2, 56
@@ -175,4 +173,5 @@ def _open(codec: VideoCodec, width: int, height: int, fps: int, bitrate_bps: int
             "max-intra-rate": "300",  # per cent of an average frame: a key frame takes three frames' time
             "static-thresh": "1",
         }
+    context.bit_rate = bitrate_bps
     return context

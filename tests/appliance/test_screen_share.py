@@ -170,8 +170,8 @@ async def test_what_its_own_user_has_stopped_no_host_starts() -> None:
         await session.gates.set("audio", True)
         await until(
             lambda: any(
-                name == "main" and stream.is_muted("audio")
-                for name, stream in viewer.client.peers["unit"].streams.items()
+                stream.name == "main" and stream.is_muted("audio")
+                for stream in viewer.client.peers["unit"].streams.values()
             ),
             "what is said later has come",
         )
